@@ -1,0 +1,173 @@
+/**
+ * One request from end to end: identify, log, check the environment, route, authenticate, handle,
+ * answer. Whatever is thrown on the way becomes an answer with a code and a log event.
+ */
+import { authenticate, type Caller, callerSecrets } from "./auth/authenticate.ts";
+import { configurationError, hasProblems, platformProblems } from "./config/configuration-error.ts";
+import type { EnvironmentProblem, Settings } from "./config/environment.ts";
+import { AppError, toAppError } from "./errors.ts";
+import { corsHeaders, preflight } from "./http/cors.ts";
+import { requestIdOf, type TraceContext, traceContextOf } from "./http/request-context.ts";
+import { errorResponse } from "./http/responses.ts";
+import { configureLogging } from "./logging/configure.ts";
+import { RequestLog } from "./logging/request-log.ts";
+import { Measurements } from "./provisioning/measurements.ts";
+import { matchRoute } from "./routes.ts";
+import type { Database, Services } from "./services.ts";
+
+const SUPABASE_URL_MISSING: EnvironmentProblem = {
+  variable: "SUPABASE_URL",
+  kind: "missing",
+  reason: "not set",
+};
+
+/** What a handler knows of its request. */
+export interface RequestContext {
+  request: Request;
+  requestId: string;
+  trace: TraceContext | undefined;
+  parameters: Record<string, string>;
+  /** Checked against the access of the route. */
+  caller: Caller;
+  services: Services;
+  database: Database;
+  settings: Partial<Settings>;
+  problems: EnvironmentProblem[];
+  env: Record<string, string | undefined>;
+  log: RequestLog;
+  measurements: Measurements;
+  startedAt: number;
+  state: RequestState;
+}
+
+/** What becomes known on the way and is needed again for the answer and the log. */
+export interface RequestState {
+  /** `machine_id` of the row, once there is one; part of every error answer from then on. */
+  machineId: string | null;
+  /** A failure from here on is a failure to provision. */
+  provisioning: boolean;
+}
+
+type Unrouted = Omit<RequestContext, "caller" | "database" | "parameters">;
+
+/** An answer, and work that goes on after it was sent. */
+export interface Accepted {
+  response: Response;
+  /** Resolves to what became of it, for the summary. */
+  background: Promise<string>;
+}
+
+export type HandlerResult = Response | Accepted;
+
+type Outcome = { status: number; outcome: string; error?: AppError };
+
+/** The request handler of the function. It never throws and never leaves a request unlogged. */
+export function createApp(services: Services): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const { runtime, redactor } = services;
+    const startedAt = runtime.clock.now();
+    const requestId = requestIdOf(request.headers, runtime.randomUUID);
+    const trace = traceContextOf(request.headers);
+    const releaseSecrets = redactor.protect(callerSecrets(request.headers));
+    const { settings, problems, env } = services.readEnvironment();
+    const log = new RequestLog(configureLogging(settings, redactor), requestId, trace?.traceId);
+    const measurements = new Measurements(runtime.clock);
+    const url = new URL(request.url);
+    const state: RequestState = { machineId: null, provisioning: false };
+    const context: Unrouted = {
+      request,
+      requestId,
+      trace,
+      services,
+      settings,
+      problems,
+      env,
+      log,
+      measurements,
+      startedAt,
+      state,
+    };
+
+    /** Logs the failure, if there is one, and the summary, which is always last. */
+    const finish = ({ status, outcome, error }: Outcome) => {
+      if (error && error.status >= 500) logFailure(log, error, state, problems);
+      log.summary({
+        outcome,
+        status,
+        code: error?.code,
+        fields: {
+          ...(error && error.status < 500 ? { reason: error.message } : {}),
+          ...measurements.report(),
+          durationMs: runtime.clock.now() - startedAt,
+        },
+      });
+      releaseSecrets();
+    };
+    const failed = (thrown: unknown): Response => {
+      const error = toAppError(thrown);
+      finish({ status: error.status, outcome: "failed", error });
+      return errorResponse(error, { requestId, machineId: state.machineId }, redactor);
+    };
+
+    let response: Response;
+    try {
+      log.invoked(request.method, url.pathname);
+      const result = await route(context, url);
+      if (result instanceof Response) {
+        response = result;
+        finish({ status: result.status, outcome: "succeeded" });
+      } else {
+        response = result.response;
+        const { status } = response;
+        runtime.waitUntil(result.background.then(
+          (outcome) => finish({ status, outcome }),
+          (thrown) => finish({ status, outcome: "failed", error: toAppError(thrown) }),
+        ));
+      }
+    } catch (thrown) {
+      response = failed(thrown);
+    }
+    // With a broken ALLOWED_ORIGINS every answer is the error that says so; let browsers read it.
+    for (
+      const [name, value] of Object.entries(corsHeaders(request, settings.ALLOWED_ORIGINS ?? ["*"]))
+    ) {
+      response.headers.set(name, value);
+    }
+    response.headers.set("x-request-id", requestId);
+    return response;
+  };
+}
+
+function logFailure(
+  log: RequestLog,
+  error: AppError,
+  state: RequestState,
+  problems: EnvironmentProblem[],
+): void {
+  if (error.code === "configuration_error") log.critical(error, { problems });
+  else if (state.provisioning) log.provisioningFailed(error);
+  else log.requestFailed(error);
+}
+
+async function route(context: Unrouted, url: URL): Promise<HandlerResult> {
+  const { request, services, settings, problems, measurements } = context;
+  if (request.method === "OPTIONS") return preflight();
+  const { route, parameters } = matchRoute(request.method, url.pathname);
+
+  const broken = platformProblems(problems);
+  if (hasProblems(broken) || settings.SUPABASE_URL === undefined) {
+    throw configurationError(hasProblems(broken) ? broken : [SUPABASE_URL_MISSING]);
+  }
+  const database = services.openDatabase({ ...settings, SUPABASE_URL: settings.SUPABASE_URL });
+  const caller: Caller = route.access === "anyone" ? { kind: "nobody" } : await measurements.time(
+    "auth",
+    () => authenticate(request.headers, database.supabase, database.keys),
+  );
+  if (route.access === "service" && caller.kind !== "service") {
+    throw new AppError("forbidden", "Only a service may do this", {
+      message: "Send one of the project's secret keys as apikey",
+    });
+  }
+  const handler = await route.load();
+  return await handler({ ...context, database, caller, parameters });
+}

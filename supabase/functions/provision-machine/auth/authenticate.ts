@@ -1,0 +1,89 @@
+/**
+ * Who is calling: a service with a secret key, a signed-in user with a JWT, or nobody. The
+ * platform's own check is off (`verify_jwt = false`), so this is the only one.
+ */
+import { isAuthRetryableFetchError } from "@supabase/supabase-js";
+import type { Supabase } from "../database/client.ts";
+import { AppError } from "../errors.ts";
+import { isServiceKey } from "./service-keys.ts";
+
+/** `nobody` reaches only the routes that are open to anyone. */
+export type Caller = { kind: "service" } | { kind: "user"; userId: string } | { kind: "nobody" };
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * Throws {@link AppError}: `unauthorized`, or `internal_error` when the Auth server that has to
+ * verify a legacy HS256 token cannot be asked.
+ */
+export async function authenticate(
+  headers: Headers,
+  supabase: Supabase,
+  serviceKeys: string[],
+): Promise<Caller> {
+  const apikey = headers.get("apikey")?.trim();
+  const bearer = bearerToken(headers);
+
+  if (bearer !== undefined && await isServiceKey(bearer, serviceKeys)) return { kind: "service" };
+  // A user's token next to a secret key acts for that user: the lesser of the two rights.
+  if (bearer !== undefined && looksLikeJwt(bearer)) return await authenticateUser(bearer, supabase);
+  if (apikey !== undefined && await isServiceKey(apikey, serviceKeys)) return { kind: "service" };
+
+  if (bearer === undefined && apikey === undefined) {
+    throw unauthorized("No credentials: send the user's access token as Authorization: Bearer");
+  }
+  throw unauthorized("The credentials are neither a user's access token nor a valid secret key");
+}
+
+/** The secrets that the caller sent, which must not surface anywhere. */
+export function callerSecrets(headers: Headers): string[] {
+  return [headers.get("apikey")?.trim() ?? "", bearerToken(headers) ?? ""];
+}
+
+function bearerToken(headers: Headers): string | undefined {
+  return headers.get("authorization")?.match(/^Bearer +(\S+) *$/i)?.[1];
+}
+
+function looksLikeJwt(token: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token);
+}
+
+/**
+ * `getClaims` verifies the signature with the project's published keys, or asks the Auth server
+ * where tokens are signed with the legacy shared secret.
+ * https://supabase.com/docs/reference/javascript/auth-getclaims
+ */
+async function authenticateUser(token: string, supabase: Supabase): Promise<Caller> {
+  let result: Awaited<ReturnType<typeof supabase.auth.getClaims>>;
+  try {
+    result = await supabase.auth.getClaims(token);
+  } catch (cause) {
+    throw unauthorized("The access token is malformed", cause);
+  }
+  const { data, error } = result;
+  if (error) {
+    const status = error.status ?? 0;
+    if (isAuthRetryableFetchError(error) || status >= 500 || status === 429) {
+      throw new AppError("internal_error", "The access token could not be verified", {
+        message: "Supabase Auth did not answer; try again shortly",
+        retryAfterSeconds: 5,
+        cause: error,
+      });
+    }
+    throw unauthorized("The access token is invalid or has expired", error);
+  }
+  const claims = data?.claims;
+  // The anon key is a validly signed token too, but nobody's.
+  if (claims?.role !== "authenticated" || !UUID.test(claims.sub ?? "")) {
+    throw unauthorized("The access token does not belong to a signed-in user");
+  }
+  return { kind: "user", userId: claims.sub.toLowerCase() };
+}
+
+function unauthorized(error: string, cause?: unknown): AppError {
+  return new AppError("unauthorized", error, {
+    message: "Sign in and send a current access token",
+    headers: { "www-authenticate": "Bearer" },
+    cause,
+  });
+}

@@ -1,0 +1,21 @@
+/** Fly.io's regions for new machines. https://fly.io/docs/reference/regions/ */
+export const FLY_REGIONS = [
+  "ams",
+  "arn",
+  "bom",
+  "cdg",
+  "dfw",
+  "ewr",
+  "fra",
+  "gru",
+  "iad",
+  "jnb",
+  "lax",
+  "lhr",
+  "nrt",
+  "ord",
+  "sin",
+  "sjc",
+  "syd",
+  "yyz",
+] as const;

@@ -1,0 +1,91 @@
+/**
+ * How the database is called: with a time limit, with a schema for what comes back, and again
+ * after a lost answer. Every function called may be repeated; a machine must not be given up
+ * because one packet was.
+ */
+import type { z } from "zod";
+import { type Deadline, withTimeout } from "../deadline.ts";
+import { AppError } from "../errors.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Supabase } from "./client.ts";
+import type { Database } from "./types.ts";
+
+const MAX_ATTEMPTS = 3;
+const RETRY_AFTER_MS = 200;
+
+type Functions = Database["public"]["Functions"];
+
+export class DatabaseCaller {
+  constructor(
+    private readonly supabase: Supabase,
+    private readonly runtime: Pick<Runtime, "clock" | "random">,
+  ) {}
+
+  /** Calls a Postgres function. Throws {@link AppError} `database_error`. */
+  rpc<Name extends keyof Functions & string, T>(
+    name: Name,
+    args: Functions[Name]["Args"],
+    schema: z.ZodType<T>,
+    deadline: Deadline,
+  ): Promise<T> {
+    return this.attempt(async (signal) => {
+      const { data, error, status } = await this.supabase.rpc(name, args)
+        .abortSignal(signal).retry(false);
+      if (error) throw new DatabaseCallError(name, status, error);
+      const parsed = schema.safeParse(data);
+      if (parsed.success) return parsed.data;
+      throw new AppError("database_error", `${name} returned something unexpected`, {
+        message: "The database schema does not fit this version of the function",
+        cause: parsed.error,
+      });
+    }, deadline);
+  }
+
+  /** The rows of `cloud_machines` with one of the given ids. Throws {@link AppError} `database_error`. */
+  select<T>(ids: string[], schema: z.ZodType<T>, deadline: Deadline): Promise<T[]> {
+    return this.attempt(async (signal) => {
+      const { data, error, status } = await this.supabase.from("cloud_machines").select("*")
+        .in("id", ids).abortSignal(signal).retry(false);
+      if (error) throw new DatabaseCallError("select cloud_machines", status, error);
+      return data.map((row) => schema.parse(row));
+    }, deadline);
+  }
+
+  private async attempt<T>(
+    call: (signal: AbortSignal) => Promise<T>,
+    deadline: Deadline,
+  ): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await withTimeout(this.runtime.clock, deadline.remainingMs(), call);
+      } catch (error) {
+        if (error instanceof AppError) throw error;
+        const waitMs = RETRY_AFTER_MS * attempt * (0.5 + this.runtime.random());
+        const retry = attempt < MAX_ATTEMPTS && waitMs < deadline.remainingMs() &&
+          error instanceof DatabaseCallError && error.transient;
+        if (!retry) throw unreachable(error);
+        await this.runtime.clock.sleep(waitMs);
+      }
+    }
+  }
+}
+
+/** A call that PostgREST or the network refused. */
+export class DatabaseCallError extends Error {
+  override name = "DatabaseCallError";
+  /** Not the call's own fault: no answer, or the gateway or the server failed. */
+  readonly transient: boolean;
+
+  constructor(call: string, status: number, error: { message: string; code?: string }) {
+    super(`${call}: ${error.message}${error.code ? ` (${error.code})` : ""}, HTTP ${status}`);
+    this.transient = status === 0 || status === 408 || status === 429 || status >= 500;
+  }
+}
+
+function unreachable(cause: unknown): AppError {
+  return new AppError("database_error", "The database could not be used", {
+    message: "The database did not answer as it should; try again shortly",
+    retryAfterSeconds: 10,
+    cause,
+  });
+}

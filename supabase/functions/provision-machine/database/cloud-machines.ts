@@ -1,0 +1,233 @@
+/**
+ * The rows of `cloud_machines`, through the Postgres functions that guard their transitions: one
+ * method a function.
+ */
+import { z } from "zod";
+import type { Deadline } from "../deadline.ts";
+import type { RowErrorCode } from "../errors.ts";
+import type { DatabaseCaller } from "./caller.ts";
+import { Claim, CloudMachine, DestroyRequest, Transition } from "./rows.ts";
+import type { Json } from "./types.ts";
+
+export interface ClaimInput {
+  userId: string;
+  machineId: string;
+  region: string;
+  cpuPriority: string;
+  requestId: string;
+  requestHash: string;
+  idempotencyKey: string | null;
+  flyAppName: string | null;
+  websocketUrlTemplate: string | null;
+  machineLimit: number;
+  timeoutMs: number;
+  /** Write the row as `error` at once: it is already known that nothing can be created. */
+  failure?: { code: RowErrorCode; message: string };
+}
+
+/** Who causes a transition, and how long ago that call began. */
+export interface Origin {
+  requestId: string;
+  durationMs: number;
+  detail?: Json;
+}
+
+export class CloudMachines {
+  constructor(private readonly database: DatabaseCaller) {}
+
+  claim(input: ClaimInput, deadline: Deadline): Promise<Claim> {
+    return this.database.rpc(
+      "claim_machine",
+      {
+        p_user_id: input.userId,
+        p_machine_id: input.machineId,
+        p_region: input.region,
+        p_cpu_priority: input.cpuPriority,
+        p_request_id: input.requestId,
+        p_request_hash: input.requestHash,
+        p_machine_limit: input.machineLimit,
+        p_timeout_ms: Math.ceil(input.timeoutMs),
+        ...unlessNull("p_fly_app_name", input.flyAppName),
+        ...unlessNull("p_websocket_url_template", input.websocketUrlTemplate),
+        ...unlessNull("p_idempotency_key", input.idempotencyKey),
+        ...unlessNull("p_error_code", input.failure?.code ?? null),
+        ...unlessNull("p_error_message", input.failure?.message ?? null),
+      },
+      Claim,
+      deadline,
+    );
+  }
+
+  recordFlyMachine(
+    id: string,
+    fly: { id: string; region: string },
+    origin: Origin,
+    deadline: Deadline,
+  ): Promise<Transition> {
+    return this.database.rpc(
+      "record_fly_machine",
+      {
+        p_id: id,
+        p_fly_machine_id: fly.id,
+        p_region: fly.region,
+        p_request_id: origin.requestId,
+        p_duration_ms: origin.durationMs,
+      },
+      Transition,
+      deadline,
+    );
+  }
+
+  markRunning(
+    id: string,
+    fly: { id: string; region: string; adopted: boolean },
+    origin: Origin,
+    deadline: Deadline,
+  ): Promise<Transition> {
+    return this.database.rpc(
+      "mark_machine_running",
+      {
+        p_id: id,
+        p_fly_machine_id: fly.id,
+        p_region: fly.region,
+        p_adopted: fly.adopted,
+        ...originArguments(origin),
+      },
+      Transition,
+      deadline,
+    );
+  }
+
+  /** `cleanupInMs`: when reconcile has to make sure that no Fly machine is left; null when that is sure. */
+  markError(
+    id: string,
+    failure: {
+      from: "provisioning" | "running";
+      code: RowErrorCode;
+      message: string;
+      flyMachineId: string | null;
+      cleanupInMs: number | null;
+    },
+    origin: Origin,
+    deadline: Deadline,
+  ): Promise<Transition> {
+    return this.database.rpc(
+      "mark_machine_error",
+      {
+        p_id: id,
+        p_expected_status: failure.from,
+        p_error_code: failure.code,
+        p_error_message: failure.message,
+        ...unlessNull("p_fly_machine_id", failure.flyMachineId),
+        ...unlessNull("p_cleanup_in_ms", failure.cleanupInMs),
+        ...originArguments(origin),
+      },
+      Transition,
+      deadline,
+    );
+  }
+
+  markCleanedUp(id: string, origin: Origin, deadline: Deadline): Promise<Transition> {
+    const args = { p_id: id, ...originArguments(origin) };
+    return this.database.rpc("mark_machine_cleaned_up", args, Transition, deadline);
+  }
+
+  /** `lookAgain`: Fly.io knew of no machine, but a create may still land. */
+  markDestroyed(
+    id: string,
+    lookAgain: boolean,
+    origin: Origin,
+    deadline: Deadline,
+  ): Promise<Transition> {
+    const args = { p_id: id, p_look_again: lookAgain, ...originArguments(origin) };
+    return this.database.rpc("mark_machine_destroyed", args, Transition, deadline);
+  }
+
+  /** Writes the intent to destroy. `userId` null: whoever owns the machine. */
+  requestDestroy(
+    machineId: string,
+    userId: string | null,
+    requestId: string,
+    leaseMs: number,
+    deadline: Deadline,
+  ): Promise<DestroyRequest> {
+    return this.database.rpc(
+      "request_machine_destroy",
+      {
+        p_machine_id: machineId,
+        p_request_id: requestId,
+        p_lease_ms: leaseMs,
+        ...unlessNull("p_user_id", userId),
+      },
+      DestroyRequest,
+      deadline,
+    );
+  }
+
+  /** Up to `limit` rows that reconcile has to look at, kept from others for `leaseMs`. */
+  takeDue(limit: number, leaseMs: number, deadline: Deadline): Promise<CloudMachine[]> {
+    const args = { p_limit: limit, p_lease_ms: leaseMs };
+    return this.database.rpc("take_due_machines", args, z.array(CloudMachine), deadline);
+  }
+
+  /** Up to `limit` running rows of an app in the order of their id, from after `after`. */
+  listRunning(
+    app: string,
+    after: string | null,
+    limit: number,
+    deadline: Deadline,
+  ): Promise<CloudMachine[]> {
+    const args = { p_fly_app_name: app, p_limit: limit, ...unlessNull("p_after", after) };
+    return this.database.rpc("list_running_machines", args, z.array(CloudMachine), deadline);
+  }
+
+  recordReconcileRun(
+    requestId: string,
+    durationMs: number,
+    counts: Record<string, number>,
+    deadline: Deadline,
+  ): Promise<unknown> {
+    return this.database.rpc(
+      "record_reconcile_run",
+      {
+        p_request_id: requestId,
+        p_duration_ms: Math.round(durationMs),
+        p_counts: counts,
+      },
+      z.unknown(),
+      deadline,
+    );
+  }
+
+  handOverToReconcile(
+    ids: string[],
+    reason: string,
+    afterMs: number,
+    deadline: Deadline,
+  ): Promise<number> {
+    const args = { p_ids: ids, p_reason: reason, p_after_ms: afterMs };
+    return this.database.rpc("hand_over_to_reconcile", args, z.number(), deadline);
+  }
+
+  /** The row as it is now, or null if there is none. */
+  async find(id: string, deadline: Deadline): Promise<CloudMachine | null> {
+    return (await this.findAll([id], deadline))[0] ?? null;
+  }
+
+  findAll(ids: string[], deadline: Deadline): Promise<CloudMachine[]> {
+    return this.database.select(ids, CloudMachine, deadline);
+  }
+}
+
+/** An argument that is left to its default, null, when there is no value. */
+function unlessNull<Name extends string, T>(name: Name, value: T | null): Partial<Record<Name, T>> {
+  return value === null ? {} : { [name]: value } as Record<Name, T>;
+}
+
+function originArguments(origin: Origin) {
+  return {
+    p_request_id: origin.requestId,
+    p_duration_ms: Math.round(origin.durationMs),
+    p_detail: origin.detail ?? {},
+  };
+}

@@ -1,0 +1,162 @@
+/**
+ * The one way to the Fly Machines API: every request goes through {@link FlyClient.request},
+ * which adds the token, a timeout, the trace context and an error with Fly's own request id.
+ * https://fly.io/docs/machines/api/
+ */
+import type { z } from "zod";
+import { Deadline, TimeoutError, withTimeout } from "../deadline.ts";
+import { cut } from "../logging/format.ts";
+import type { Runtime } from "../runtime.ts";
+import { FlyError } from "./errors.ts";
+
+/** Long enough for every error body seen in Fly's documentation. */
+const MAX_ERROR_BODY_CHARACTERS = 2_000;
+
+export interface FlyClientOptions {
+  runtime: Pick<Runtime, "fetch" | "clock">;
+  /** `FLY_API_HOSTNAME`, without a trailing slash. */
+  baseUrl: string;
+  /** `FLY_API_TOKEN`, with or without the `FlyV1 ` scheme in front. */
+  token: string;
+  /** `FLY_REQUEST_TIMEOUT_SECONDS` in milliseconds: the longest that one call may take. */
+  requestTimeoutMs: number;
+  /** Sent as `traceparent` with every call. https://www.w3.org/TR/trace-context/ */
+  traceparent?: string | undefined;
+}
+
+export interface FlyRequest<T> {
+  method: "GET" | "POST" | "DELETE";
+  /** Below `/v1`, with a leading slash. */
+  path: string;
+  query?: Record<string, string>;
+  body?: unknown;
+  /** What a successful answer looks like. */
+  schema: z.ZodType<T>;
+  /** The budget of the whole operation; the call gets what is left of it at most. */
+  deadline: Deadline;
+  /** Milliseconds on top of the usual timeout, for calls that wait at Fly's side. */
+  extraTimeoutMs?: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface FlyResponse<T> {
+  data: T;
+  status: number;
+  statusText: string;
+  flyRequestId: string | null;
+  durationMs: number;
+}
+
+export class FlyClient {
+  constructor(private readonly options: FlyClientOptions) {}
+
+  /** Throws {@link FlyError}; or the signal's reason, when `signal` is aborted. */
+  async request<T>(request: FlyRequest<T>): Promise<FlyResponse<T>> {
+    const { runtime, requestTimeoutMs } = this.options;
+    const timeoutMs = Math.min(
+      requestTimeoutMs + (request.extraTimeoutMs ?? 0),
+      request.deadline.remainingMs(),
+    );
+    const startedAt = runtime.clock.now();
+    try {
+      return await withTimeout(
+        runtime.clock,
+        timeoutMs,
+        (signal) => this.send(request, signal, startedAt),
+        request.signal,
+      );
+    } catch (error) {
+      if (error instanceof FlyError) throw error;
+      if (request.signal?.aborted) throw error;
+      if (error instanceof TimeoutError) {
+        throw new FlyError("timeout", `Fly.io did not answer within ${timeoutMs} ms`, {
+          cause: error,
+        });
+      }
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new FlyError("network", `Fly.io could not be reached: ${reason}`, { cause: error });
+    }
+  }
+
+  private async send<T>(
+    request: FlyRequest<T>,
+    signal: AbortSignal,
+    startedAt: number,
+  ): Promise<FlyResponse<T>> {
+    const { runtime, baseUrl, token, traceparent } = this.options;
+    const query = request.query ? `?${new URLSearchParams(request.query)}` : "";
+    const response = await runtime.fetch(`${baseUrl}/v1${request.path}${query}`, {
+      method: request.method,
+      headers: {
+        // flyctl sends a macaroon under its own scheme and everything else as a bearer token.
+        authorization: token.startsWith("FlyV1 ") ? token : `Bearer ${token}`,
+        accept: "application/json",
+        ...(request.body === undefined ? {} : { "content-type": "application/json" }),
+        ...(traceparent ? { traceparent } : {}),
+      },
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+      redirect: "error",
+      signal,
+    });
+    const flyRequestId = response.headers.get("fly-request-id");
+    const { status, statusText } = response;
+    const text = await readText(response, flyRequestId);
+    if (!response.ok) {
+      throw new FlyError("status", `Fly.io answered ${status}: ${errorText(text)}`, {
+        status,
+        statusText,
+        body: cut(text, MAX_ERROR_BODY_CHARACTERS),
+        flyRequestId,
+        retryAfterMs: parseRetryAfter(response.headers.get("retry-after"), runtime.clock.now()),
+      });
+    }
+    const parsed = request.schema.safeParse(parseJson(text));
+    if (!parsed.success) {
+      throw new FlyError("body", "Fly.io's answer could not be read", {
+        status,
+        body: cut(text, MAX_ERROR_BODY_CHARACTERS),
+        flyRequestId,
+        cause: parsed.error,
+      });
+    }
+    const durationMs = runtime.clock.now() - startedAt;
+    return { data: parsed.data, status, statusText, flyRequestId, durationMs };
+  }
+}
+
+async function readText(response: Response, flyRequestId: string | null): Promise<string> {
+  try {
+    return await response.text();
+  } catch (cause) {
+    // The status arrived, the body did not: whatever was asked for may well have happened.
+    throw new FlyError("body", `Fly.io's answer broke off: ${cause}`, {
+      status: response.status,
+      flyRequestId,
+      cause,
+    });
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // `undefined` fits no schema, so this ends as an answer that could not be read.
+    return undefined;
+  }
+}
+
+/** The `error` of Fly's error body, or the body itself. */
+function errorText(text: string): string {
+  const body = parseJson(text);
+  const error = typeof body === "object" && body !== null && "error" in body ? body.error : text;
+  return cut(typeof error === "string" ? error.trim() : JSON.stringify(error), 300) || "no reason";
+}
+
+/** `Retry-After` in milliseconds: seconds or a date. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
+function parseRetryAfter(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1_000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}

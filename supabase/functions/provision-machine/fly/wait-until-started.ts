@@ -1,0 +1,127 @@
+/**
+ * Waits until a machine is `started`, and notices at once when it never will be.
+ *
+ * Fly's wait answers only when the state is reached or its time is out, so a machine that fails
+ * is seen by looking at it from time to time beside the wait. A machine that starts quickly, as
+ * most do, costs no look at all.
+ */
+import { AppError } from "../errors.ts";
+import type { Deadline } from "../deadline.ts";
+import type { Runtime } from "../runtime.ts";
+import { backoffMs } from "./backoff.ts";
+import type { FlyClient } from "./client.ts";
+import { FlyError } from "./errors.ts";
+import { type FlyMachine, getMachine, MAX_WAIT_SECONDS, waitForStarted } from "./machines.ts";
+import { toProvisioningError } from "./provisioning-error.ts";
+
+/** Far below Fly's limit of 5 Get Machine a second. */
+const LOOK_EVERY_MS = 2_500;
+const MAX_FAILED_CALLS = 5;
+/** From these a new machine does not get to `started` by itself. `launch_failed` becomes `destroyed`. */
+const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "stopped", "replaced"];
+
+export interface WaitUntilStartedOptions {
+  runtime: Pick<Runtime, "clock" | "random">;
+  fly: FlyClient;
+  app: string;
+  machine: FlyMachine;
+  deadline: Deadline;
+  /** Aborted when nobody wants the machine any more. */
+  signal: AbortSignal;
+  onRetry(error: FlyError, waitMs: number): void;
+}
+
+/**
+ * Resolves once the machine was seen `started`. Throws {@link AppError}: `machine_failed`,
+ * `provision_timeout` or the code of a Fly.io failure; or the signal's reason.
+ */
+export async function waitUntilStarted(options: WaitUntilStartedOptions): Promise<void> {
+  if (options.machine.state === "started") return;
+  assertCanStart(options.machine);
+  const finished = new AbortController();
+  const signal = AbortSignal.any([options.signal, finished.signal]);
+  const waiting = keepWaiting({ ...options, signal });
+  const watching = watchForFailure({ ...options, signal });
+  try {
+    await Promise.race([waiting, watching]);
+  } finally {
+    finished.abort();
+    // The loser of the race ends with the abort; its rejection has nothing more to say.
+    await Promise.allSettled([waiting, watching]);
+  }
+}
+
+async function keepWaiting(options: WaitUntilStartedOptions): Promise<void> {
+  const { runtime, fly, app, machine, deadline, signal } = options;
+  for (let failedCalls = 0;;) {
+    signal.throwIfAborted();
+    if (deadline.passed()) throw timedOut(machine);
+    const seconds = Math.min(
+      MAX_WAIT_SECONDS,
+      Math.max(1, Math.floor(deadline.remainingMs() / 1_000)),
+    );
+    try {
+      if (await waitForStarted(fly, app, machine.id, seconds, { deadline, signal })) return;
+    } catch (error) {
+      if (!(error instanceof FlyError)) throw error;
+      if (deadline.passed()) throw timedOut(machine, error);
+      // 404 included: a machine that was just created may not be known everywhere yet, and one
+      // that is gone for good is noticed by the look beside this wait.
+      failedCalls++;
+      error.attempt = failedCalls;
+      const fatal = error.code === "fly_unauthorized" || failedCalls >= MAX_FAILED_CALLS;
+      if (fatal) throw toProvisioningError(error, deadline);
+      const waitMs = backoffMs(runtime, failedCalls, error.retryAfterMs);
+      options.onRetry(error, waitMs);
+      await runtime.clock.sleep(Math.min(waitMs, deadline.remainingMs()), signal);
+    }
+  }
+}
+
+async function watchForFailure(options: WaitUntilStartedOptions): Promise<void> {
+  const { runtime, fly, app, machine, deadline, signal } = options;
+  while (true) {
+    await runtime.clock.sleep(LOOK_EVERY_MS, signal);
+    let seen: FlyMachine | null;
+    try {
+      seen = await getMachine(fly, app, machine.id, { deadline, signal });
+    } catch (error) {
+      // This look is only a shortcut; the wait beside it decides about errors.
+      if (error instanceof FlyError) continue;
+      throw error;
+    }
+    if (seen === null) throw machineFailed(machine, "it no longer exists");
+    if (seen.state === "started") return;
+    assertCanStart(seen);
+  }
+}
+
+function assertCanStart(machine: FlyMachine): void {
+  if (!FAILED_STATES.includes(machine.state)) return;
+  // Newest first. https://fly.io/docs/machines/api/machines-resource/
+  const event = machine.events?.[0];
+  const detail = event
+    ? `; last event: ${
+      [event.type, event.status, describeRequest(event.request)].filter(Boolean).join(" ")
+    }`
+    : "";
+  throw machineFailed(machine, `it is ${machine.state}${detail}`);
+}
+
+function describeRequest(request: unknown): string {
+  return request === undefined || request === null ? "" : JSON.stringify(request).slice(0, 300);
+}
+
+function machineFailed(machine: FlyMachine, why: string): AppError {
+  return new AppError("machine_failed", `Fly machine ${machine.id} did not start: ${why}`, {
+    message: "The machine failed to start; check its image and its logs at Fly.io",
+  });
+}
+
+function timedOut(machine: FlyMachine, cause?: FlyError): AppError {
+  return new AppError("provision_timeout", `Fly machine ${machine.id} did not start in time`, {
+    message: "The machine did not start in time and was given up; try again",
+    retryAfterSeconds: 10,
+    cause,
+  });
+}

@@ -1,0 +1,90 @@
+/**
+ * One log record to one line of JSON, or to the `[timestamp] …` lines of `LOG_FORMAT=text`.
+ * The hosted platform cuts a message at 10,000 characters; this cuts earlier, and visibly.
+ */
+import type { LogRecord } from "@logtape/logtape";
+import { REDACTED, type Redactor } from "./redactor.ts";
+
+const MAX_EVENT_CHARACTERS = 9_000;
+const MAX_FIELD_CHARACTERS = 1_200;
+const MAX_STACK_CHARACTERS = 2_400;
+
+/** Keys whose values are secrets wherever they appear; `FLY_API_TOKEN: EXISTS (length: N)` is a message. */
+const SECRET_KEY =
+  /^(authorization|apikey|api_key|cookie|set-cookie|password|secret|token|access_token|refresh_token|.*_(token|secret|password|key|keys))$/i;
+const HARMLESS_KEYS = new Set(["idempotency_key"]);
+
+export type LogFormat = "json" | "text";
+
+/** Returns a LogTape formatter. The result never contains a line break in JSON. */
+export function createFormatter(
+  format: LogFormat,
+  redactor: Redactor,
+): (record: LogRecord) => string {
+  return (record: LogRecord): string => {
+    const timestamp = new Date(record.timestamp).toISOString();
+    const message = record.message.join("");
+    const { text, ...properties } = record.properties;
+    const fields = prune(properties) as Record<string, unknown>;
+    const line = format === "json"
+      ? formatJson(timestamp, record.level, message, fields)
+      : formatText(timestamp, Array.isArray(text) ? text : [message], fields);
+    return redactor.redact(line);
+  };
+}
+
+function formatJson(
+  timestamp: string,
+  level: string,
+  message: string,
+  fields: Record<string, unknown>,
+): string {
+  const event = { timestamp, level, message: cut(message, MAX_STACK_CHARACTERS), ...fields };
+  const line = JSON.stringify(event);
+  if (line.length <= MAX_EVENT_CHARACTERS) return line;
+  const { requestId, machineId, userId } = fields;
+  return JSON.stringify({
+    timestamp,
+    level,
+    message: event.message,
+    requestId,
+    machineId,
+    userId,
+    fields: cut(JSON.stringify(fields), MAX_EVENT_CHARACTERS / 2),
+  });
+}
+
+/** The seed's look: a banner, time stamps in front, details indented or as one JSON object. */
+function formatText(timestamp: string, lines: string[], fields: Record<string, unknown>): string {
+  const prefix = `[${timestamp}]`;
+  const { requestId, machineId, userId, ...rest } = fields;
+  const ids = Object.entries({ requestId, machineId, userId })
+    .filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${value}`).join(" ");
+  const head = lines.map((line) => `${prefix} ${line}`);
+  const details = Object.keys(rest).length > 0 ? [`${prefix}   ${JSON.stringify(rest)}`] : [];
+  const text = [...head, ...details, ...(ids ? [`${prefix}   ${ids}`] : [])].join("\n");
+  return cut(text, MAX_EVENT_CHARACTERS);
+}
+
+/** Cuts long strings and hides secret keys, at any depth. */
+function prune(value: unknown, key = "", depth = 0): unknown {
+  if (typeof value === "string") {
+    return cut(value, key === "stack" ? MAX_STACK_CHARACTERS : MAX_FIELD_CHARACTERS);
+  }
+  if (typeof value === "bigint") return value.toString();
+  if (value === null || typeof value !== "object") return value;
+  if (depth > 10) return "[nested too deeply]";
+  if (Array.isArray(value)) return value.slice(0, 50).map((item) => prune(item, key, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).filter(([, item]) => item !== undefined).map(([name, item]) => [
+      name,
+      SECRET_KEY.test(name) && !HARMLESS_KEYS.has(name) ? REDACTED : prune(item, name, depth + 1),
+    ]),
+  );
+}
+
+/** `text`, shortened to about `length` characters with a visible marker. */
+export function cut(text: string, length: number): string {
+  if (text.length <= length) return text;
+  return `${text.slice(0, length)}…[cut, ${text.length} characters in all]`;
+}

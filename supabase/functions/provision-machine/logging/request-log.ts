@@ -1,0 +1,177 @@
+/**
+ * The log of one request: the contract's lines, in the contract's words, within its budget of
+ * events. The hosted platform drops lines beyond 100 in 10 s, so that a chatty function goes
+ * silent exactly when it is busy.
+ */
+import type { Logger } from "@logtape/logtape";
+import { AppError } from "../errors.ts";
+import { cut } from "./format.ts";
+import { FlyError } from "../fly/errors.ts";
+
+/** At most 10 events a request; one is kept for the summary. */
+const MAX_EVENTS = 10;
+/**
+ * What may still come after a warning: Fly's status, the machine's creation, the error, the row and
+ * the machine that could not be put in order, the summary. The reasons of all retries are in the
+ * summary, so that none is lost with its warning.
+ */
+const KEPT_FREE_BY_WARNINGS = 6;
+const KEPT_FREE_BY_INFO = 4;
+const KEPT_FREE_BY_ERRORS = 2;
+
+type Fields = Record<string, unknown>;
+
+export interface Summary {
+  outcome: string;
+  status: number;
+  code?: string | undefined;
+  fields?: Fields;
+}
+
+export class RequestLog {
+  private events = 0;
+  private suppressed = 0;
+  private readonly context: Fields;
+
+  constructor(private readonly logger: Logger, requestId: string, traceId?: string) {
+    this.context = { requestId, machineId: undefined, userId: undefined, traceId };
+  }
+
+  /** Adds to every event from now on. */
+  identify(ids: { machineId?: string; userId?: string }): void {
+    Object.assign(this.context, ids);
+  }
+
+  invoked(method: string, path: string): void {
+    this.info("provision-machine invoked", {
+      method,
+      path,
+      text: [
+        "========================================",
+        "provision-machine invoked",
+        `Method: ${method}`,
+      ],
+    });
+  }
+
+  environmentCheck(env: Record<string, string | undefined>, request: Fields): void {
+    const value = (name: string) => env[name]?.trim() || undefined;
+    const token = value("FLY_API_TOKEN");
+    const checks = [
+      `FLY_API_TOKEN: ${token ? `EXISTS (length: ${token.length})` : "MISSING ❌"}`,
+      `FLY_APP_NAME: ${value("FLY_APP_NAME") ?? "MISSING ❌"}`,
+      `DOCKER_IMAGE: ${value("DOCKER_IMAGE") ?? "MISSING ❌"}`,
+    ];
+    this.info(`Environment check: ${checks.join(", ")}`, {
+      ...request,
+      text: ["Environment check:", ...checks.map((check) => `  - ${check}`)],
+    });
+  }
+
+  callingFly(region: string, app: string, machineName: string, image: string, body: unknown): void {
+    this.info(`Calling Fly.io API to create machine in ${region}...`, {
+      app,
+      machineName,
+      image,
+      requestBody: body,
+      text: [
+        `Calling Fly.io API to create machine in ${region}...`,
+        `  App: ${app}`,
+        `  Machine name: ${machineName}`,
+        `  Image: ${image}`,
+      ],
+    });
+  }
+
+  flyResponse(status: number, statusText: string, fields: Fields): void {
+    this.info(`Fly.io API response status: ${status} ${statusText}`.trimEnd(), fields);
+  }
+
+  flyMachineCreated(flyMachineId: string, region: string): void {
+    this.info(`✅ Fly machine created successfully: ${flyMachineId}`, { region });
+  }
+
+  /** The one error event of a failure: with its stack, and with what Fly.io said, if it did. */
+  provisioningFailed(error: AppError, fields: Fields = {}): void {
+    this.failed(`❌ Fly.io provisioning failed: ${error.message}`, error, fields);
+  }
+
+  /** The same for a failure outside provisioning. */
+  requestFailed(error: AppError, fields: Fields = {}): void {
+    this.failed(`❌ Request failed: ${error.message}`, error, fields);
+  }
+
+  critical(error: AppError, fields: Fields = {}): void {
+    this.failed(`CRITICAL ERROR: ${error.message}`, error, fields);
+  }
+
+  /** Something went wrong that does not decide the answer, or not yet. */
+  retrying(message: string, fields: Fields = {}): void {
+    if (this.admit(KEPT_FREE_BY_WARNINGS)) {
+      this.logger.warn(message, { ...this.context, ...fields });
+    }
+  }
+
+  /** A second failure, such as the error state that could not be written. */
+  alsoFailed(message: string, cause: unknown, fields: Fields = {}): void {
+    if (!this.admit(KEPT_FREE_BY_ERRORS)) return;
+    this.logger.error(message, { ...this.context, ...describe(cause), ...fields });
+  }
+
+  info(message: string, fields: Fields = {}): void {
+    if (this.admit(KEPT_FREE_BY_INFO)) this.logger.info(message, { ...this.context, ...fields });
+  }
+
+  /** The last event of every request, enough to debug from alone. */
+  summary({ outcome, status, code, fields }: Summary): void {
+    this.logger.info(`provision-machine finished: ${code ?? outcome} (HTTP ${status})`, {
+      ...this.context,
+      outcome,
+      code,
+      status,
+      ...fields,
+      suppressedEvents: this.suppressed || undefined,
+    });
+  }
+
+  private failed(message: string, error: AppError, fields: Fields): void {
+    this.events++;
+    this.logger.error(message, {
+      ...this.context,
+      code: error.code,
+      ...describe(error),
+      ...fields,
+    });
+  }
+
+  /** Whether an event fits into the budget with `keptFree` events still to come. */
+  private admit(keptFree: number): boolean {
+    if (this.events > MAX_EVENTS - 1 - keptFree) {
+      this.suppressed++;
+      return false;
+    }
+    this.events++;
+    return true;
+  }
+}
+
+/** Name, message and stack of whatever was thrown, and Fly.io's answer if it was the cause. */
+function describe(thrown: unknown): Fields {
+  const cause = thrown instanceof AppError && thrown.cause !== undefined ? thrown.cause : thrown;
+  const error = cause instanceof Error ? cause : undefined;
+  return {
+    error: {
+      name: error?.name ?? "Unknown",
+      message: error?.message ?? String(cause),
+      stack: error?.stack ?? (thrown instanceof Error ? thrown.stack : undefined) ?? "N/A",
+    },
+    ...(cause instanceof FlyError
+      ? {
+        flyStatus: cause.status,
+        flyRequestId: cause.flyRequestId,
+        flyBody: cause.body === undefined ? undefined : cut(cause.body, 600),
+        attempt: cause.attempt,
+      }
+      : {}),
+  };
+}

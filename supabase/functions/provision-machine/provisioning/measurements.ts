@@ -1,0 +1,54 @@
+import type { FlyError } from "../fly/errors.ts";
+import { cut } from "../logging/format.ts";
+import type { Json } from "../database/types.ts";
+import type { Clock } from "../runtime.ts";
+
+export type Phase = "auth" | "claim" | "create" | "wait" | "finish" | "cleanup";
+
+export interface MeasurementReport {
+  /** Milliseconds by phase. */
+  ms: Partial<Record<Phase, number>>;
+  /** How often a create was sent. */
+  attempts: number;
+  failedCalls?: string[];
+  flyRequestIds?: (string | null)[];
+  [field: string]: Json | undefined;
+}
+
+/** How long each phase of a request took and how often Fly.io was asked: for its summary. */
+export class Measurements {
+  createAttempts = 0;
+  /** Why Fly.io had to be asked again, newest last. */
+  private readonly failures: string[] = [];
+  /** In the order of the calls; null where there was no answer. */
+  readonly flyRequestIds: (string | null)[] = [];
+  private readonly phases: Partial<Record<Phase, number>> = {};
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Runs `work` and adds its milliseconds to `phase`, also if it fails. */
+  async time<T>(phase: Phase, work: () => Promise<T>): Promise<T> {
+    const startedAt = this.clock.now();
+    try {
+      return await work();
+    } finally {
+      this.phases[phase] = (this.phases[phase] ?? 0) + this.clock.now() - startedAt;
+    }
+  }
+
+  /** Notes a call to Fly.io that failed, and what was done about it. */
+  failedCall(call: string, error: FlyError, next = "giving up"): void {
+    this.flyRequestIds.push(error.flyRequestId);
+    this.failures.push(cut(`${call}: ${error.message}, ${next}`, 160));
+  }
+
+  /** Everything measured so far, ready to be logged or stored as an event's detail. */
+  report(): MeasurementReport {
+    return {
+      ms: { ...this.phases },
+      attempts: this.createAttempts,
+      ...(this.failures.length > 0 ? { failedCalls: this.failures.slice(-6) } : {}),
+      ...(this.flyRequestIds.length > 0 ? { flyRequestIds: this.flyRequestIds.slice(-10) } : {}),
+    };
+  }
+}

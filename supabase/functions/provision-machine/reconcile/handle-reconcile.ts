@@ -1,0 +1,44 @@
+/**
+ * POST /provision-machine/reconcile: repairs what died. Bounded per run, safe to run twice and by
+ * any number of isolates at once.
+ */
+import type { RequestContext } from "../app.ts";
+import { configurationError, hasProblems } from "../config/configuration-error.ts";
+import type { Settings } from "../config/environment.ts";
+import { Deadline } from "../deadline.ts";
+import { jsonResponse } from "../http/responses.ts";
+import { projectIdentity } from "../provisioning/machine-config.ts";
+import { closeDueRows } from "./close-due-rows.ts";
+import { Report } from "./report.ts";
+import { sweepFlyMachines } from "./sweep-fly-machines.ts";
+import { findLostMachines } from "./find-lost-machines.ts";
+
+/** A run is called every minute and ends before the next one begins. */
+const BUDGET_MS = 50_000;
+
+/** What the steps of a run share. */
+export interface ReconcileContext {
+  request: RequestContext;
+  settings: Settings;
+  deadline: Deadline;
+  report: Report;
+}
+
+export async function handleReconcile(request: RequestContext): Promise<Response> {
+  const { services, database, requestId, startedAt, log, settings, problems } = request;
+  if (hasProblems(problems)) throw configurationError(problems);
+  const deadline = new Deadline(services.runtime.clock, startedAt + BUDGET_MS);
+  const report = new Report(log);
+  const context = { request, settings: settings as Settings, deadline, report };
+
+  await closeDueRows(context);
+  const identity = projectIdentity(context.settings.SUPABASE_URL);
+  const app = context.settings.FLY_APP_NAME;
+  const living = await sweepFlyMachines(context, app, identity);
+  if (living) await findLostMachines(context, app, living);
+
+  const durationMs = services.runtime.clock.now() - startedAt;
+  await database.machines.recordReconcileRun(requestId, durationMs, report.counts, deadline);
+  report.log();
+  return jsonResponse(200, { ...report.counts, actions: report.actions, requestId });
+}

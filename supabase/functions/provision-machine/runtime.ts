@@ -1,0 +1,65 @@
+/**
+ * What the function takes from outside. Everything that differs between the hosted platform, a
+ * test and a simulation comes in through here, so that no other file touches a global.
+ */
+
+/** Wall-clock time and waiting. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  /** Resolves after `ms` milliseconds; rejects with the signal's reason once it is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface Runtime {
+  /** Environment variables, read anew at each request. */
+  env(): Record<string, string | undefined>;
+  fetch: typeof fetch;
+  clock: Clock;
+  /** Cryptographically random bytes. */
+  randomBytes(length: number): Uint8Array;
+  randomUUID(): string;
+  /** Uniform in [0, 1), for jitter. */
+  random(): number;
+  /** Keeps the isolate alive until `work` settles, after the response has been sent. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** A clock on the system's timers. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep(ms, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      }, ms);
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  },
+};
+
+/**
+ * `EdgeRuntime.waitUntil` of Supabase's edge runtime.
+ * https://supabase.com/docs/guides/functions/background-tasks
+ */
+declare const EdgeRuntime: { waitUntil(work: Promise<unknown>): void } | undefined;
+
+/** The runtime of a deployed function, and of `deno run`, where `EdgeRuntime` does not exist. */
+export const platformRuntime: Runtime = {
+  env: () => Deno.env.toObject(),
+  fetch: (input, init) => fetch(input, init),
+  clock: systemClock,
+  randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  randomUUID: () => crypto.randomUUID(),
+  random: Math.random,
+  waitUntil(work) {
+    // Without the platform's global the process itself lives on, so there is nothing to do.
+    if (typeof EdgeRuntime !== "undefined") EdgeRuntime.waitUntil(work);
+  },
+};

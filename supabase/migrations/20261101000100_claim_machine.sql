@@ -1,0 +1,96 @@
+-- claim_machine: everything that has to be decided before Fly.io is called, in one round trip and
+-- one transaction: does the user exist, was this Idempotency-Key seen, is the limit reached.
+
+create function public.claim_machine(
+  p_user_id uuid,
+  p_machine_id text,
+  p_region text,
+  p_cpu_priority text,
+  p_request_id text,
+  p_request_hash text,
+  p_machine_limit integer,
+  p_timeout_ms integer,
+  p_fly_app_name text default null,
+  p_websocket_url_template text default null,
+  p_idempotency_key text default null,
+  p_error_code text default null,
+  p_error_message text default null
+) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_machine public.cloud_machines;
+begin
+  -- Calls of one user queue here, so that neither the key nor the limit can be raced.
+  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));
+
+  -- machine_id is random and new for each request, so finding it means that this very call was
+  -- made before and its answer was lost.
+  select * into v_machine from public.cloud_machines
+  where machine_id = p_machine_id and user_id = p_user_id and request_id = p_request_id;
+  if found then
+    return jsonb_build_object('outcome', 'claimed', 'machine', to_jsonb(v_machine));
+  end if;
+
+  if p_idempotency_key is not null then
+    select * into v_machine from public.cloud_machines
+    where user_id = p_user_id and idempotency_key = p_idempotency_key;
+    if found then
+      return jsonb_build_object(
+        'outcome', case when v_machine.request_hash = p_request_hash then 'replayed' else 'key_reused' end,
+        'machine', to_jsonb(v_machine)
+      );
+    end if;
+  end if;
+
+  -- A call that is already known to fail creates nothing at Fly.io, so no limit applies to it.
+  if p_error_code is null then
+    select * into v_machine from public.cloud_machines
+    where user_id = p_user_id and status in ('provisioning', 'running')
+    order by created_at desc
+    limit 1
+    offset greatest(p_machine_limit, 1) - 1;
+    if found then
+      select * into v_machine from public.cloud_machines
+      where user_id = p_user_id and status in ('provisioning', 'running')
+      order by created_at desc
+      limit 1;
+      return jsonb_build_object('outcome', 'limit_reached', 'machine', to_jsonb(v_machine));
+    end if;
+  end if;
+
+  begin
+    insert into public.cloud_machines (
+      user_id, machine_id, fly_app_name, region, cpu_priority,
+      status, error_code, error_message,
+      websocket_url, idempotency_key, request_hash, request_id,
+      deadline_at, reconcile_at
+    ) values (
+      p_user_id, p_machine_id, p_fly_app_name, p_region, p_cpu_priority,
+      case when p_error_code is null then 'provisioning' else 'error' end,
+      p_error_code, left(p_error_message, 2000),
+      replace(replace(p_websocket_url_template, '{app}', p_fly_app_name), '{machineId}', p_machine_id),
+      p_idempotency_key, p_request_hash, p_request_id,
+      now() + make_interval(secs => p_timeout_ms / 1000.0),
+      case when p_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
+    ) returning * into v_machine;
+  exception when foreign_key_violation then
+    return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
+  end;
+
+  insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms)
+  values (
+    v_machine.id, p_request_id,
+    case when p_error_code is null then 'claimed' else 'failed' end, p_error_code, 0
+  );
+
+  return jsonb_build_object('outcome', 'claimed', 'machine', to_jsonb(v_machine));
+end
+$$;
+
+comment on function public.claim_machine is
+  'Writes a machine''s row, or says why not. outcome: claimed, replayed, key_reused, limit_reached, unknown_user. With p_error_code the row is written as error at once.';
+
+revoke execute on function public.claim_machine from public, anon, authenticated;
+grant execute on function public.claim_machine to service_role;
