@@ -1,21 +1,27 @@
 /**
  * The whole system for a test: a local Supabase, the Fly simulator over real HTTP and the function
- * as a real process between them.
+ * as a real process between them. When it is stopped, the contract's invariants are checked on
+ * everything that happened: see audit.ts.
  */
-import { startFunction } from "../../dev/function-process/mod.ts";
-import type { FunctionProcess, OutputLine } from "../../dev/function-process/mod.ts";
-import {
-  FlySimulator,
-  type FlySimulatorOptions,
-  type ServedFlySimulator,
-  serveFlySimulator,
-} from "../../dev/fly-simulator/mod.ts";
+import assert from "node:assert/strict";
+import { type FlySimulatorOptions, serveFlySimulator } from "../../dev/fly-simulator/mod.ts";
+import type { ServedFlySimulator } from "../../dev/fly-simulator/mod.ts";
 import {
   type LocalSupabase,
   type LocalUser,
   startSupabase,
   type StartSupabaseOptions,
 } from "../../dev/supabase/mod.ts";
+import { invariantViolations, Secrets } from "./audit.ts";
+import { RecordingFlySimulator } from "./recording-fly-simulator.ts";
+import {
+  type Answer,
+  type CallOptions,
+  type LogEvent,
+  RunningFunction,
+} from "./running-function.ts";
+
+export type { Answer, AnswerBody, CallOptions, LogEvent } from "./running-function.ts";
 
 export const FLY_APP = "test-app";
 /** As long as the one in the README's example of a log line. */
@@ -29,63 +35,90 @@ export interface StackOptions {
   env?: Record<string, string | undefined>;
 }
 
-export interface Stack extends AsyncDisposable {
-  supabase: LocalSupabase;
-  simulator: FlySimulator;
-  fly: ServedFlySimulator;
-  /** The function that runs now. */
-  fn: FunctionProcess;
-  /** `fn.url` with the function's path. */
-  url: string;
-  /** Ends the function and starts it with its usual environment, changed by `env`. */
-  restart(env?: Record<string, string | undefined>): Promise<void>;
-  /** The environment that the function is started with. */
-  environment(env?: Record<string, string | undefined>): Record<string, string>;
-  /** Calls the function as `user`, straight at its own address. */
-  call(user: LocalUser | null, init?: CallOptions): Promise<Answer>;
-  /** Every log event of a request, in order. */
-  events(requestId: string): LogEvent[];
+/** A row of `cloud_machines` as the database has it. */
+export interface MachineRow {
+  id: string;
+  user_id: string | null;
+  machine_id: string;
+  fly_machine_id: string | null;
+  fly_app_name: string | null;
+  region: string;
+  cpu_priority: string;
+  status: string;
+  websocket_url: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  idempotency_key: string | null;
+  request_hash: string;
+  request_id: string;
+  deadline_at: string;
+  reconcile_at: string | null;
+  destroy_requested_at: string | null;
+  provisioned_at: string | null;
 }
 
-export interface CallOptions {
-  method?: string;
-  path?: string;
-  body?: unknown;
-  headers?: Record<string, string>;
-  signal?: AbortSignal;
+export interface MachineEventRow {
+  request_id: string;
+  kind: string;
+  error_code: string | null;
+  duration_ms: number | null;
+  detail: Record<string, unknown>;
 }
 
-// deno-lint-ignore no-explicit-any -- a test looks at whatever came back
-export type AnswerBody = any;
-
-export interface Answer {
-  status: number;
-  headers: Headers;
-  body: AnswerBody;
-  requestId: string;
-}
-
-export interface LogEvent {
-  timestamp: string;
-  level: string;
-  message: string;
-  stream: OutputLine["stream"];
-  line: string;
-  [field: string]: unknown;
-}
-
-/** Starts everything; `await using` stops it. */
+/** Starts everything; `await using` stops it, and throws if an invariant was broken. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const supabase = await startSupabase(options.supabase ?? {});
-  const simulator = new FlySimulator({
+  const simulator = new RecordingFlySimulator({
     apps: [FLY_APP],
     tokens: [FLY_TOKEN],
     ...options.fly,
     settings: { startDelayMs: 20, rateLimits: null, ...options.fly?.settings },
   });
   const fly = await serveFlySimulator(simulator);
-  const environment = (env: Record<string, string | undefined> = {}) =>
-    defined({
+  const stack = new Stack(supabase, simulator, fly, options.env ?? {});
+  try {
+    await stack.restart();
+  } catch (error) {
+    await fly.shutdown();
+    await supabase.close();
+    throw error;
+  }
+  return stack;
+}
+
+export class Stack implements AsyncDisposable {
+  readonly secrets: Secrets;
+  private current: RunningFunction | undefined;
+
+  constructor(
+    readonly supabase: LocalSupabase,
+    readonly simulator: RecordingFlySimulator,
+    readonly fly: ServedFlySimulator,
+    private readonly env: Record<string, string | undefined>,
+  ) {
+    this.secrets = new Secrets([
+      supabase.secretKey,
+      supabase.serviceRoleKey,
+      supabase.jwtSecret,
+      FLY_TOKEN,
+    ]);
+  }
+
+  /** The function that runs now. */
+  get fn(): RunningFunction {
+    assert.ok(this.current, "no function runs");
+    return this.current;
+  }
+
+  /** The function's own address, with its path. */
+  get url(): string {
+    return `${this.fn.url}/provision-machine`;
+  }
+
+  /** The environment that the function is started with. */
+  environment(env: Record<string, string | undefined> = {}): Record<string, string> {
+    const { supabase, fly } = this;
+    return defined({
       SUPABASE_URL: supabase.url,
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: supabase.secretKey }),
       SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey,
@@ -93,66 +126,103 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       FLY_APP_NAME: FLY_APP,
       DOCKER_IMAGE: IMAGE,
       FLY_API_HOSTNAME: fly.url,
-      ...options.env,
+      ...this.env,
       ...env,
     });
-  let fn = await startFunction({ env: environment() });
-  supabase.setFunction("provision-machine", fn.url);
+  }
 
-  const stack: Stack = {
-    supabase,
-    simulator,
-    fly,
-    get fn() {
-      return fn;
-    },
-    get url() {
-      return `${fn.url}/provision-machine`;
-    },
-    environment,
-    async restart(env) {
-      await fn.stop();
-      fn = await startFunction({ env: environment(env) });
-      supabase.setFunction("provision-machine", fn.url);
-    },
-    async call(user, { method = "POST", path = "", body, headers = {}, signal } = {}) {
-      const response = await fetch(`${fn.url}/provision-machine${path}`, {
-        method,
-        headers: {
-          ...(user ? { authorization: `Bearer ${user.accessToken}` } : {}),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-          ...headers,
-        },
-        ...(body === undefined
-          ? {}
-          : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-        ...(signal ? { signal } : {}),
-      });
-      const text = await response.text();
-      return {
-        status: response.status,
-        headers: response.headers,
-        body: text === "" ? null : JSON.parse(text),
-        requestId: response.headers.get("x-request-id") ?? "",
-      };
-    },
-    events: (requestId) => parseEvents(fn.lines).filter((event) => event.requestId === requestId),
-    async [Symbol.asyncDispose]() {
-      await fn.stop();
+  /** Starts one more function beside the current one, with the usual environment changed by `env`. */
+  start(
+    env: Record<string, string | undefined> = {},
+    options: { entry?: URL } = {},
+  ): Promise<RunningFunction> {
+    return RunningFunction.start(this.environment(env), this.secrets, options);
+  }
+
+  /** Ends the function and starts it anew; the gateway then leads to the new one. */
+  async restart(
+    env: Record<string, string | undefined> = {},
+    options: { entry?: URL } = {},
+  ): Promise<void> {
+    const ended = this.current;
+    this.current = undefined;
+    await ended?.stop();
+    this.current = await this.start(env, options);
+    this.supabase.setFunction("provision-machine", this.current.url);
+  }
+
+  /** Calls the function as `user`, straight at its own address. */
+  call(user: LocalUser | null, options?: CallOptions): Promise<Answer> {
+    return this.fn.call(user, options);
+  }
+
+  /** Calls the function as a service. */
+  callAsService(options: CallOptions = {}): Promise<Answer> {
+    const headers = { apikey: this.supabase.secretKey, ...options.headers };
+    return this.fn.call(null, { ...options, headers });
+  }
+
+  reconcile(): Promise<Answer> {
+    return this.callAsService({ path: "/reconcile" });
+  }
+
+  /** Every log event of a finished request, in order. */
+  log(answer: Pick<Answer, "requestId">): Promise<LogEvent[]> {
+    return this.fn.log(answer.requestId);
+  }
+
+  /** The row with this `machine_id`. */
+  async row(machineId: string): Promise<MachineRow> {
+    const [row] = await this.supabase.sql<MachineRow>(
+      "select * from cloud_machines where machine_id = $1",
+      [machineId],
+    );
+    assert.ok(row, `no row for ${machineId}`);
+    return row;
+  }
+
+  rowsOf(user: { id: string }): Promise<MachineRow[]> {
+    return this.supabase.sql<MachineRow>(
+      "select * from cloud_machines where user_id = $1 order by created_at",
+      [user.id],
+    );
+  }
+
+  /** The history of a machine, oldest first. */
+  historyOf(machineId: string): Promise<MachineEventRow[]> {
+    return this.supabase.sql<MachineEventRow>(
+      `select e.* from machine_events e join cloud_machines m on m.id = e.cloud_machine_id
+       where m.machine_id = $1 order by e.id`,
+      [machineId],
+    );
+  }
+
+  /** Makes a row due for reconcile, as if its time had passed. */
+  async makeDue(machineId: string): Promise<void> {
+    const past = "now() - interval '1 second'";
+    await this.supabase.sql(
+      `update cloud_machines set deadline_at = ${past}, reconcile_at = ${past} where machine_id = $1`,
+      [machineId],
+    );
+  }
+
+  /** Names of the machines that live at Fly.io and belong to `machineId`'s row. */
+  liveMachines(machineId: string): string[] {
+    return this.simulator.liveMachines().filter(({ name }) => name === machineId)
+      .map(({ id }) => id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { supabase, fly, simulator, secrets } = this;
+    try {
+      await this.current?.stop();
+      const violations = await invariantViolations(supabase, simulator, secrets);
+      assert.deepEqual(violations, [], "the state that the tests left breaks the contract");
+    } finally {
       await fly.shutdown();
       await supabase.close();
-    },
-  };
-  return stack;
-}
-
-/** The JSON log events among a function's lines. */
-export function parseEvents(lines: OutputLine[]): LogEvent[] {
-  return lines.filter(({ line }) => line.startsWith("{")).map(({ stream, line }) => ({
-    ...JSON.parse(line),
-    stream,
-    line,
-  }));
+    }
+  }
 }
 
 function defined(env: Record<string, string | undefined>): Record<string, string> {

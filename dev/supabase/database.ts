@@ -1,0 +1,173 @@
+/**
+ * One Postgres behind one interface: PGlite in memory, or a real server.
+ */
+// An optional peer of lite: Deno gives it to lite only if somebody imports it.
+import "postgres";
+import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
+import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
+import { keepExitCode } from "./exit-code.ts";
+import { forgetDataDir, freshDataDir } from "./initdb-cache.ts";
+
+/** A row as the driver gives it. */
+export type Row = Record<string, unknown>;
+
+/** Runs SQL as the superuser. */
+export interface SqlRunner {
+  /** One statement with `$1` parameters. */
+  query(sql: string, params?: unknown[]): Promise<Row[]>;
+  /** Any number of statements, without parameters or result. */
+  script(sql: string): Promise<void>;
+}
+
+/** A database that the stack runs on. */
+export interface Database extends SqlRunner {
+  kind: "pglite" | "postgres";
+  /** What lite's `App` works with. */
+  connection: PgliteConnection | PostgresConnection;
+  /** Runs `work` in one transaction, rolled back when it throws. */
+  transaction<T>(work: (transaction: SqlRunner) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` while nothing else uses the connection, where there is only one.
+   * lite opens a transaction per request on PGlite's single session without locking it, so two
+   * requests at once would share one transaction and one role.
+   */
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs `work` while no other process does so on the same database. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Opens PGlite in memory. */
+export async function openPglite(
+  cacheDir: string | null,
+  onProgress: (step: string) => void,
+): Promise<Database> {
+  const connection = await keepExitCode(() => loadPglite(cacheDir, onProgress));
+  const { driver } = connection;
+  const runner: SqlRunner = {
+    query: async (sql, params = []) => (await driver.query<Row>(sql, params)).rows,
+    script: async (sql) => void await driver.exec(sql),
+  };
+  const inTurn = oneAtATime();
+  const exclusive = <T>(work: () => Promise<T>) => inTurn(() => keepExitCode(work));
+  return {
+    kind: "pglite",
+    connection,
+    query: (sql, params) => exclusive(() => runner.query(sql, params)),
+    script: (sql) => exclusive(() => runner.script(sql)),
+    transaction: (work) =>
+      exclusive(async () => {
+        await runner.script("begin");
+        try {
+          const result = await work(runner);
+          await runner.script("commit");
+          return result;
+        } catch (error) {
+          await runner.script("rollback");
+          throw error;
+        }
+      }),
+    exclusive,
+    alone: (work) => work(),
+    close: () => exclusive(() => connection.close()),
+  };
+}
+
+/**
+ * Opens a real Postgres.
+ *
+ * @throws Error that names host, port and database (never the password) when it cannot be reached
+ */
+export async function openPostgres(databaseUrl: string): Promise<Database> {
+  const place = describeDatabaseUrl(databaseUrl);
+  const connection = createPostgresConnection({
+    url: databaseUrl,
+    postgresOptions: { onnotice: () => {}, connect_timeout: 10 },
+  });
+  const { driver } = connection;
+  try {
+    await driver`select 1`;
+  } catch (error) {
+    await driver.end({ timeout: 0 });
+    throw new Error(`Cannot connect to Postgres at ${place}: ${connectReason(error)}`);
+  }
+  type Session = Pick<typeof driver, "unsafe">;
+  const runner = (session: Session): SqlRunner => ({
+    // deno-lint-ignore no-explicit-any -- the driver's own type of a parameter
+    query: async (sql, params = []) => [...await session.unsafe(sql, params as any[])],
+    script: async (sql) => void await session.unsafe(sql).simple(),
+  });
+  return {
+    kind: "postgres",
+    connection,
+    ...runner(driver),
+    transaction: async <T>(work: (transaction: SqlRunner) => Promise<T>) => {
+      let result: { value: T } | undefined;
+      await driver.begin(async (session: Session) => {
+        result = { value: await work(runner(session)) };
+      });
+      if (result === undefined) throw new Error("the transaction ended without its result");
+      return result.value;
+    },
+    exclusive: (work) => work(),
+    alone: async (work) => {
+      const session = await driver.reserve();
+      try {
+        await session`select pg_advisory_lock(${START_LOCK})`;
+        return await work();
+      } finally {
+        await session`select pg_advisory_unlock(${START_LOCK})`;
+        session.release();
+      }
+    },
+    close: () => driver.end({ timeout: 5 }),
+  };
+}
+
+/** Key of the advisory lock that a start holds; any number that nobody else uses. */
+const START_LOCK = 5_432_154_321;
+
+/** `host:port/database` of a connection string, without its credentials. */
+export function describeDatabaseUrl(databaseUrl: string): string {
+  if (!URL.canParse(databaseUrl) || !/^postgres(ql)?:/.test(databaseUrl)) {
+    throw new Error("databaseUrl must look like postgres://user:password@host:5432/database");
+  }
+  const { hostname, port, pathname } = new URL(databaseUrl);
+  return `${hostname || "localhost"}:${port || "5432"}${pathname}`;
+}
+
+async function loadPglite(
+  cacheDir: string | null,
+  onProgress: (step: string) => void,
+): Promise<PgliteConnection> {
+  const load = async () => {
+    const connection = await createPgliteConnection({
+      url: "memory://",
+      pgliteOptions: { loadDataDir: await freshDataDir(cacheDir, onProgress) },
+    });
+    await connection.driver.waitReady;
+    return connection;
+  };
+  try {
+    return await load();
+  } catch {
+    onProgress("the kept PGlite data directory does not load; making a new one");
+    await forgetDataDir(cacheDir);
+    return await load();
+  }
+}
+
+function connectReason(error: unknown): string {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : "";
+  if (code === "ECONNREFUSED") return "connection refused. Is it running?";
+  return error instanceof Error && error.message !== "" ? error.message : String(code || error);
+}
+
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work, work);
+    last = result.catch(() => {/* its own caller sees it */});
+    return result;
+  };
+}

@@ -1,0 +1,142 @@
+/**
+ * `/auth/v1` and `/rest/v1`: @supabase/lite, with what hosted Supabase does and lite does not.
+ */
+import { App, type ResolvedKey } from "@supabase/lite";
+import { createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify, SignJWT } from "jose";
+import type { Database } from "./database.ts";
+import type { StackKeys } from "./keys.ts";
+
+/** Auth and Data API of one stack. */
+export class LiteService {
+  readonly #app: App;
+  readonly #database: Database;
+  readonly #keys: StackKeys;
+  readonly #signingKeys: JWK[];
+  readonly #roleOfKey: Map<string, ResolvedKey>;
+
+  /** @param signingKeys public JWKs whose tokens are accepted besides the stack's own */
+  constructor(database: Database, keys: StackKeys, signingKeys: JWK[]) {
+    this.#database = database;
+    this.#keys = keys;
+    this.#signingKeys = signingKeys;
+    const anon: ResolvedKey = { type: "publishable", claims: { role: "anon" } };
+    const service: ResolvedKey = { type: "secret", claims: { role: "service_role" } };
+    this.#roleOfKey = new Map([
+      [keys.publishableKey, anon],
+      [keys.anonKey, anon],
+      [keys.secretKey, service],
+      [keys.serviceRoleKey, service],
+    ]);
+    this.#app = new App({
+      connection: database.connection,
+      auth: { enabled: true, jwt_secret: keys.jwtSecret },
+      options: {
+        server: {
+          disableStudio: true,
+          apiKeys: { resolver: (key) => Promise.resolve(this.#roleOfKey.get(key) ?? null) },
+        },
+      },
+    });
+  }
+
+  /** Makes the schemas `auth` and `supabase_migrations`. */
+  async ensureSchema(): Promise<void> {
+    await this.#database.exclusive(() => this.#app.ensureSystemSchema());
+  }
+
+  /** @param request its path starts with `/auth/v1/` or `/rest/v1/` */
+  async handle(request: Request, peerAddress: string | null): Promise<Response> {
+    if (request.method === "OPTIONS") return preflight(request);
+    const { pathname } = new URL(request.url);
+    if (pathname === "/auth/v1/.well-known/jwks.json") {
+      return withCors(Response.json({ keys: this.#signingKeys }), pathname);
+    }
+    const headers = new Headers(request.headers);
+    const refusal = await this.#adaptCredentials(headers);
+    if (refusal !== null) return withCors(refusal, pathname);
+    // Read before the database is taken, so that a slow sender blocks nobody else.
+    const body = request.body === null ? null : await request.arrayBuffer();
+    const adapted = new Request(request.url, { method: request.method, headers, body });
+    const response = await this.#database.exclusive(() =>
+      this.#app.fetch(adapted, { peerAddress })
+    );
+    return withCors(response, pathname);
+  }
+
+  /**
+   * Turns credentials that hosted Supabase takes and lite does not into ones that lite takes: a
+   * legacy key as Bearer, a token signed with one of `signingKeys`. A token that does not verify is
+   * refused here, for lite would go on as `anon`.
+   */
+  async #adaptCredentials(headers: Headers): Promise<Response | null> {
+    const bearer = /^Bearer\s+(.+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+    const apiKey = headers.get("apikey");
+    if (bearer === undefined || bearer === apiKey || bearer.startsWith("sb_")) return null;
+    if (this.#roleOfKey.has(bearer)) {
+      if (apiKey !== null && this.#roleOfKey.has(apiKey)) headers.set("apikey", bearer);
+      return null;
+    }
+    try {
+      const secret = new TextEncoder().encode(this.#keys.jwtSecret);
+      if (decodeProtectedHeader(bearer).alg === "HS256") {
+        await jwtVerify(bearer, secret);
+      } else {
+        const { payload } = await jwtVerify(
+          bearer,
+          createLocalJWKSet({ keys: this.#signingKeys }),
+        );
+        const token = await new SignJWT(payload).setProtectedHeader({ alg: "HS256" }).sign(secret);
+        headers.set("authorization", `Bearer ${token}`);
+      }
+      return null;
+    } catch (error) {
+      return invalidToken(error);
+    }
+  }
+}
+
+/** As PostgREST words it, https://docs.postgrest.org/en/stable/references/errors.html#group-3-jwt */
+function invalidToken(error: unknown): Response {
+  const expired = error instanceof Error && "code" in error && error.code === "ERR_JWT_EXPIRED";
+  const message = expired
+    ? "JWT expired"
+    : error instanceof Error
+    ? error.message
+    : "JWT cannot be decoded";
+  return Response.json(
+    { code: expired ? "PGRST303" : "PGRST301", details: null, hint: null, message },
+    { status: 401, headers: { "www-authenticate": `Bearer error="invalid_token"` } },
+  );
+}
+
+/** Any origin may call, with any header: keys and tokens protect these services, not origins. */
+function preflight(request: Request): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS",
+      "access-control-allow-headers": request.headers.get("access-control-request-headers") ?? "*",
+      "access-control-max-age": "3600",
+      vary: "Access-Control-Request-Headers",
+    },
+  });
+}
+
+const EXPOSED_BY_AUTH = "X-Total-Count, Link, X-Supabase-Api-Version";
+const EXPOSED_BY_REST = "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, " +
+  "Location, Server, Transfer-Encoding, Range-Unit";
+
+function withCors(response: Response, pathname: string): Response {
+  const headers = new Headers(response.headers);
+  headers.set("access-control-allow-origin", "*");
+  headers.set(
+    "access-control-expose-headers",
+    pathname.startsWith("/auth/") ? EXPOSED_BY_AUTH : EXPOSED_BY_REST,
+  );
+  return new Response(response.body, {
+    status: response.status,
+    statusText: response.statusText,
+    headers,
+  });
+}
