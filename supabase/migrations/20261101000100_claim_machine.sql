@@ -1,5 +1,6 @@
 -- claim_machine: everything that has to be decided before Fly.io is called, in one round trip and
--- one transaction: does the user exist, was this Idempotency-Key seen, is the limit reached.
+-- one transaction: does the user exist, was this Idempotency-Key seen, is the limit reached, and when
+-- may the create be sent.
 
 create function public.claim_machine(
   p_user_id uuid,
@@ -10,7 +11,10 @@ create function public.claim_machine(
   p_request_hash text,
   p_machine_limit integer,
   p_timeout_ms integer,
-  p_fly_app_name text default null,
+  p_rate_per_second numeric,
+  p_burst integer,
+  p_wait_at_most_ms integer,
+  p_fly_app_names text[] default null,
   p_websocket_url_template text default null,
   p_idempotency_key text default null,
   p_error_code text default null,
@@ -21,6 +25,12 @@ set search_path = ''
 as $$
 declare
   v_machine public.cloud_machines;
+  v_slot_at timestamptz;
+  v_wait_ms integer := 0;
+  v_granted boolean;
+  v_app_name text := p_fly_app_names[1];
+  v_error_code text := p_error_code;
+  v_error_message text := p_error_message;
 begin
   -- Calls of one user queue here, so that neither the key nor the limit can be raced.
   perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));
@@ -30,7 +40,13 @@ begin
   select * into v_machine from public.cloud_machines
   where machine_id = p_machine_id and user_id = p_user_id and request_id = p_request_id;
   if found then
-    return jsonb_build_object('outcome', 'claimed', 'machine', to_jsonb(v_machine));
+    select greatest(ceil(extract(epoch from slot_at - clock_timestamp()) * 1000), 0) into v_wait_ms
+    from public.fly_create_slots where cloud_machine_id = v_machine.id;
+    return jsonb_build_object(
+      'outcome', case when v_machine.error_code is not distinct from p_error_code then 'claimed' else 'no_slot' end,
+      'machine', to_jsonb(v_machine),
+      'wait_ms', coalesce(v_wait_ms, 0)
+    );
   end if;
 
   if p_idempotency_key is not null then
@@ -61,20 +77,37 @@ begin
   end if;
 
   begin
+    if v_error_code is null then
+      select slot.app_name, slot.slot_at, slot.wait_ms, slot.granted
+      into v_app_name, v_slot_at, v_wait_ms, v_granted
+      from public.reserve_create_slot(
+        p_fly_app_names, p_user_id, p_rate_per_second, p_burst, p_wait_at_most_ms
+      ) slot;
+      if not v_granted then
+        v_error_code := 'fly_rate_limited';
+        v_error_message := 'Too many machines are waiting to be created at Fly.io';
+      end if;
+    end if;
+
     insert into public.cloud_machines (
       user_id, machine_id, fly_app_name, region, cpu_priority,
       status, error_code, error_message,
       websocket_url, idempotency_key, request_hash, request_id,
       deadline_at, reconcile_at
     ) values (
-      p_user_id, p_machine_id, p_fly_app_name, p_region, p_cpu_priority,
-      case when p_error_code is null then 'provisioning' else 'error' end,
-      p_error_code, left(p_error_message, 2000),
-      replace(replace(p_websocket_url_template, '{app}', p_fly_app_name), '{machineId}', p_machine_id),
+      p_user_id, p_machine_id, v_app_name, p_region, p_cpu_priority,
+      case when v_error_code is null then 'provisioning' else 'error' end,
+      v_error_code, left(v_error_message, 2000),
+      replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', p_machine_id),
       p_idempotency_key, p_request_hash, p_request_id,
       now() + make_interval(secs => p_timeout_ms / 1000.0),
-      case when p_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
+      case when v_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
     ) returning * into v_machine;
+
+    if v_error_code is null and v_wait_ms > 0 then
+      insert into public.fly_create_slots (app_name, slot_at, cloud_machine_id, user_id)
+      values (v_app_name, v_slot_at, v_machine.id, p_user_id);
+    end if;
   exception when foreign_key_violation then
     return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
   end;
@@ -82,15 +115,19 @@ begin
   insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms)
   values (
     v_machine.id, p_request_id,
-    case when p_error_code is null then 'claimed' else 'failed' end, p_error_code, 0
+    case when v_error_code is null then 'claimed' else 'failed' end, v_error_code, 0
   );
 
-  return jsonb_build_object('outcome', 'claimed', 'machine', to_jsonb(v_machine));
+  return jsonb_build_object(
+    'outcome', case when v_error_code is not distinct from p_error_code then 'claimed' else 'no_slot' end,
+    'machine', to_jsonb(v_machine),
+    'wait_ms', v_wait_ms
+  );
 end
 $$;
 
 comment on function public.claim_machine is
-  'Writes a machine''s row, or says why not. outcome: claimed, replayed, key_reused, limit_reached, unknown_user. With p_error_code the row is written as error at once.';
+  'Writes a machine''s row, or says why not. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), unknown_user. With p_error_code the row is written as error at once.';
 
 revoke execute on function public.claim_machine from public, anon, authenticated;
 grant execute on function public.claim_machine to service_role;

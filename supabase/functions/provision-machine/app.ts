@@ -48,6 +48,11 @@ export interface RequestState {
   provisioning: boolean;
 }
 
+/** The context of a route that is open to anyone. */
+export type OpenContext = Omit<RequestContext, "caller" | "database"> & {
+  /** Null when the platform's settings do not lead to one. */
+  database: Database | null;
+};
 type Unrouted = Omit<RequestContext, "caller" | "database" | "parameters">;
 
 /** An answer, and work that goes on after it was sent. */
@@ -66,10 +71,10 @@ export function createApp(services: Services): (request: Request) => Promise<Res
   return async (request) => {
     const { runtime, redactor } = services;
     const startedAt = runtime.clock.now();
-    const requestId = requestIdOf(request.headers, runtime.randomUUID);
     const trace = traceContextOf(request.headers);
     const releaseSecrets = redactor.protect(callerSecrets(request.headers));
     const { settings, problems, env } = services.readEnvironment();
+    const requestId = requestIdOf(request.headers, runtime.randomUUID, redactor);
     const log = new RequestLog(configureLogging(settings, redactor), requestId, trace?.traceId);
     const measurements = new Measurements(runtime.clock);
     const url = new URL(request.url);
@@ -102,6 +107,9 @@ export function createApp(services: Services): (request: Request) => Promise<Res
         },
       });
       releaseSecrets();
+      if (error && error.status >= 500 && state.provisioning && settings.ALERT_WEBHOOK_URL) {
+        runtime.waitUntil(alert(context, error));
+      }
     };
     const failed = (thrown: unknown): Response => {
       const error = toAppError(thrown);
@@ -149,17 +157,33 @@ function logFailure(
   else log.requestFailed(error);
 }
 
+/** Beside the answer: tells the operators, should this failure be one too many. */
+async function alert(context: Unrouted, error: AppError): Promise<void> {
+  const { afterFailure } = await import("./alerts/after-failure.ts");
+  await afterFailure({ ...context, database: openDatabase(context), error });
+}
+
+function openDatabase({ services, settings, problems }: Unrouted): Database | null {
+  const { SUPABASE_URL } = settings;
+  if (SUPABASE_URL === undefined || hasProblems(platformProblems(problems))) return null;
+  return services.openDatabase({ ...settings, SUPABASE_URL });
+}
+
 async function route(context: Unrouted, url: URL): Promise<HandlerResult> {
-  const { request, services, settings, problems, measurements } = context;
+  const { request, problems, measurements } = context;
   if (request.method === "OPTIONS") return preflight();
   const { route, parameters } = matchRoute(request.method, url.pathname);
 
-  const broken = platformProblems(problems);
-  if (hasProblems(broken) || settings.SUPABASE_URL === undefined) {
+  const database = openDatabase(context);
+  if (route.access === "anyone") {
+    const handler = await route.load();
+    return await handler({ ...context, parameters, database });
+  }
+  if (database === null) {
+    const broken = platformProblems(problems);
     throw configurationError(hasProblems(broken) ? broken : [SUPABASE_URL_MISSING]);
   }
-  const database = services.openDatabase({ ...settings, SUPABASE_URL: settings.SUPABASE_URL });
-  const caller: Caller = route.access === "anyone" ? { kind: "nobody" } : await measurements.time(
+  const caller = await measurements.time(
     "auth",
     () => authenticate(request.headers, database.supabase, database.keys),
   );

@@ -1,18 +1,29 @@
 /** Every route, who may call it, and what handles it. Handlers of rare routes load when needed. */
-import type { HandlerResult, RequestContext } from "./app.ts";
+import type { HandlerResult, OpenContext, RequestContext } from "./app.ts";
 import { AppError } from "./errors.ts";
 import { handleProvision } from "./provisioning/handle-provision.ts";
 
-export type Access = "anyone" | "user-or-service" | "service";
-export type Handler = (context: RequestContext) => HandlerResult | Promise<HandlerResult>;
+export type Handler<Context> = (context: Context) => HandlerResult | Promise<HandlerResult>;
 
-export interface Route {
+interface Path {
   method: "GET" | "POST" | "DELETE";
   /** Below the function's own path; `{machineId}` stands for one segment. */
   path: string;
-  access: Access;
-  load: () => Handler | Promise<Handler>;
 }
+
+/** A route for callers who say who they are. */
+export interface GuardedRoute extends Path {
+  access: "user-or-service" | "service";
+  load: () => Handler<RequestContext> | Promise<Handler<RequestContext>>;
+}
+
+/** A route for anyone, which has to work when nothing else does. */
+export interface OpenRoute extends Path {
+  access: "anyone";
+  load: () => Promise<Handler<OpenContext>>;
+}
+
+export type Route = GuardedRoute | OpenRoute;
 
 export const ROUTES: readonly Route[] = [
   { method: "POST", path: "/", access: "user-or-service", load: () => handleProvision },
@@ -21,6 +32,18 @@ export const ROUTES: readonly Route[] = [
     path: "/{machineId}",
     access: "user-or-service",
     load: async () => (await import("./destroy/handle-destroy.ts")).handleDestroy,
+  },
+  {
+    method: "GET",
+    path: "/health",
+    access: "anyone",
+    load: async () => (await import("./health/handle-health.ts")).handleHealth,
+  },
+  {
+    method: "GET",
+    path: "/metrics",
+    access: "service",
+    load: async () => (await import("./metrics/handle-metrics.ts")).handleMetrics,
   },
   {
     method: "POST",

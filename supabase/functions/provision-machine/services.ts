@@ -6,6 +6,7 @@ import { createServiceClient, type Supabase } from "./database/client.ts";
 import { DatabaseCaller } from "./database/caller.ts";
 import { CloudMachines } from "./database/cloud-machines.ts";
 import { FlyClient } from "./fly/client.ts";
+import type { CachedHealth } from "./health/handle-health.ts";
 import { childTraceparent, type TraceContext } from "./http/request-context.ts";
 import { Redactor } from "./logging/redactor.ts";
 import { configureLogging } from "./logging/configure.ts";
@@ -17,6 +18,7 @@ import type { Runtime } from "./runtime.ts";
 export interface Database {
   supabase: Supabase;
   machines: CloudMachines;
+  caller: DatabaseCaller;
   /** Every key with service rights. */
   keys: string[];
 }
@@ -24,6 +26,10 @@ export interface Database {
 export class Services {
   readonly redactor = new Redactor();
   readonly unfinished = new Unfinished();
+  /** The last health report, which everybody who asks soon after shares. */
+  health: CachedHealth | undefined;
+  /** When this isolate sent an alert by itself, by error code, in milliseconds since the epoch. */
+  readonly lastLoneAlertAt = new Map<string, number>();
   private database: (Database & { madeFor: string }) | undefined;
   private environment: { madeFor: string; parsed: Environment } | undefined;
   private releaseSecrets = () => {};
@@ -52,12 +58,9 @@ export class Services {
     const madeFor = JSON.stringify([settings.SUPABASE_URL, keys]);
     if (this.database?.madeFor !== madeFor) {
       const supabase = createServiceClient(settings.SUPABASE_URL, keys[0] ?? "", this.runtime);
-      this.database = {
-        supabase,
-        machines: new CloudMachines(new DatabaseCaller(supabase, this.runtime)),
-        keys,
-        madeFor,
-      };
+      const caller = new DatabaseCaller(supabase, this.runtime);
+      const machines = new CloudMachines(caller);
+      this.database = { supabase, machines, caller, keys, madeFor };
     }
     return this.database;
   }

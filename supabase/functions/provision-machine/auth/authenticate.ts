@@ -21,18 +21,25 @@ export async function authenticate(
   supabase: Supabase,
   serviceKeys: string[],
 ): Promise<Caller> {
-  const apikey = headers.get("apikey")?.trim();
+  if (await isService(headers, serviceKeys)) return { kind: "service" };
   const bearer = bearerToken(headers);
-
-  if (bearer !== undefined && await isServiceKey(bearer, serviceKeys)) return { kind: "service" };
-  // A user's token next to a secret key acts for that user: the lesser of the two rights.
   if (bearer !== undefined && looksLikeJwt(bearer)) return await authenticateUser(bearer, supabase);
-  if (apikey !== undefined && await isServiceKey(apikey, serviceKeys)) return { kind: "service" };
-
-  if (bearer === undefined && apikey === undefined) {
+  if (bearer === undefined && headers.get("apikey") === null) {
     throw unauthorized("No credentials: send the user's access token as Authorization: Bearer");
   }
   throw unauthorized("The credentials are neither a user's access token nor a valid secret key");
+}
+
+/**
+ * Whether the caller is a service. A user's token next to a secret key acts for that user: the
+ * lesser of the two rights.
+ */
+export async function isService(headers: Headers, serviceKeys: string[]): Promise<boolean> {
+  const apikey = headers.get("apikey")?.trim();
+  const bearer = bearerToken(headers);
+  if (bearer !== undefined && await isServiceKey(bearer, serviceKeys)) return true;
+  if (bearer !== undefined && looksLikeJwt(bearer)) return false;
+  return apikey !== undefined && await isServiceKey(apikey, serviceKeys);
 }
 
 /** The secrets that the caller sent, which must not surface anywhere. */

@@ -47,10 +47,11 @@ export const ENVIRONMENT = {
     .optional(),
   SUPABASE_SERVICE_ROLE_KEY: text.regex(headerValue, "expected a key").optional(),
   FLY_API_TOKEN: text.regex(headerValue, "expected a token of visible ASCII characters"),
-  FLY_APP_NAME: text.refine(
-    (value) => list(value).length === 1 && list(value).every((name) => flyAppName.test(name)),
-    "expected the name of a Fly app (lower-case letters, digits, hyphens)",
-  ),
+  /** One app, or several: Fly.io limits creation per app, so each adds its own rate. */
+  FLY_APP_NAME: text.transform(list).refine(
+    (names) => names.length > 0 && names.every((name) => flyAppName.test(name)),
+    "expected the name of a Fly app (lower-case letters, digits, hyphens), or a comma-separated list",
+  ).transform((names) => [...new Set(names)]),
   DOCKER_IMAGE: text.regex(/^[\w.\-/:@]+$/, "expected an image reference"),
   FLY_API_HOSTNAME: httpUrl(text).default("https://api.machines.dev"),
   FLY_REGION: text.regex(flyRegion, "expected a region code of three letters").default("iad"),

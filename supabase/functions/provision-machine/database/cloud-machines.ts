@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { Deadline } from "../deadline.ts";
 import type { RowErrorCode } from "../errors.ts";
 import type { DatabaseCaller } from "./caller.ts";
-import { Claim, CloudMachine, DestroyRequest, Transition } from "./rows.ts";
+import { Claim, CloudMachine, CreateSlot, DestroyRequest, Transition } from "./rows.ts";
 import type { Json } from "./types.ts";
 
 export interface ClaimInput {
@@ -17,10 +17,15 @@ export interface ClaimInput {
   requestId: string;
   requestHash: string;
   idempotencyKey: string | null;
-  flyAppName: string | null;
+  /** The apps that may hold the machine; null when the setting is broken. */
+  flyAppNames: string[] | null;
   websocketUrlTemplate: string | null;
   machineLimit: number;
   timeoutMs: number;
+  /** Fly.io's limit of machine creation per app. */
+  rate: { perSecond: number; burst: number };
+  /** How long the create may have to wait for its turn. */
+  waitAtMostMs: number;
   /** Write the row as `error` at once: it is already known that nothing can be created. */
   failure?: { code: RowErrorCode; message: string };
 }
@@ -47,13 +52,41 @@ export class CloudMachines {
         p_request_hash: input.requestHash,
         p_machine_limit: input.machineLimit,
         p_timeout_ms: Math.ceil(input.timeoutMs),
-        ...unlessNull("p_fly_app_name", input.flyAppName),
+        p_rate_per_second: input.rate.perSecond,
+        p_burst: input.rate.burst,
+        p_wait_at_most_ms: Math.max(0, Math.floor(input.waitAtMostMs)),
+        ...unlessNull("p_fly_app_names", input.flyAppNames),
         ...unlessNull("p_websocket_url_template", input.websocketUrlTemplate),
         ...unlessNull("p_idempotency_key", input.idempotencyKey),
         ...unlessNull("p_error_code", input.failure?.code ?? null),
         ...unlessNull("p_error_message", input.failure?.message ?? null),
       },
       Claim,
+      deadline,
+    );
+  }
+
+  /** Asks for the slot that {@link claim} reserved, once its time has come. */
+  takeCreateSlot(id: string, deadline: Deadline): Promise<CreateSlot> {
+    return this.database.rpc("take_create_slot", { p_id: id }, CreateSlot, deadline);
+  }
+
+  /** Fly.io refused a create for going too fast: everybody waits, this row least. */
+  delayCreates(
+    id: string,
+    retryAfterMs: number,
+    rate: ClaimInput["rate"],
+    deadline: Deadline,
+  ): Promise<CreateSlot> {
+    return this.database.rpc(
+      "delay_creates",
+      {
+        p_id: id,
+        p_retry_after_ms: Math.ceil(retryAfterMs),
+        p_rate_per_second: rate.perSecond,
+        p_burst: rate.burst,
+      },
+      CreateSlot,
       deadline,
     );
   }

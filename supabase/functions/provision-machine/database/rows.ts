@@ -23,10 +23,21 @@ export type CloudMachine = z.output<typeof CloudMachine>;
 export const Claim = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("unknown_user") }),
   z.object({
-    outcome: z.enum(["claimed", "replayed", "key_reused", "limit_reached"]),
+    outcome: z.enum(["replayed", "key_reused", "limit_reached"]),
     machine: CloudMachine,
   }),
+  z.object({
+    outcome: z.enum(["claimed", "no_slot"]),
+    machine: CloudMachine,
+    /** Until the row's create may be sent, or until the next slot when there was none for it. */
+    wait_ms: z.number(),
+  }),
 ]);
+export const CreateSlot = z.object({
+  outcome: z.enum(["go", "wait", "closed"]),
+  wait_ms: z.number(),
+});
+export type CreateSlot = z.output<typeof CreateSlot>;
 export const Transition = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("not_found") }),
   z.object({ outcome: z.enum(["applied", "conflict"]), machine: CloudMachine }),

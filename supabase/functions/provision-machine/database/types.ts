@@ -5,7 +5,41 @@ export type Database = {
   
   "public": {
           Tables: {
-            "cloud_machines": {
+            "alert_states": {
+                  Row: {
+                    "firing": boolean,"kind": string,"last_alert_at": string | null
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "firing"?: boolean,"kind": string,"last_alert_at"?: string | null
+                  }
+                  Update: {
+                    "firing"?: boolean,"kind"?: string,"last_alert_at"?: string | null
+                  }
+                  Relationships: [
+                    
+                  ]
+                },"alerts": {
+                  Row: {
+                    "attempts": number,"content": NonNullable<Json>,"created_at": string,"event": string,"id": number,"kind": string,"last_error": string | null,"next_attempt_at": string | null,"sent_at": string | null
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "attempts"?: number,"content": NonNullable<Json>,"created_at"?: string,"event": string,"id"?: never,"kind": string,"last_error"?: string | null,"next_attempt_at"?: string | null,"sent_at"?: string | null
+                  }
+                  Update: {
+                    "attempts"?: number,"content"?: NonNullable<Json>,"created_at"?: string,"event"?: string,"id"?: never,"kind"?: string,"last_error"?: string | null,"next_attempt_at"?: string | null,"sent_at"?: string | null
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "alerts_kind_fkey"
+      columns: ["kind"]
+isOneToOne: false
+      referencedRelation: "alert_states"
+      referencedColumns: ["kind"]
+    }
+                  ]
+                },"cloud_machines": {
                   Row: {
                     "cpu_priority": string,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"machine_id": string,"provisioned_at": string | null,"reconcile_at": string | null,"region": string,"request_hash": string,"request_id": string,"status": string,"updated_at": string,"user_id": string | null,"websocket_url": string | null
                   }
@@ -18,6 +52,46 @@ export type Database = {
                   }
                   Relationships: [
                     
+                  ]
+                },"fly_create_buckets": {
+                  Row: {
+                    "app_name": string,"full_at": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "app_name": string,"full_at"?: string
+                  }
+                  Update: {
+                    "app_name"?: string,"full_at"?: string
+                  }
+                  Relationships: [
+                    
+                  ]
+                },"fly_create_slots": {
+                  Row: {
+                    "app_name": string,"cloud_machine_id": string | null,"id": number,"slot_at": string,"user_id": string | null
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "app_name": string,"cloud_machine_id"?: string | null,"id"?: never,"slot_at": string,"user_id"?: string | null
+                  }
+                  Update: {
+                    "app_name"?: string,"cloud_machine_id"?: string | null,"id"?: never,"slot_at"?: string,"user_id"?: string | null
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "fly_create_slots_app_name_fkey"
+      columns: ["app_name"]
+isOneToOne: false
+      referencedRelation: "fly_create_buckets"
+      referencedColumns: ["app_name"]
+    },{
+      foreignKeyName: "fly_create_slots_cloud_machine_id_fkey"
+      columns: ["cloud_machine_id"]
+isOneToOne: true
+      referencedRelation: "cloud_machines"
+      referencedColumns: ["id"]
+    }
                   ]
                 },"machine_events": {
                   Row: {
@@ -39,6 +113,34 @@ isOneToOne: false
       referencedColumns: ["id"]
     }
                   ]
+                },"metric_counters": {
+                  Row: {
+                    "labels": NonNullable<Json>,"metric": string,"shard": number,"value": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "labels": NonNullable<Json>,"metric": string,"shard": number,"value": number
+                  }
+                  Update: {
+                    "labels"?: NonNullable<Json>,"metric"?: string,"shard"?: number,"value"?: number
+                  }
+                  Relationships: [
+                    
+                  ]
+                },"metric_durations": {
+                  Row: {
+                    "buckets": (number)[],"outcome": string,"shard": number,"sum_ms": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "buckets": (number)[],"outcome": string,"shard": number,"sum_ms": number
+                  }
+                  Update: {
+                    "buckets"?: (number)[],"outcome"?: string,"shard"?: number,"sum_ms"?: number
+                  }
+                  Relationships: [
+                    
+                  ]
                 },"reconcile_runs": {
                   Row: {
                     "counts": NonNullable<Json>,"created_at": string,"duration_ms": number,"id": number,"request_id": string
@@ -59,8 +161,26 @@ isOneToOne: false
             [_ in never]: never
           }
           Functions: {
-            "claim_machine":
-{ Args: { "p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_name"?: string,"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_websocket_url_template"?: string }; Returns: Json
+            "add_to_durations":
+{ Args: { "p_ms": number,"p_outcome": string }; Returns: undefined
+                           },
+"add_to_metric":
+{ Args: { "p_by"?: number,"p_labels": Json,"p_metric": string }; Returns: undefined
+                           },
+"claim_machine":
+{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
+                           },
+"delay_creates":
+{ Args: { "p_burst": number,"p_id": string,"p_rate_per_second": number,"p_retry_after_ms": number }; Returns: Json
+                           },
+"evaluate_alerts":
+{ Args: { "p_cooldown_ms": number,"p_lease_ms": number,"p_threshold": number,"p_window_ms": number }; Returns: Json
+                           },
+"finish_alert":
+{ Args: { "p_error"?: string,"p_id": number,"p_retry_in_ms"?: number }; Returns: undefined
+                           },
+"give_back_create_slot":
+{ Args: { "p_id": string }; Returns: undefined
                            },
 "hand_over_to_reconcile":
 { Args: { "p_after_ms": number,"p_ids": (string)[],"p_reason": string }; Returns: number
@@ -80,6 +200,18 @@ isOneToOne: false
 "mark_machine_running":
 { Args: { "p_adopted"?: boolean,"p_detail"?: Json,"p_duration_ms": number,"p_fly_machine_id": string,"p_id": string,"p_region": string,"p_request_id": string }; Returns: Json
                            },
+"metric_duration_bounds_ms":
+{ Args: Record<PropertyKey, never>; Returns: (number)[]
+                           },
+"prune_history":
+{ Args: { "p_keep_days"?: number,"p_limit"?: number }; Returns: number
+                           },
+"read_health":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"read_metrics":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
 "record_fly_machine":
 { Args: { "p_duration_ms": number,"p_fly_machine_id": string,"p_id": string,"p_region": string,"p_request_id": string }; Returns: Json
                            },
@@ -88,6 +220,18 @@ isOneToOne: false
                            },
 "request_machine_destroy":
 { Args: { "p_lease_ms": number,"p_machine_id": string,"p_request_id": string,"p_user_id"?: string }; Returns: Json
+                           },
+"request_reconcile":
+{ Args: Record<PropertyKey, never>; Returns: number
+                           },
+"reserve_create_slot":
+{ Args: { "p_app_names": (string)[],"p_burst": number,"p_rate_per_second": number,"p_user_id": string,"p_wait_at_most_ms": number }; Returns: Record<string, unknown>
+                           },
+"take_create_slot":
+{ Args: { "p_id": string }; Returns: Json
+                           },
+"take_due_alerts":
+{ Args: { "p_lease_ms": number,"p_limit": number }; Returns: Json
                            },
 "take_due_machines":
 { Args: { "p_lease_ms": number,"p_limit": number }; Returns: Json

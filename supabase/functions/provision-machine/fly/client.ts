@@ -103,6 +103,7 @@ export class FlyClient {
     const text = await readText(response, flyRequestId);
     if (!response.ok) {
       throw new FlyError("status", `Fly.io answered ${status}: ${errorText(text)}`, {
+        method: request.method,
         status,
         statusText,
         body: cut(text, MAX_ERROR_BODY_CHARACTERS),

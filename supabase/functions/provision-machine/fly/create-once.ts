@@ -5,7 +5,7 @@
  * is looked up before another create is sent. Names are unique within an app: should the first
  * create land after the look-up, the second is refused with 409 and the first is adopted.
  */
-import type { AppError } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Runtime } from "../runtime.ts";
 import { backoffMs } from "./backoff.ts";
@@ -34,6 +34,11 @@ export interface CreateOnceOptions {
   /** Regions to try in turn when one has no capacity; the first is the one asked for. */
   regions: string[];
   deadline: Deadline;
+  /**
+   * Waits until another create may be sent after Fly.io refused one for going too fast, and asked
+   * for a pause of `retryAfterMs`. Rejects with {@link AppError} when that would be too late.
+   */
+  awaitTurn(retryAfterMs: number): Promise<void>;
   /** Told of each attempt, before and after it. */
   observer: CreateObserver;
 }
@@ -82,10 +87,29 @@ export async function createMachineOnce(options: CreateOnceOptions): Promise<Fly
     const retry = (failure.ambiguous || rateLimited) &&
       attempt < (rateLimited ? MAX_RATE_LIMITED_ATTEMPTS : MAX_ATTEMPTS) &&
       waitMs < deadline.remainingMs();
-    if (!retry) observer.failed(failure);
-    if (!retry) throw new CreateFailed(toProvisioningError(failure, deadline), mayExist);
-    observer.failed(failure, `trying again in ${waitMs} ms`);
-    await runtime.clock.sleep(waitMs);
+    if (!retry) {
+      observer.failed(failure);
+      throw new CreateFailed(toProvisioningError(failure, deadline), mayExist);
+    }
+    if (rateLimited && failure.method === "POST") {
+      observer.failed(failure, "waiting for its turn");
+      await awaitTurn(options, failure, mayExist);
+    } else {
+      observer.failed(failure, `trying again in ${waitMs} ms`);
+      await runtime.clock.sleep(waitMs);
+    }
+  }
+}
+
+async function awaitTurn(
+  options: CreateOnceOptions,
+  refusal: FlyError,
+  mayExist: boolean,
+): Promise<void> {
+  try {
+    await options.awaitTurn(refusal.retryAfterMs ?? 0);
+  } catch (error) {
+    throw error instanceof AppError ? new CreateFailed(error, mayExist) : error;
   }
 }
 

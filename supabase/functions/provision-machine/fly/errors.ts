@@ -9,6 +9,8 @@ export interface FlyErrorDetails {
   /** HTTP status, if there was an answer. */
   status?: number | undefined;
   statusText?: string;
+  /** Of the call that failed. */
+  method?: string;
   /** The answer's body, cut to a readable length. */
   body?: string | undefined;
   /** `fly-request-id` of the answer, which Fly.io's support asks for. */
@@ -25,6 +27,7 @@ export class FlyError extends Error {
   override name = "FlyError";
   readonly status: number | undefined;
   readonly statusText: string;
+  readonly method: string | undefined;
   readonly body: string | undefined;
   readonly flyRequestId: string | null;
   readonly retryAfterMs: number | undefined;
@@ -34,6 +37,7 @@ export class FlyError extends Error {
   constructor(readonly kind: FlyErrorKind, message: string, details: FlyErrorDetails = {}) {
     super(message, { cause: details.cause });
     this.status = details.status;
+    this.method = details.method;
     this.statusText = details.statusText ?? "";
     this.body = details.body;
     this.flyRequestId = details.flyRequestId ?? null;

@@ -1,15 +1,16 @@
 /** What is read from a request's headers before anything else happens. */
 import { AppError } from "../errors.ts";
+import type { Redactor } from "../logging/redactor.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** Version, trace id, parent id, flags. https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
 
-/** The caller's `x-request-id` if it is one, else `newId`. */
-export function requestIdOf(headers: Headers, newId: () => string): string {
+/** The caller's `x-request-id` if it is one and not a secret, else `newId`. */
+export function requestIdOf(headers: Headers, newId: () => string, redactor: Redactor): string {
   const given = headers.get("x-request-id") ?? "";
-  return REQUEST_ID.test(given) ? given : newId();
+  return REQUEST_ID.test(given) && redactor.redact(given) === given ? given : newId();
 }
 
 export interface TraceContext {

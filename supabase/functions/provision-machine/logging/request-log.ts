@@ -122,6 +122,12 @@ export class RequestLog {
     if (this.admit(KEPT_FREE_BY_INFO)) this.logger.info(message, { ...this.context, ...fields });
   }
 
+  /** Something that failed beside the request, when its summary has been written already. */
+  afterSummary(message: string, cause: unknown, fields: Fields = {}): void {
+    const afterRequestId = this.context["requestId"];
+    this.logger.error(message, { afterRequestId, ...describe(cause), ...fields });
+  }
+
   /** The last event of every request, enough to debug from alone. */
   summary({ outcome, status, code, fields }: Summary): void {
     this.logger.info(`provision-machine finished: ${code ?? outcome} (HTTP ${status})`, {

@@ -20,7 +20,12 @@ import {
   parseProvisionRequest,
   type ProvisionRequest,
 } from "./parse-request.ts";
-import { provisionMachine } from "./provision-machine.ts";
+import { longestWaitMs, noSlot } from "./await-create-slot.ts";
+import {
+  type ProvisionContext,
+  type ProvisionInput,
+  provisionMachine,
+} from "./provision-machine.ts";
 import { replay } from "./replay.ts";
 import { limitReached, machineResponse } from "./responses.ts";
 
@@ -44,6 +49,11 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   const failure = hasProblems(problems) ? configurationError(problems) : undefined;
   const budgetMs = (settings.PROVISION_TIMEOUT_SECONDS ?? FALLBACK_TIMEOUT_MS / 1_000) * 1_000;
   const closeDeadline = new Deadline(services.runtime.clock, startedAt + budgetMs);
+  const waitAtMostMs = longestWaitMs(closeDeadline.remainingMs() - closeReserveMs(budgetMs));
+  const rate = {
+    perSecond: settings.FLY_RATE_PER_SECOND ?? 1,
+    burst: settings.FLY_RATE_BURST ?? 1,
+  };
   const claim = await measurements.time("claim", async () =>
     await context.database.machines.claim({
       userId: wanted.userId,
@@ -53,17 +63,31 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
       requestId: context.requestId,
       requestHash: await hashRequest(wanted),
       idempotencyKey,
-      flyAppName: settings.FLY_APP_NAME ?? null,
+      flyAppNames: settings.FLY_APP_NAME ?? null,
       websocketUrlTemplate: settings.FLY_APP_NAME ? settings.WEBSOCKET_URL_TEMPLATE ?? null : null,
       machineLimit: settings.MAX_MACHINES_PER_USER ?? 1,
       timeoutMs: closeDeadline.remainingMs(),
+      rate,
+      waitAtMostMs,
       ...(failure ? { failure: { code: "configuration_error", message: failure.message } } : {}),
     }, closeDeadline));
 
   const row = claimedRow(claim, context);
   if (claim.outcome === "replayed") return await replay(context, row, closeDeadline);
   if (failure) throw failure;
-  return await provision(context, wanted, row, settings as Settings, closeDeadline);
+  const waitMs = "wait_ms" in claim ? claim.wait_ms : 0;
+  if (claim.outcome === "no_slot") throw noSlot(waitMs - waitAtMostMs);
+  const workDeadline = new Deadline(
+    services.runtime.clock,
+    closeDeadline.at - closeReserveMs(budgetMs),
+  );
+  return await provision(context, wanted, settings as Settings, {
+    row,
+    slotInMs: waitMs,
+    rate,
+    workDeadline,
+    closeDeadline,
+  });
 }
 
 /** The claimed or replayed row. Throws {@link AppError} when there is none to go on with. */
@@ -93,18 +117,20 @@ function claimedRow(claim: Claim, context: RequestContext): CloudMachine {
   return machine;
 }
 
+function closeReserveMs(budgetMs: number): number {
+  return Math.min(CLOSE_RESERVE.maxMs, budgetMs * CLOSE_RESERVE.share);
+}
+
 async function provision(
   context: RequestContext,
   wanted: ProvisionRequest,
-  row: CloudMachine,
   settings: Settings,
-  closeDeadline: Deadline,
+  claimed:
+    & Pick<ProvisionInput, "row" | "slotInMs" | "rate">
+    & Pick<ProvisionContext, "workDeadline" | "closeDeadline">,
 ): Promise<HandlerResult> {
   const { services, log, measurements, requestId, startedAt, database } = context;
-  const reserveMs = Math.min(
-    CLOSE_RESERVE.maxMs,
-    settings.PROVISION_TIMEOUT_SECONDS * 1_000 * CLOSE_RESERVE.share,
-  );
+  const { row, slotInMs, rate, workDeadline, closeDeadline } = claimed;
   const config: MachineConfigInput = {
     machineId: row.machine_id,
     userId: wanted.userId,
@@ -125,7 +151,7 @@ async function provision(
           fly: services.flyClient(settings, context.trace),
           machines: database.machines,
           redactor: services.redactor,
-          workDeadline: new Deadline(services.runtime.clock, closeDeadline.at - reserveMs),
+          workDeadline,
           closeDeadline,
           log,
           measurements,
@@ -133,7 +159,9 @@ async function provision(
           startedAt,
         }, {
           row,
-          app: row.fly_app_name ?? settings.FLY_APP_NAME,
+          slotInMs,
+          rate,
+          app: row.fly_app_name ?? "",
           body,
           loggableBody: loggableBody(body, config),
           identity: config.identity,

@@ -3,7 +3,7 @@ import { cut } from "../logging/format.ts";
 import type { Json } from "../database/types.ts";
 import type { Clock } from "../runtime.ts";
 
-export type Phase = "auth" | "claim" | "create" | "wait" | "finish" | "cleanup";
+export type Phase = "auth" | "claim" | "slot" | "create" | "wait" | "finish" | "cleanup";
 
 export interface MeasurementReport {
   /** Milliseconds by phase. */
@@ -32,7 +32,9 @@ export class Measurements {
     try {
       return await work();
     } finally {
-      this.phases[phase] = (this.phases[phase] ?? 0) + this.clock.now() - startedAt;
+      const ms = this.clock.now() - startedAt;
+      // What need not be waited for is not worth a word in the log.
+      if (phase !== "slot" || ms > 0) this.phases[phase] = (this.phases[phase] ?? 0) + ms;
     }
   }
 

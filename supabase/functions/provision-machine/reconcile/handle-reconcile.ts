@@ -8,6 +8,8 @@ import type { Settings } from "../config/environment.ts";
 import { Deadline } from "../deadline.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { projectIdentity } from "../provisioning/machine-config.ts";
+import { alertSettings } from "../alerts/after-failure.ts";
+import { sendDueAlerts } from "../alerts/alerter.ts";
 import { closeDueRows } from "./close-due-rows.ts";
 import { Report } from "./report.ts";
 import { sweepFlyMachines } from "./sweep-fly-machines.ts";
@@ -33,12 +35,35 @@ export async function handleReconcile(request: RequestContext): Promise<Response
 
   await closeDueRows(context);
   const identity = projectIdentity(context.settings.SUPABASE_URL);
-  const app = context.settings.FLY_APP_NAME;
-  const living = await sweepFlyMachines(context, app, identity);
-  if (living) await findLostMachines(context, app, living);
+  for (const app of context.settings.FLY_APP_NAME) {
+    const living = await sweepFlyMachines(context, app, identity);
+    if (living) await findLostMachines(context, app, living);
+  }
+
+  await sendAlerts(context);
 
   const durationMs = services.runtime.clock.now() - startedAt;
   await database.machines.recordReconcileRun(requestId, durationMs, report.counts, deadline);
   report.log();
   return jsonResponse(200, { ...report.counts, actions: report.actions, requestId });
+}
+
+/** Recoveries, and the messages that could not be sent when they were due. */
+async function sendAlerts(
+  { request, settings, deadline, report }: ReconcileContext,
+): Promise<void> {
+  const wanted = alertSettings(settings);
+  if (wanted === null) return;
+  const { services, database, log } = request;
+  try {
+    report.counts.alertsSent += await sendDueAlerts({
+      runtime: services.runtime,
+      redactor: services.redactor,
+      caller: database.caller,
+      settings: wanted,
+      log,
+    }, deadline);
+  } catch (error) {
+    report.fail("alerts could not be sent", error, { machineId: null, flyMachineId: null });
+  }
 }

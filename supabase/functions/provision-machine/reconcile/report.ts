@@ -11,6 +11,7 @@ export type Action =
   | "cleanedUp"
   | "orphansDestroyed"
   | "lost"
+  | "alertsSent"
   | "failed";
 
 export interface ActionTaken {
@@ -29,6 +30,7 @@ export class Report {
     cleanedUp: 0,
     orphansDestroyed: 0,
     lost: 0,
+    alertsSent: 0,
     failed: 0,
   };
   readonly actions: ActionTaken[] = [];

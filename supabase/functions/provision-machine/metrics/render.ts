@@ -1,0 +1,93 @@
+/** Prometheus' text format. https://prometheus.io/docs/instrumenting/exposition_formats/ */
+import type { MetricsSnapshot } from "./snapshot.ts";
+
+type Type = "counter" | "gauge" | "histogram";
+type Sample = { suffix?: string; labels?: Record<string, string>; value: number };
+
+export function renderMetrics(snapshot: MetricsSnapshot): string {
+  const counters = (metric: string): Sample[] =>
+    snapshot.counters.filter((counter) => counter.metric === metric);
+  return [
+    family(
+      "attempts_total",
+      "counter",
+      "Finished attempts to provision a machine.",
+      counters("attempts"),
+    ),
+    family(
+      "duration_seconds",
+      "histogram",
+      "How long provisioning took, from the request to its outcome.",
+      snapshot.durations.flatMap((duration) => histogram(duration, snapshot.duration_bounds_ms)),
+    ),
+    family("machines", "gauge", "Rows of cloud_machines.", counters("machines")),
+    family(
+      "oldest_provisioning_seconds",
+      "gauge",
+      "Age of the oldest row that is provisioning; 0 without one.",
+      [
+        { value: snapshot.oldest_provisioning_seconds },
+      ],
+    ),
+    family("due_rows", "gauge", "Rows that wait for reconcile now.", [{
+      value: snapshot.due_rows,
+    }]),
+    family("waiting_creates", "gauge", "Creates that wait for their slot at Fly.io.", [
+      { value: snapshot.waiting_creates },
+    ]),
+    family(
+      "reconcile_actions_total",
+      "counter",
+      "What reconcile has done.",
+      counters("reconcile_actions"),
+    ),
+    family(
+      "reconcile_last_run_timestamp_seconds",
+      "gauge",
+      "When reconcile last finished; 0 if never.",
+      [
+        { value: snapshot.reconcile_last_run ?? 0 },
+      ],
+    ),
+    family(
+      "alerts_sent_total",
+      "counter",
+      "Alert and recovery messages that were delivered.",
+      counters("alerts_sent"),
+    ),
+  ].join("");
+}
+
+function family(name: string, type: Type, help: string, samples: Sample[]): string {
+  const full = `provision_machine_${name}`;
+  const lines = samples.map(({ suffix = "", labels = {}, value }) =>
+    `${full}${suffix}${renderLabels(labels)} ${value}\n`
+  );
+  return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${lines.join("")}`;
+}
+
+function histogram(
+  { outcome, buckets, sum_ms }: MetricsSnapshot["durations"][number],
+  boundsMs: number[],
+): Sample[] {
+  let count = 0;
+  const cumulative = buckets.map((n, index): Sample => {
+    count += n;
+    const bound = boundsMs[index];
+    const le = bound === undefined ? "+Inf" : String(bound / 1_000);
+    return { suffix: "_bucket", labels: { outcome, le }, value: count };
+  });
+  return [
+    ...cumulative,
+    { suffix: "_sum", labels: { outcome }, value: sum_ms / 1_000 },
+    { suffix: "_count", labels: { outcome }, value: count },
+  ];
+}
+
+function renderLabels(labels: Record<string, string>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => {
+    const escaped = value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
+    return `${name}="${escaped}"`;
+  });
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}

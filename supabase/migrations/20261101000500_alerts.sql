@@ -1,0 +1,158 @@
+-- Alerts. Whether to alert is decided here, under a lock, so that many isolates failing at the same
+-- moment send one message; a message is written down before it is sent, so that none is lost.
+
+create table public.alert_states (
+  kind text primary key,
+  firing boolean not null default false,
+  last_alert_at timestamptz,
+  constraint kind_is_known check (kind in ('failures', 'configuration'))
+);
+
+comment on table public.alert_states is 'Whether each kind of alert is firing, and when it last told so.';
+insert into public.alert_states (kind) values ('failures'), ('configuration');
+
+create table public.alerts (
+  id bigint generated always as identity primary key,
+  kind text not null references public.alert_states (kind),
+  event text not null,
+  content jsonb not null,
+  attempts integer not null default 0,
+  next_attempt_at timestamptz,
+  sent_at timestamptz,
+  last_error text,
+  created_at timestamptz not null default now(),
+
+  constraint event_is_known check (event in ('firing', 'recovered')),
+  constraint sent_alert_is_not_due check (sent_at is null or next_attempt_at is null)
+);
+
+comment on table public.alerts is 'Every alert and recovery message, sent or still to be sent.';
+comment on column public.alerts.content is 'What the message says: counts by code, newest request id, window.';
+comment on column public.alerts.next_attempt_at is 'When to try to send it (again); null once sent or given up.';
+
+-- take_due_alerts reads what is to be sent.
+create index alerts_next_attempt_at on public.alerts (next_attempt_at) where next_attempt_at is not null;
+-- evaluate_alerts counts the failures of the last minutes.
+create index machine_events_failures
+  on public.machine_events (created_at desc)
+  where kind in ('failed', 'interrupted');
+
+alter table public.alert_states enable row level security;
+alter table public.alerts enable row level security;
+revoke all on public.alert_states, public.alerts from public, anon, authenticated, service_role;
+grant select, update on public.alert_states to service_role;
+grant select, insert, update on public.alerts to service_role;
+
+create function public.evaluate_alerts(
+  p_threshold integer,
+  p_window_ms integer,
+  p_cooldown_ms integer,
+  p_lease_ms integer
+) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_window constant interval := make_interval(secs => p_window_ms / 1000.0);
+  v_cooldown constant interval := make_interval(secs => p_cooldown_ms / 1000.0);
+  v_state public.alert_states;
+  v_failures jsonb;
+  v_count bigint;
+  v_event text;
+  v_alert public.alerts;
+  v_new jsonb := '[]';
+begin
+  -- The lock is what makes one message of many failures.
+  for v_state in select * from public.alert_states order by kind for update loop
+    select
+      coalesce(sum(n), 0),
+      jsonb_build_object(
+        'byCode', coalesce(jsonb_object_agg(error_code, n) filter (where error_code is not null), '{}'),
+        'newestRequestId', (array_agg(newest_request_id order by newest_at desc))[1],
+        'windowMinutes', round(p_window_ms / 60000.0, 2)
+      )
+    into v_count, v_failures
+    from (
+      select e.error_code, count(*) as n, max(e.created_at) as newest_at,
+        (array_agg(e.request_id order by e.created_at desc, e.id desc))[1] as newest_request_id
+      from public.machine_events e
+      where e.kind in ('failed', 'interrupted') and e.created_at > clock_timestamp() - v_window
+        and (e.error_code = 'configuration_error') = (v_state.kind = 'configuration')
+      group by e.error_code
+    ) codes;
+
+    v_event := case
+      when v_count >= case v_state.kind when 'configuration' then 1 else p_threshold end
+        and (v_state.last_alert_at is null or v_state.last_alert_at <= clock_timestamp() - v_cooldown)
+        then 'firing'
+      when v_state.firing and v_count = 0 then 'recovered'
+    end;
+    continue when v_event is null;
+
+    update public.alert_states
+    set firing = (v_event = 'firing'),
+      last_alert_at = case when v_event = 'firing' then clock_timestamp() else last_alert_at end
+    where kind = v_state.kind;
+    insert into public.alerts (kind, event, content, next_attempt_at)
+    values (
+      v_state.kind, v_event, v_failures || jsonb_build_object('count', v_count),
+      clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+    )
+    returning * into v_alert;
+    v_new := v_new || jsonb_build_array(to_jsonb(v_alert));
+  end loop;
+  return v_new;
+end
+$$;
+
+comment on function public.evaluate_alerts is
+  'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms.';
+
+create function public.take_due_alerts(p_limit integer, p_lease_ms integer) returns jsonb
+language sql
+set search_path = ''
+as $$
+  with due as (
+    select id from public.alerts where next_attempt_at <= now()
+    order by next_attempt_at limit p_limit for update skip locked
+  ), taken as (
+    update public.alerts a set next_attempt_at = now() + make_interval(secs => p_lease_ms / 1000.0)
+    from due where a.id = due.id
+    returning a.*
+  )
+  select coalesce(jsonb_agg(to_jsonb(taken) order by taken.id), '[]') from taken
+$$;
+
+comment on function public.take_due_alerts is
+  'Messages that could not be sent before, each handed to one taker at a time for p_lease_ms.';
+
+create function public.finish_alert(
+  p_id bigint,
+  p_error text default null,
+  p_retry_in_ms integer default null
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_alert public.alerts;
+begin
+  update public.alerts
+  set attempts = attempts + 1,
+    sent_at = case when p_error is null then now() end,
+    last_error = left(p_error, 500),
+    next_attempt_at = case when p_error is not null then now() + make_interval(secs => p_retry_in_ms / 1000.0) end
+  where id = p_id and sent_at is null
+  returning * into v_alert;
+  if found and p_error is null then
+    perform public.add_to_metric('alerts_sent', jsonb_build_object('kind', v_alert.kind, 'event', v_alert.event));
+  end if;
+end
+$$;
+
+comment on function public.finish_alert is
+  'Notes that a message was sent, or why not (p_error) and when to try again (p_retry_in_ms; null: never).';
+
+revoke execute on function public.evaluate_alerts, public.take_due_alerts, public.finish_alert
+  from public, anon, authenticated;
+grant execute on function public.evaluate_alerts, public.take_due_alerts, public.finish_alert to service_role;
