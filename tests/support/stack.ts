@@ -126,6 +126,9 @@ export class Stack implements AsyncDisposable {
       FLY_APP_NAME: FLY_APP,
       DOCKER_IMAGE: IMAGE,
       FLY_API_HOSTNAME: fly.url,
+      // Pacing has tests of its own; elsewhere nobody should wait for a turn.
+      FLY_RATE_PER_SECOND: "1000",
+      FLY_RATE_BURST: "1000",
       ...this.env,
       ...env,
     });

@@ -83,6 +83,7 @@ export class Services {
       baseUrl: settings.FLY_API_HOSTNAME,
       token: settings.FLY_API_TOKEN,
       requestTimeoutMs: settings.FLY_REQUEST_TIMEOUT_SECONDS * 1_000,
+      redact: (text) => this.redactor.redact(text),
       traceparent: trace && childTraceparent(trace, this.runtime.randomBytes(8)),
     });
   }

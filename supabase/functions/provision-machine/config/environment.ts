@@ -163,7 +163,7 @@ function crossProblems(
     found.push({
       variable: "FLY_REGION",
       kind: "invalid",
-      reason: `${FLY_REGION} is not one of FLY_REGIONS`,
+      reason: "expected one of FLY_REGIONS",
     });
   }
   return found;

@@ -20,6 +20,8 @@ export interface FlyClientOptions {
   token: string;
   /** `FLY_REQUEST_TIMEOUT_SECONDS` in milliseconds: the longest that one call may take. */
   requestTimeoutMs: number;
+  /** Takes secrets out of what Fly.io said, before any of it is kept. */
+  redact(text: string): string;
   /** Sent as `traceparent` with every call. https://www.w3.org/TR/trace-context/ */
   traceparent?: string | undefined;
 }
@@ -100,7 +102,9 @@ export class FlyClient {
     });
     const flyRequestId = response.headers.get("fly-request-id");
     const { status, statusText } = response;
-    const text = await readText(response, flyRequestId);
+    const raw = await readText(response, flyRequestId);
+    // Before anything is cut: half a secret would not be recognised any more.
+    const text = this.options.redact(raw);
     if (!response.ok) {
       throw new FlyError("status", `Fly.io answered ${status}: ${errorText(text)}`, {
         method: request.method,
@@ -111,7 +115,7 @@ export class FlyClient {
         retryAfterMs: parseRetryAfter(response.headers.get("retry-after"), runtime.clock.now()),
       });
     }
-    const parsed = request.schema.safeParse(parseJson(text));
+    const parsed = request.schema.safeParse(parseJson(raw));
     if (!parsed.success) {
       throw new FlyError("body", "Fly.io's answer could not be read", {
         status,

@@ -118,7 +118,13 @@ async function checkFly({ services, settings }: OpenContext): Promise<Named[]> {
   const { FLY_API_TOKEN: token, FLY_API_HOSTNAME: baseUrl, FLY_APP_NAME: apps = [] } = settings;
   if (token === undefined || baseUrl === undefined) return [];
   const { runtime } = services;
-  const fly = new FlyClient({ runtime, baseUrl, token, requestTimeoutMs: CHECK_TIMEOUT_MS });
+  const fly = new FlyClient({
+    runtime,
+    baseUrl,
+    token,
+    requestTimeoutMs: CHECK_TIMEOUT_MS,
+    redact: (text) => services.redactor.redact(text),
+  });
   return await Promise.all(apps.map(async (app): Promise<Named> => {
     const startedAt = runtime.clock.now();
     try {

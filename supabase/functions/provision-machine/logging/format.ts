@@ -25,10 +25,11 @@ export function createFormatter(
     const timestamp = new Date(record.timestamp).toISOString();
     const message = record.message.join("");
     const { text, ...properties } = record.properties;
-    const fields = prune(properties) as Record<string, unknown>;
+    const fields = prune(properties, redactor) as Record<string, unknown>;
+    const lines = (Array.isArray(text) ? text : [message]).map((line) => redactor.redact(line));
     const line = format === "json"
-      ? formatJson(timestamp, record.level, message, fields)
-      : formatText(timestamp, Array.isArray(text) ? text : [message], fields);
+      ? formatJson(timestamp, record.level, redactor.redact(message), fields)
+      : formatText(timestamp, lines, fields, text === undefined);
     return redactor.redact(line);
   };
 }
@@ -54,31 +55,51 @@ function formatJson(
   });
 }
 
-/** The seed's look: a banner, time stamps in front, details indented or as one JSON object. */
-function formatText(timestamp: string, lines: string[], fields: Record<string, unknown>): string {
+/**
+ * A banner, time stamps in front, lists indented; what a line does not say itself follows as JSON
+ * (`withDetails`), and the ids always do.
+ */
+function formatText(
+  timestamp: string,
+  lines: string[],
+  fields: Record<string, unknown>,
+  withDetails: boolean,
+): string {
   const prefix = `[${timestamp}]`;
   const { requestId, machineId, userId, ...rest } = fields;
   const ids = Object.entries({ requestId, machineId, userId })
     .filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${value}`).join(" ");
-  const head = lines.map((line) => `${prefix} ${line}`);
-  const details = Object.keys(rest).length > 0 ? [`${prefix}   ${JSON.stringify(rest)}`] : [];
+  const head = lines.map((line) => line.startsWith("  - ") ? line : `${prefix} ${line}`);
+  const details = withDetails && Object.keys(rest).length > 0
+    ? [`${prefix}   ${JSON.stringify(rest)}`]
+    : [];
   const text = [...head, ...details, ...(ids ? [`${prefix}   ${ids}`] : [])].join("\n");
   return cut(text, MAX_EVENT_CHARACTERS);
 }
 
-/** Cuts long strings and hides secret keys, at any depth. */
-function prune(value: unknown, key = "", depth = 0): unknown {
+/**
+ * Cuts long strings and hides secrets, at any depth. Redacted before it is cut: a secret that is cut
+ * in two would not be recognised any more.
+ */
+function prune(value: unknown, redactor: Redactor, key = "", depth = 0): unknown {
   if (typeof value === "string") {
-    return cut(value, key === "stack" ? MAX_STACK_CHARACTERS : MAX_FIELD_CHARACTERS);
+    return cut(
+      redactor.redact(value),
+      key === "stack" ? MAX_STACK_CHARACTERS : MAX_FIELD_CHARACTERS,
+    );
   }
   if (typeof value === "bigint") return value.toString();
   if (value === null || typeof value !== "object") return value;
   if (depth > 10) return "[nested too deeply]";
-  if (Array.isArray(value)) return value.slice(0, 50).map((item) => prune(item, key, depth + 1));
+  if (Array.isArray(value)) {
+    return value.slice(0, 50).map((item) => prune(item, redactor, key, depth + 1));
+  }
   return Object.fromEntries(
     Object.entries(value).filter(([, item]) => item !== undefined).map(([name, item]) => [
       name,
-      SECRET_KEY.test(name) && !HARMLESS_KEYS.has(name) ? REDACTED : prune(item, name, depth + 1),
+      SECRET_KEY.test(name) && !HARMLESS_KEYS.has(name)
+        ? REDACTED
+        : prune(item, redactor, name, depth + 1),
     ]),
   );
 }

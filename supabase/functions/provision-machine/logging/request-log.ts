@@ -11,11 +11,10 @@ import { FlyError } from "../fly/errors.ts";
 /** At most 10 events a request; one is kept for the summary. */
 const MAX_EVENTS = 10;
 /**
- * What may still come after a warning: Fly's status, the machine's creation, the error, the row and
- * the machine that could not be put in order, the summary. The reasons of all retries are in the
- * summary, so that none is lost with its warning.
+ * What may still come after a warning: the error, the row and the machine that could not be put in
+ * order, the summary.
  */
-const KEPT_FREE_BY_WARNINGS = 6;
+const KEPT_FREE_BY_WARNINGS = 4;
 const KEPT_FREE_BY_INFO = 4;
 const KEPT_FREE_BY_ERRORS = 2;
 
@@ -31,6 +30,7 @@ export interface Summary {
 export class RequestLog {
   private events = 0;
   private suppressed = 0;
+  private readonly warnings: { message: string; fields: Fields }[] = [];
   private readonly context: Fields;
 
   constructor(private readonly logger: Logger, requestId: string, traceId?: string) {
@@ -64,7 +64,13 @@ export class RequestLog {
     ];
     this.info(`Environment check: ${checks.join(", ")}`, {
       ...request,
-      text: ["Environment check:", ...checks.map((check) => `  - ${check}`)],
+      text: [
+        `Request: userId=${this.context["userId"]}, region=${request["region"]}, cpuPriority=${
+          request["cpuPriority"]
+        }`,
+        "Environment check:",
+        ...checks.map((check) => `  - ${check}`),
+      ],
     });
   }
 
@@ -79,6 +85,7 @@ export class RequestLog {
         `  App: ${app}`,
         `  Machine name: ${machineName}`,
         `  Image: ${image}`,
+        `Fly.io API request body: ${JSON.stringify(body)}`,
       ],
     });
   }
@@ -105,15 +112,18 @@ export class RequestLog {
     this.failed(`CRITICAL ERROR: ${error.message}`, error, fields);
   }
 
-  /** Something went wrong that does not decide the answer, or not yet. */
+  /**
+   * Something went wrong that does not decide the answer, or not yet. It is told together with the
+   * failure, if it comes to that: a success has no event to spare, and the summary of either has
+   * the reasons of all retries.
+   */
   retrying(message: string, fields: Fields = {}): void {
-    if (this.admit(KEPT_FREE_BY_WARNINGS)) {
-      this.logger.warn(message, { ...this.context, ...fields });
-    }
+    this.warnings.push({ message, fields });
   }
 
   /** A second failure, such as the error state that could not be written. */
   alsoFailed(message: string, cause: unknown, fields: Fields = {}): void {
+    this.tellWarnings();
     if (!this.admit(KEPT_FREE_BY_ERRORS)) return;
     this.logger.error(message, { ...this.context, ...describe(cause), ...fields });
   }
@@ -141,13 +151,21 @@ export class RequestLog {
   }
 
   private failed(message: string, error: AppError, fields: Fields): void {
+    this.tellWarnings();
     this.events++;
+    const details = { code: error.code, ...describe(error), ...fields };
     this.logger.error(message, {
       ...this.context,
-      code: error.code,
-      ...describe(error),
-      ...fields,
+      ...details,
+      text: [message, `Error details: ${JSON.stringify(details)}`],
     });
+  }
+
+  private tellWarnings(): void {
+    for (const { message, fields } of this.warnings.splice(0)) {
+      if (!this.admit(KEPT_FREE_BY_WARNINGS)) continue;
+      this.logger.warn(message, { ...this.context, ...fields });
+    }
   }
 
   /** Whether an event fits into the budget with `keptFree` events still to come. */

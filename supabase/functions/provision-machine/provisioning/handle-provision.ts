@@ -44,7 +44,8 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
     regions: settings.FLY_REGIONS ?? null,
   });
   log.identify({ userId: wanted.userId });
-  log.environmentCheck(env, { region: wanted.region, cpuPriority: wanted.cpuPriority });
+  const region = wanted.region ?? settings.FLY_REGION ?? FALLBACK_REGION;
+  log.environmentCheck(env, { region, cpuPriority: wanted.cpuPriority });
 
   const failure = hasProblems(problems) ? configurationError(problems) : undefined;
   const budgetMs = (settings.PROVISION_TIMEOUT_SECONDS ?? FALLBACK_TIMEOUT_MS / 1_000) * 1_000;
@@ -58,7 +59,7 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
     await context.database.machines.claim({
       userId: wanted.userId,
       machineId: generateMachineName(services.runtime),
-      region: wanted.region ?? settings.FLY_REGION ?? FALLBACK_REGION,
+      region,
       cpuPriority: wanted.cpuPriority,
       requestId: context.requestId,
       requestHash: await hashRequest(wanted),
@@ -169,12 +170,15 @@ async function provision(
         }),
     );
 
+  const working = work();
   if (!prefersAsync(context.request.headers)) {
-    return machineResponse(200, await work(), requestId);
+    // A caller who hangs up must not end the work: its row would be left to reconcile.
+    services.runtime.waitUntil(working.catch(() => {/* told below */}));
+    return machineResponse(200, await working, requestId);
   }
   const accepted: Accepted = {
     response: machineResponse(202, row, requestId, { "preference-applied": "respond-async" }),
-    background: work().then(({ status }) => status),
+    background: working.then(({ status }) => status),
   };
   return accepted;
 }
