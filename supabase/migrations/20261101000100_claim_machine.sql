@@ -36,9 +36,10 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));
 
   -- machine_id is random and new for each request, so finding it means that this very call was
-  -- made before and its answer was lost.
+  -- made before and its answer was lost. The owner may have been deleted since.
   select * into v_machine from public.cloud_machines
-  where machine_id = p_machine_id and user_id = p_user_id and request_id = p_request_id;
+  where machine_id = p_machine_id and request_id = p_request_id
+    and (user_id = p_user_id or user_id is null);
   if found then
     select greatest(ceil(extract(epoch from slot_at - clock_timestamp()) * 1000), 0) into v_wait_ms
     from public.fly_create_slots where cloud_machine_id = v_machine.id;

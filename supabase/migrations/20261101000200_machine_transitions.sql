@@ -108,6 +108,8 @@ begin
     fly_machine_id = coalesce(p_fly_machine_id, fly_machine_id),
     reconcile_at = now() + make_interval(secs => p_cleanup_in_ms / 1000.0)
   where id = p_id and status = p_expected_status and status in ('provisioning', 'running')
+    -- A machine that is gone because somebody destroys it is not lost.
+    and (status = 'provisioning' or destroy_requested_at is null)
   returning * into v_machine;
 
   if found then

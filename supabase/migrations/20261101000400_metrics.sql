@@ -105,17 +105,46 @@ create trigger machine_events_after_insert
   after insert on public.machine_events
   for each row execute function public.machine_events_after_insert();
 
+create function public.record_failed_request(
+  p_request_id text,
+  p_error_code text,
+  p_duration_ms integer
+) returns void
+language sql
+set search_path = ''
+as $$
+  insert into public.machine_events (request_id, kind, error_code, duration_ms)
+  select p_request_id, 'failed', p_error_code, p_duration_ms
+  where not exists (
+    select 1 from public.machine_events
+    where kind = 'failed' and cloud_machine_id is null and request_id = p_request_id
+      and created_at > now() - interval '1 hour'
+  )
+$$;
+
+comment on function public.record_failed_request is
+  'Notes a request that failed before it had a row, so that metrics and alerts know of it.';
+
 create function public.cloud_machines_count() returns trigger
 language plpgsql
 set search_path = ''
 as $$
+declare
+  v_change record;
 begin
-  if tg_op <> 'INSERT' then
-    perform public.add_to_metric('machines', jsonb_build_object('status', old.status, 'region', old.region), -1);
-  end if;
-  if tg_op <> 'DELETE' then
-    perform public.add_to_metric('machines', jsonb_build_object('status', new.status, 'region', new.region));
-  end if;
+  -- Always in the order of the labels: two calls that count in opposite orders would wait for each
+  -- other for good.
+  for v_change in
+    select labels, delta from (
+      values
+        (case when tg_op <> 'INSERT' then jsonb_build_object('status', old.status, 'region', old.region) end, -1),
+        (case when tg_op <> 'DELETE' then jsonb_build_object('status', new.status, 'region', new.region) end, 1)
+    ) as changes (labels, delta)
+    where labels is not null
+    order by labels
+  loop
+    perform public.add_to_metric('machines', v_change.labels, v_change.delta);
+  end loop;
   return null;
 end
 $$;
@@ -179,6 +208,11 @@ as $$
       from public.cloud_machines where status = 'provisioning'
     ),
     'due_rows', (select count(*) from public.cloud_machines where reconcile_at <= now()),
+    -- A row that is leased is not due, so this tells what reconcile tries again and again in vain.
+    'oldest_cleanup_seconds', (
+      select coalesce(extract(epoch from greatest(now() - min(coalesce(destroy_requested_at, deadline_at)), interval '0')), 0)
+      from public.cloud_machines where reconcile_at is not null and status <> 'provisioning'
+    ),
     'waiting_creates', (select count(*) from public.fly_create_slots where slot_at > now() and cloud_machine_id is not null),
     'reconcile_last_run', (select extract(epoch from max(created_at)) from public.reconcile_runs)
   )
@@ -186,38 +220,13 @@ $$;
 
 comment on function public.read_metrics is 'Everything that GET /metrics shows, in one call.';
 
-create function public.prune_history(p_keep_days integer default 90, p_limit integer default 10000)
-returns integer
-language plpgsql
-security definer
-set search_path = ''
-as $$
-declare
-  v_deleted integer;
-begin
-  with old as (
-    select id from public.machine_events
-    where created_at < now() - make_interval(days => p_keep_days)
-    order by id
-    limit p_limit
-  )
-  delete from public.machine_events e using old where e.id = old.id;
-  get diagnostics v_deleted = row_count;
-  delete from public.reconcile_runs where created_at < now() - make_interval(days => p_keep_days);
-  return v_deleted;
-end
-$$;
-
-comment on function public.prune_history is
-  'Deletes history older than p_keep_days, at most p_limit events a call. Counters stay as they are.';
-
 revoke execute on function
   public.metric_duration_bounds_ms, public.add_to_metric, public.add_to_durations,
-  public.machine_events_after_insert, public.cloud_machines_count, public.reconcile_runs_after_insert,
-  public.read_metrics, public.prune_history
+  public.machine_events_after_insert, public.record_failed_request, public.cloud_machines_count, public.reconcile_runs_after_insert,
+  public.read_metrics
 from public, anon, authenticated;
 grant execute on function
   public.metric_duration_bounds_ms, public.add_to_metric, public.add_to_durations,
-  public.machine_events_after_insert, public.cloud_machines_count, public.reconcile_runs_after_insert,
-  public.read_metrics, public.prune_history
+  public.machine_events_after_insert, public.record_failed_request, public.cloud_machines_count, public.reconcile_runs_after_insert,
+  public.read_metrics
 to service_role;

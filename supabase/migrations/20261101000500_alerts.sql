@@ -5,10 +5,14 @@ create table public.alert_states (
   kind text primary key,
   firing boolean not null default false,
   last_alert_at timestamptz,
+  held_back jsonb,
+
   constraint kind_is_known check (kind in ('failures', 'configuration'))
 );
 
 comment on table public.alert_states is 'Whether each kind of alert is firing, and when it last told so.';
+comment on column public.alert_states.held_back is
+  'What the cooldown kept from being told after a recovery; told when the cooldown is over.';
 insert into public.alert_states (kind) values ('failures'), ('configuration');
 
 create table public.alerts (
@@ -53,9 +57,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  v_window constant interval := make_interval(secs => p_window_ms / 1000.0);
-  v_cooldown constant interval := make_interval(secs => p_cooldown_ms / 1000.0);
   v_state public.alert_states;
+  v_now timestamptz;
+  v_window_start timestamptz;
+  v_cooled_down boolean;
+  v_threshold integer;
   v_failures jsonb;
   v_count bigint;
   v_event text;
@@ -64,42 +70,64 @@ declare
 begin
   -- The lock is what makes one message of many failures.
   for v_state in select * from public.alert_states order by kind for update loop
-    select
-      coalesce(sum(n), 0),
-      jsonb_build_object(
-        'byCode', coalesce(jsonb_object_agg(error_code, n) filter (where error_code is not null), '{}'),
-        'newestRequestId', (array_agg(newest_request_id order by newest_at desc))[1],
-        'windowMinutes', round(p_window_ms / 60000.0, 2)
-      )
-    into v_count, v_failures
+    -- Read after the lock was had, and once: an index cannot be searched for a moving clock.
+    v_now := clock_timestamp();
+    -- A broken configuration fails every request: the first one is enough.
+    v_threshold := case v_state.kind when 'configuration' then 1 else p_threshold end;
+    v_window_start := v_now - make_interval(secs => p_window_ms / 1000.0);
+    v_cooled_down := coalesce(
+      v_state.last_alert_at <= v_now - make_interval(secs => p_cooldown_ms / 1000.0), true
+    );
+
+    select jsonb_build_object(
+      'count', coalesce(sum(n), 0),
+      'byCode', coalesce(jsonb_object_agg(error_code, n), '{}'),
+      'newestRequestId', (array_agg(newest_request_id order by newest_at desc))[1],
+      'windowMinutes', round(p_window_ms / 60000.0, 2)
+    ) into v_failures
     from (
       select e.error_code, count(*) as n, max(e.created_at) as newest_at,
         (array_agg(e.request_id order by e.created_at desc, e.id desc))[1] as newest_request_id
       from public.machine_events e
-      where e.kind in ('failed', 'interrupted') and e.created_at > clock_timestamp() - v_window
+      where e.kind in ('failed', 'interrupted') and e.created_at > v_window_start
         and (e.error_code = 'configuration_error') = (v_state.kind = 'configuration')
       group by e.error_code
     ) codes;
 
-    v_event := case
-      when v_count >= case v_state.kind when 'configuration' then 1 else p_threshold end
-        and (v_state.last_alert_at is null or v_state.last_alert_at <= clock_timestamp() - v_cooldown)
-        then 'firing'
-      when v_state.firing and v_count = 0 then 'recovered'
-    end;
+    v_event := null;
+    v_count := (v_failures ->> 'count')::bigint;
+    if v_count >= v_threshold then
+      if v_cooled_down then
+        v_event := 'firing';
+      elsif not v_state.firing then
+        -- Told recovered and failing again: not now, but not never either.
+        update public.alert_states set held_back = v_failures where kind = v_state.kind;
+      end if;
+    elsif v_state.held_back is not null and v_cooled_down then
+      v_event := 'firing';
+      v_failures := v_state.held_back;
+    elsif v_state.firing and v_count = 0 then
+      v_event := 'recovered';
+    end if;
     continue when v_event is null;
 
     update public.alert_states
     set firing = (v_event = 'firing'),
-      last_alert_at = case when v_event = 'firing' then clock_timestamp() else last_alert_at end
+      last_alert_at = case when v_event = 'firing' then v_now else last_alert_at end,
+      held_back = null
     where kind = v_state.kind;
+    -- What could not be sent before comes first: both are left to take_due_alerts then.
+    update public.alerts set next_attempt_at = least(next_attempt_at, v_now)
+    where kind = v_state.kind and next_attempt_at is not null and attempts > 0;
     insert into public.alerts (kind, event, content, next_attempt_at)
     values (
-      v_state.kind, v_event, v_failures || jsonb_build_object('count', v_count),
-      clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+      v_state.kind, v_event, v_failures,
+      case when found then v_now else v_now + make_interval(secs => p_lease_ms / 1000.0) end
     )
     returning * into v_alert;
-    v_new := v_new || jsonb_build_array(to_jsonb(v_alert));
+    if v_alert.next_attempt_at > v_now then
+      v_new := v_new || jsonb_build_array(to_jsonb(v_alert));
+    end if;
   end loop;
   return v_new;
 end
@@ -113,8 +141,13 @@ language sql
 set search_path = ''
 as $$
   with due as (
-    select id from public.alerts where next_attempt_at <= now()
-    order by next_attempt_at limit p_limit for update skip locked
+    select a.id from public.alerts a
+    where a.next_attempt_at <= now() and not exists (
+      -- Messages of a kind go out in their order: no recovery before what it is from.
+      select 1 from public.alerts earlier
+      where earlier.kind = a.kind and earlier.id < a.id and earlier.next_attempt_at > now()
+    )
+    order by a.id limit p_limit for update skip locked
   ), taken as (
     update public.alerts a set next_attempt_at = now() + make_interval(secs => p_lease_ms / 1000.0)
     from due where a.id = due.id

@@ -7,7 +7,7 @@ import { configurationError, hasProblems, platformProblems } from "./config/conf
 import type { EnvironmentProblem, Settings } from "./config/environment.ts";
 import { AppError, toAppError } from "./errors.ts";
 import { corsHeaders, preflight } from "./http/cors.ts";
-import { requestIdOf, type TraceContext, traceContextOf } from "./http/request-context.ts";
+import { pathOf, requestIdOf, type TraceContext, traceContextOf } from "./http/request-context.ts";
 import { errorResponse } from "./http/responses.ts";
 import { configureLogging } from "./logging/configure.ts";
 import { RequestLog } from "./logging/request-log.ts";
@@ -77,7 +77,7 @@ export function createApp(services: Services): (request: Request) => Promise<Res
     const requestId = requestIdOf(request.headers, runtime.randomUUID, redactor);
     const log = new RequestLog(configureLogging(settings, redactor), requestId, trace?.traceId);
     const measurements = new Measurements(runtime.clock);
-    const url = new URL(request.url);
+    const path = pathOf(request);
     const state: RequestState = { machineId: null, provisioning: false };
     const context: Unrouted = {
       request,
@@ -119,8 +119,8 @@ export function createApp(services: Services): (request: Request) => Promise<Res
 
     let response: Response;
     try {
-      log.invoked(request.method, url.pathname);
-      const result = await route(context, url);
+      log.invoked(request.method, path);
+      const result = await route(context, path);
       if (result instanceof Response) {
         response = result;
         finish({ status: result.status, outcome: "succeeded" });
@@ -169,10 +169,10 @@ function openDatabase({ services, settings, problems }: Unrouted): Database | nu
   return services.openDatabase({ ...settings, SUPABASE_URL });
 }
 
-async function route(context: Unrouted, url: URL): Promise<HandlerResult> {
+async function route(context: Unrouted, path: string): Promise<HandlerResult> {
   const { request, problems, measurements } = context;
   if (request.method === "OPTIONS") return preflight();
-  const { route, parameters } = matchRoute(request.method, url.pathname);
+  const { route, parameters } = matchRoute(request.method, path);
 
   const database = openDatabase(context);
   if (route.access === "anyone") {

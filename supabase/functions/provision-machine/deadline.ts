@@ -26,40 +26,39 @@ export class Deadline {
   }
 }
 
+/** With a reason of its own an abort does not make a DOMException and its stack: this happens at every call. */
+export const SETTLED = "settled";
+
 /**
  * Runs `work` with a signal that is aborted after `timeoutMs` or with `parent`. Rejects with
  * {@link TimeoutError} when time runs out, even if `work` ignores its signal.
  */
-export async function withTimeout<T>(
+export function withTimeout<T>(
   clock: Clock,
   timeoutMs: number,
   work: (signal: AbortSignal) => Promise<T>,
   parent?: AbortSignal,
 ): Promise<T> {
-  const controller = new AbortController();
-  const settled = new AbortController();
-  const onParentAbort = () => controller.abort(parent?.reason);
-  if (parent?.aborted) onParentAbort();
-  parent?.addEventListener("abort", onParentAbort, { once: true });
+  return new Promise<T>((resolve, reject) => {
+    const call = new AbortController();
+    const timer = new AbortController();
+    const settle = () => {
+      timer.abort(SETTLED);
+      parent?.removeEventListener("abort", onParentAbort);
+    };
+    const giveUp = (reason: unknown) => {
+      settle();
+      call.abort(reason);
+      reject(reason);
+    };
+    const onParentAbort = () => giveUp(parent?.reason);
+    if (parent?.aborted) return onParentAbort();
 
-  const timer = clock.sleep(timeoutMs, settled.signal).then(
-    () => controller.abort(new TimeoutError(timeoutMs)),
-    () => {/* settled first */},
-  );
-  const aborted = new Promise<never>((_, reject) => {
-    if (controller.signal.aborted) reject(controller.signal.reason);
-    controller.signal.addEventListener("abort", () => reject(controller.signal.reason), {
-      once: true,
-    });
+    work(call.signal).finally(settle).then(resolve, reject);
+    parent?.addEventListener("abort", onParentAbort, { once: true });
+    clock.sleep(timeoutMs, timer.signal).then(
+      () => giveUp(new TimeoutError(timeoutMs)),
+      () => {/* settled first */},
+    );
   });
-  // When `work` wins the race nobody else would look at this rejection.
-  aborted.catch(() => {});
-
-  try {
-    return await Promise.race([work(controller.signal), aborted]);
-  } finally {
-    settled.abort();
-    parent?.removeEventListener("abort", onParentAbort);
-    await timer;
-  }
 }

@@ -1,5 +1,5 @@
 /** What a request works with: made once an isolate, or once for each environment seen. */
-import { parseEnvironment } from "./config/environment.ts";
+import { ENVIRONMENT, parseEnvironment } from "./config/environment.ts";
 import type { Environment, Settings } from "./config/environment.ts";
 import { serviceKeys } from "./auth/service-keys.ts";
 import { createServiceClient, type Supabase } from "./database/client.ts";
@@ -23,6 +23,9 @@ export interface Database {
   keys: string[];
 }
 
+/** By these an environment is recognised; Deno lists all variables in another order each time. */
+const RECOGNISED_BY = [...Object.keys(ENVIRONMENT), "SUPABASE_DB_URL"];
+
 export class Services {
   readonly redactor = new Redactor();
   readonly unfinished = new Unfinished();
@@ -39,7 +42,7 @@ export class Services {
   /** The environment as it is now; parsed anew only when it has changed. */
   readEnvironment(): Environment & { env: Record<string, string | undefined> } {
     const env = this.runtime.env();
-    const madeFor = JSON.stringify(env);
+    const madeFor = JSON.stringify(RECOGNISED_BY.map((name) => env[name]));
     if (this.environment?.madeFor !== madeFor) {
       this.environment = { madeFor, parsed: parseEnvironment(env) };
       this.releaseSecrets();

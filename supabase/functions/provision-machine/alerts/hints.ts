@@ -1,7 +1,7 @@
 import type { RowErrorCode } from "../errors.ts";
 
 /** The first thing to do about each code; the README's runbook has the rest. */
-export const HINTS: Readonly<Record<RowErrorCode, string> & Record<string, string | undefined>> = {
+export const HINTS: Readonly<Record<RowErrorCode, string>> = {
   configuration_error:
     "look for CRITICAL ERROR in the function's logs, set the named variable with `supabase secrets set`",
   database_error:

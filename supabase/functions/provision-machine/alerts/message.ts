@@ -1,34 +1,58 @@
 /** What an alert says, as JSON that Slack and everything compatible with it understands. */
-import type { Alert } from "./rows.ts";
+import type { RowErrorCode } from "../errors.ts";
 import { HINTS } from "./hints.ts";
+import type { Alert } from "./rows.ts";
 
 /** https://api.slack.com/messaging/webhooks#posting_with_webhooks */
 export interface WebhookMessage {
   text: string;
 }
 
+/** The message of an alert that Postgres decided upon. */
 export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
   const { count, byCode, newestRequestId, windowMinutes } = content;
   if (event === "recovered") {
     const what = kind === "configuration" ? "configuration errors" : "failures";
-    return {
-      text: `✅ provision-machine recovered: no ${what} in the last ${minutes(windowMinutes)}`,
-    };
+    return message([
+      `✅ provision-machine recovered: no ${what} in the last ${minutes(windowMinutes)}`,
+    ]);
   }
   const codes = Object.entries(byCode).sort(([, a], [, b]) => b - a);
-  const [worst] = codes;
-  return {
-    text: [
-      `❌ provision-machine: ${count} ${count === 1 ? "failure" : "failures"} in the last ${
-        minutes(windowMinutes)
-      }`,
-      ...codes.map(([code, n]) => `• ${code}: ${n}`),
-      ...(newestRequestId === null ? [] : [`Newest request: ${newestRequestId}`]),
-      ...(worst ? [`What to do: ${HINTS[worst[0]] ?? HINTS.internal_error}`] : []),
-    ].join("\n"),
-  };
+  const failures = `${count} ${count === 1 ? "failure" : "failures"}`;
+  return message([
+    `❌ provision-machine: ${failures} in the last ${minutes(windowMinutes)}`,
+    ...codes.map(([code, n]) => `• ${code}: ${n}`),
+    ...lookUp(newestRequestId),
+    ...codes.slice(0, 1).map(([code]) => whatToDo(code)),
+  ]);
+}
+
+/** The message of one failure, when the database could not be asked about others. */
+export function loneAlertMessage(
+  { code, error, requestId }: { code: string; error: string; requestId: string },
+): WebhookMessage {
+  return message([
+    `❌ provision-machine: ${code}: ${error}`,
+    ...lookUp(requestId),
+    whatToDo(code),
+  ]);
+}
+
+function lookUp(requestId: string | null): string[] {
+  return requestId === null ? [] : [`Newest request: ${requestId}`];
+}
+
+function whatToDo(code: string): string {
+  const hint = Object.hasOwn(HINTS, code) ? HINTS[code as RowErrorCode] : HINTS.internal_error;
+  return `What to do: ${hint}`;
 }
 
 function minutes(n: number): string {
   return n === 1 ? "minute" : `${n} minutes`;
+}
+
+/** The three characters that Slack reads as markup. https://api.slack.com/reference/surfaces/formatting#escaping */
+function message(lines: string[]): WebhookMessage {
+  const text = lines.join("\n");
+  return { text: text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;") };
 }

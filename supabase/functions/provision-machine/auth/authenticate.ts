@@ -21,7 +21,7 @@ export async function authenticate(
   supabase: Supabase,
   serviceKeys: string[],
 ): Promise<Caller> {
-  if (await isService(headers, serviceKeys)) return { kind: "service" };
+  if (isService(headers, serviceKeys)) return { kind: "service" };
   const bearer = bearerToken(headers);
   if (bearer !== undefined && looksLikeJwt(bearer)) return await authenticateUser(bearer, supabase);
   if (bearer === undefined && headers.get("apikey") === null) {
@@ -34,17 +34,24 @@ export async function authenticate(
  * Whether the caller is a service. A user's token next to a secret key acts for that user: the
  * lesser of the two rights.
  */
-export async function isService(headers: Headers, serviceKeys: string[]): Promise<boolean> {
+export function isService(headers: Headers, serviceKeys: string[]): boolean {
   const apikey = headers.get("apikey")?.trim();
   const bearer = bearerToken(headers);
-  if (bearer !== undefined && await isServiceKey(bearer, serviceKeys)) return true;
+  if (bearer !== undefined && isServiceKey(bearer, serviceKeys)) return true;
   if (bearer !== undefined && looksLikeJwt(bearer)) return false;
-  return apikey !== undefined && await isServiceKey(apikey, serviceKeys);
+  return apikey !== undefined && isServiceKey(apikey, serviceKeys);
 }
 
-/** The secrets that the caller sent, which must not surface anywhere. */
+/** What Supabase's secrets look like: a JWT, or a key with its prefix. */
+const SECRET = /^([\w-]{16,}\.[\w-]{16,}\.[\w-]{16,}|sb_[a-z]+_[\w-]{16,})$/;
+
+/**
+ * The secrets that the caller sent, which must not surface anywhere. Only what can be one: an
+ * ordinary word that is sent as a key would be blacked out in everybody's answers and log lines.
+ */
 export function callerSecrets(headers: Headers): string[] {
-  return [headers.get("apikey")?.trim() ?? "", bearerToken(headers) ?? ""];
+  return [headers.get("apikey")?.trim() ?? "", bearerToken(headers) ?? ""]
+    .filter((credential) => SECRET.test(credential));
 }
 
 function bearerToken(headers: Headers): string | undefined {

@@ -4,7 +4,7 @@
  * because one packet was.
  */
 import type { z } from "zod";
-import { type Deadline, withTimeout } from "../deadline.ts";
+import { type Deadline, TimeoutError, withTimeout } from "../deadline.ts";
 import { AppError } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Supabase } from "./client.ts";
@@ -12,6 +12,8 @@ import type { Database } from "./types.ts";
 
 const MAX_ATTEMPTS = 3;
 const RETRY_AFTER_MS = 200;
+/** Supabase answers in milliseconds; whatever takes this long will not come. */
+const CALL_TIMEOUT_MS = 10_000;
 
 type Functions = Database["public"]["Functions"];
 
@@ -28,7 +30,7 @@ export class DatabaseCaller {
     schema: z.ZodType<T>,
     deadline: Deadline,
   ): Promise<T> {
-    return this.attempt(async (signal) => {
+    return this.attempt(name, async (signal) => {
       const { data, error, status } = await this.supabase.rpc(name, args)
         .abortSignal(signal).retry(false);
       if (error) throw new DatabaseCallError(name, status, error);
@@ -43,23 +45,29 @@ export class DatabaseCaller {
 
   /** The rows of `cloud_machines` with one of the given ids. Throws {@link AppError} `database_error`. */
   select<T>(ids: string[], schema: z.ZodType<T>, deadline: Deadline): Promise<T[]> {
-    return this.attempt(async (signal) => {
+    const name = "select cloud_machines";
+    return this.attempt(name, async (signal) => {
       const { data, error, status } = await this.supabase.from("cloud_machines").select("*")
         .in("id", ids).abortSignal(signal).retry(false);
-      if (error) throw new DatabaseCallError("select cloud_machines", status, error);
+      if (error) throw new DatabaseCallError(name, status, error);
       return data.map((row) => schema.parse(row));
     }, deadline);
   }
 
   private async attempt<T>(
+    name: string,
     call: (signal: AbortSignal) => Promise<T>,
     deadline: Deadline,
   ): Promise<T> {
     for (let attempt = 1;; attempt++) {
       try {
-        return await withTimeout(this.runtime.clock, deadline.remainingMs(), call);
-      } catch (error) {
-        if (error instanceof AppError) throw error;
+        const timeoutMs = Math.min(CALL_TIMEOUT_MS, deadline.remainingMs());
+        return await withTimeout(this.runtime.clock, timeoutMs, call);
+      } catch (thrown) {
+        if (thrown instanceof AppError) throw thrown;
+        const error = thrown instanceof TimeoutError
+          ? new DatabaseCallError(name, 0, thrown)
+          : thrown;
         const waitMs = RETRY_AFTER_MS * attempt * (0.5 + this.runtime.random());
         const retry = attempt < MAX_ATTEMPTS && waitMs < deadline.remainingMs() &&
           error instanceof DatabaseCallError && error.transient;
@@ -73,12 +81,14 @@ export class DatabaseCaller {
 /** A call that PostgREST or the network refused. */
 export class DatabaseCallError extends Error {
   override name = "DatabaseCallError";
-  /** Not the call's own fault: no answer, or the gateway or the server failed. */
+  /** Not the call's own fault: no answer, none that can be read, or the gateway or the server failed. */
   readonly transient: boolean;
 
   constructor(call: string, status: number, error: { message: string; code?: string }) {
     super(`${call}: ${error.message}${error.code ? ` (${error.code})` : ""}, HTTP ${status}`);
-    this.transient = status === 0 || status === 408 || status === 429 || status >= 500;
+    const unreadable = status >= 200 && status < 300;
+    this.transient = status === 0 || unreadable || status === 408 || status === 429 ||
+      status >= 500;
   }
 }
 

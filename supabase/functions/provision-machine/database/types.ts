@@ -7,14 +7,14 @@ export type Database = {
           Tables: {
             "alert_states": {
                   Row: {
-                    "firing": boolean,"kind": string,"last_alert_at": string | null
+                    "firing": boolean,"held_back": Json | null,"kind": string,"last_alert_at": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "firing"?: boolean,"kind": string,"last_alert_at"?: string | null
+                    "firing"?: boolean,"held_back"?: Json | null,"kind": string,"last_alert_at"?: string | null
                   }
                   Update: {
-                    "firing"?: boolean,"kind"?: string,"last_alert_at"?: string | null
+                    "firing"?: boolean,"held_back"?: Json | null,"kind"?: string,"last_alert_at"?: string | null
                   }
                   Relationships: [
                     
@@ -211,6 +211,9 @@ isOneToOne: false
                            },
 "read_metrics":
 { Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"record_failed_request":
+{ Args: { "p_duration_ms": number,"p_error_code": string,"p_request_id": string }; Returns: undefined
                            },
 "record_fly_machine":
 { Args: { "p_duration_ms": number,"p_fly_machine_id": string,"p_id": string,"p_region": string,"p_request_id": string }; Returns: Json

@@ -104,7 +104,8 @@ export class FlyClient {
     const { status, statusText } = response;
     const raw = await readText(response, flyRequestId);
     // Before anything is cut: half a secret would not be recognised any more.
-    const text = this.options.redact(raw);
+    // Postgres stores no NUL, and a row must not stay open because Fly.io sent one.
+    const text = this.options.redact(raw).replaceAll("\0", "\uFFFD");
     if (!response.ok) {
       throw new FlyError("status", `Fly.io answered ${status}: ${errorText(text)}`, {
         method: request.method,
@@ -155,7 +156,9 @@ function parseJson(text: string): unknown {
 function errorText(text: string): string {
   const body = parseJson(text);
   const error = typeof body === "object" && body !== null && "error" in body ? body.error : text;
-  return cut(typeof error === "string" ? error.trim() : JSON.stringify(error), 300) || "no reason";
+  const said = typeof error === "string" ? error.trim() : JSON.stringify(error);
+  // JSON may hold an escaped NUL, which Postgres does not store either.
+  return cut(said.replaceAll("\0", "\uFFFD"), 300) || "no reason";
 }
 
 /** `Retry-After` in milliseconds: seconds or a date. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */

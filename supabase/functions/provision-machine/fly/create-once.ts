@@ -12,9 +12,11 @@ import { backoffMs } from "./backoff.ts";
 import type { FlyClient, FlyResponse } from "./client.ts";
 import { FlyError } from "./errors.ts";
 import {
+  carries,
   createMachine,
   type CreateMachineBody,
   type FlyMachine,
+  getMachine,
   listMachines,
 } from "./machines.ts";
 import { toProvisioningError } from "./provisioning-error.ts";
@@ -73,7 +75,8 @@ export async function createMachineOnce(options: CreateOnceOptions): Promise<Fly
       if (!(error instanceof FlyError)) throw error;
       failure = error;
       failure.attempt = attempt;
-      mayExist ||= failure.ambiguous;
+      // Names are random: whoever has ours is almost certainly ours, even if it was not found.
+      mayExist ||= failure.ambiguous || failure.nameIsTaken;
     }
 
     const nextRegion = failure.code === "fly_capacity" ? regions.shift() : undefined;
@@ -132,11 +135,25 @@ async function createOrFind(
     return response.data;
   } catch (error) {
     if (error instanceof FlyError && error.nameIsTaken) {
-      const found = await findOwnMachine(options);
+      const found = await findNamesake(options, error.idOfNamesake);
       if (found) return found;
     }
     throw error;
   }
+}
+
+/**
+ * The machine that has our name already, if it is this row's. Its id, where Fly.io tells it, leads
+ * to it at once; a list may lag behind.
+ */
+async function findNamesake(
+  options: CreateOnceOptions,
+  id: string | undefined,
+): Promise<FlyMachine | undefined> {
+  if (id === undefined) return await findOwnMachine(options);
+  const { fly, app, identity, deadline } = options;
+  const machine = await getMachine(fly, app, id, { deadline });
+  return machine && carries(machine, identity) ? machine : undefined;
 }
 
 /** This row's machine, if the app has it: the name alone does not prove that it is ours. */

@@ -65,7 +65,12 @@ export class FlyError extends Error {
   /** A machine with this name already lives in the app. */
   get nameIsTaken(): boolean {
     return this.status === 409 && !this.lacksCapacity &&
-      /already_exists|already exists|unique machine name/i.test(this.body ?? "");
+      /already_exists|already exists|unique machine name|name_taken/i.test(this.body ?? "");
+  }
+
+  /** Fly.io's id of the machine that has the name, where the answer says so. */
+  get idOfNamesake(): string | undefined {
+    return this.body?.match(/machine ID (\w+)/i)?.[1];
   }
 
   /**

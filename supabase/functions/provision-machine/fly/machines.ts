@@ -17,13 +17,9 @@ export const FlyMachine = z.object({
   state: z.string(),
   region: z.string(),
   created_at: z.string().optional(),
-  config: z.object({ metadata: z.record(z.string(), z.string()).nullish() }).nullish(),
-  events: z.array(z.object({
-    type: z.string().optional(),
-    status: z.string().optional(),
-    source: z.string().optional(),
-    request: z.unknown().optional(),
-  })).nullish(),
+  config: z.object({ metadata: z.record(z.string(), z.unknown()).nullish() }).nullish(),
+  /** Newest first. Only told, never decided upon, so any shape will do. */
+  events: z.array(z.unknown()).nullish(),
 });
 export type FlyMachine = z.output<typeof FlyMachine>;
 
@@ -80,8 +76,13 @@ export async function listMachines(
     ...options,
   });
   // The filter is in Fly's guide but not in its OpenAPI file, so it is not relied upon.
-  return data.filter((machine) =>
-    Object.entries(metadata).every(([key, value]) => machine.config?.metadata?.[key] === value)
+  return data.filter((machine) => carries(machine, metadata));
+}
+
+/** Whether the machine carries all of `metadata`. */
+export function carries(machine: FlyMachine, metadata: Record<string, string>): boolean {
+  return Object.entries(metadata).every(([key, value]) =>
+    machine.config?.metadata?.[key] === value
   );
 }
 
@@ -143,14 +144,16 @@ function machinePath(app: string, id: string): string {
   return `/apps/${encodeURIComponent(app)}/machines/${encodeURIComponent(id)}`;
 }
 
+/** Whether this is Fly.io's word that the machine does not exist, and not that its app is missing. */
+export function isMachineGone(error: unknown): boolean {
+  return error instanceof FlyError && error.status === 404 && !/\bapp\b/i.test(error.body ?? "");
+}
+
 async function nullIfNotFound<T>(call: Promise<FlyResponse<T>>): Promise<T | null> {
   try {
     return (await call).data;
   } catch (error) {
-    // A missing app is a 404 as well, and says nothing about the machine.
-    const machineIsGone = error instanceof FlyError && error.status === 404 &&
-      !/\bapp\b/i.test(error.body ?? "");
-    if (machineIsGone) return null;
+    if (isMachineGone(error)) return null;
     throw error;
   }
 }

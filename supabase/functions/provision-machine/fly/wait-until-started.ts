@@ -6,17 +6,25 @@
  * most do, costs no look at all.
  */
 import { AppError } from "../errors.ts";
-import type { Deadline } from "../deadline.ts";
+import { type Deadline, SETTLED } from "../deadline.ts";
+import { cut } from "../logging/format.ts";
 import type { Runtime } from "../runtime.ts";
 import { backoffMs } from "./backoff.ts";
 import type { FlyClient } from "./client.ts";
 import { FlyError } from "./errors.ts";
-import { type FlyMachine, getMachine, MAX_WAIT_SECONDS, waitForStarted } from "./machines.ts";
+import {
+  type FlyMachine,
+  getMachine,
+  isMachineGone,
+  MAX_WAIT_SECONDS,
+  waitForStarted,
+} from "./machines.ts";
 import { toProvisioningError } from "./provisioning-error.ts";
 
 /** Far below Fly's limit of 5 Get Machine a second. */
 const LOOK_EVERY_MS = 2_500;
 const MAX_FAILED_CALLS = 5;
+const MIN_WAIT_MS = 1_000;
 /** From these a new machine does not get to `started` by itself. `launch_failed` becomes `destroyed`. */
 const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "stopped", "replaced"];
 
@@ -45,7 +53,7 @@ export async function waitUntilStarted(options: WaitUntilStartedOptions): Promis
   try {
     await Promise.race([waiting, watching]);
   } finally {
-    finished.abort();
+    finished.abort(SETTLED);
     // The loser of the race ends with the abort; its rejection has nothing more to say.
     await Promise.allSettled([waiting, watching]);
   }
@@ -61,7 +69,11 @@ async function keepWaiting(options: WaitUntilStartedOptions): Promise<void> {
       Math.max(1, Math.floor(deadline.remainingMs() / 1_000)),
     );
     try {
+      const askedAt = runtime.clock.now();
       if (await waitForStarted(fly, app, machine.id, seconds, { deadline, signal })) return;
+      // A wait that gives up before its time must not become a busy loop.
+      const early = runtime.clock.now() - askedAt < MIN_WAIT_MS;
+      if (early) await runtime.clock.sleep(MIN_WAIT_MS, signal);
     } catch (error) {
       if (!(error instanceof FlyError)) throw error;
       if (deadline.passed()) throw timedOut(machine, error);
@@ -70,6 +82,8 @@ async function keepWaiting(options: WaitUntilStartedOptions): Promise<void> {
       failedCalls++;
       error.attempt = failedCalls;
       const fatal = error.code === "fly_unauthorized" || failedCalls >= MAX_FAILED_CALLS;
+      // Fast refusals can outrun that look.
+      if (fatal && isMachineGone(error)) throw machineFailed(machine, "it no longer exists", error);
       if (fatal) throw toProvisioningError(error, deadline);
       const waitMs = backoffMs(runtime, failedCalls, error.retryAfterMs);
       options.onRetry(error, waitMs);
@@ -98,23 +112,15 @@ async function watchForFailure(options: WaitUntilStartedOptions): Promise<void> 
 
 function assertCanStart(machine: FlyMachine): void {
   if (!FAILED_STATES.includes(machine.state)) return;
-  // Newest first. https://fly.io/docs/machines/api/machines-resource/
-  const event = machine.events?.[0];
-  const detail = event
-    ? `; last event: ${
-      [event.type, event.status, describeRequest(event.request)].filter(Boolean).join(" ")
-    }`
-    : "";
+  const [event] = machine.events ?? [];
+  const detail = event === undefined ? "" : `; last event: ${cut(JSON.stringify(event), 400)}`;
   throw machineFailed(machine, `it is ${machine.state}${detail}`);
 }
 
-function describeRequest(request: unknown): string {
-  return request === undefined || request === null ? "" : JSON.stringify(request).slice(0, 300);
-}
-
-function machineFailed(machine: FlyMachine, why: string): AppError {
+function machineFailed(machine: FlyMachine, why: string, cause?: FlyError): AppError {
   return new AppError("machine_failed", `Fly machine ${machine.id} did not start: ${why}`, {
     message: "The machine failed to start; check its image and its logs at Fly.io",
+    cause,
   });
 }
 

@@ -8,7 +8,7 @@ import { EXPECTED_SCHEMA_VERSION } from "./schema-version.ts";
 const CHECK_TIMEOUT_MS = 3_000;
 /** Reconcile is scheduled every minute. */
 const RECONCILE_LATE_SECONDS = 5 * 60;
-const REQUIRED = ["FLY_API_TOKEN", "FLY_APP_NAME", "DOCKER_IMAGE"];
+const REQUIRED = ["SUPABASE_URL", "FLY_API_TOKEN", "FLY_APP_NAME", "DOCKER_IMAGE"];
 
 export type Status = "pass" | "warn" | "fail";
 
@@ -55,8 +55,12 @@ export async function runChecks(context: OpenContext): Promise<HealthReport> {
 type Named = [name: string, componentType: Check["componentType"], result: Result];
 
 /** Each required setting, and every other that is there but malformed. */
-function checkEnvironment({ problems }: OpenContext): Named[] {
-  const names = new Set([...REQUIRED, ...problems.map(({ variable }) => variable)]);
+function checkEnvironment({ problems, settings }: OpenContext): Named[] {
+  const names = new Set([
+    ...REQUIRED,
+    settings.SUPABASE_SECRET_KEYS ? "SUPABASE_SECRET_KEYS" : "SUPABASE_SERVICE_ROLE_KEY",
+    ...problems.map(({ variable }) => variable),
+  ]);
   return [...names].map((name) => {
     const problem = problems.find(({ variable }) => variable === name);
     const result: Result = problem
@@ -70,6 +74,7 @@ const Health = z.object({
   schema_version: z.string(),
   reconcile_age_seconds: z.number().nullable(),
   overdue_rows: z.number(),
+  undelivered_alerts: z.number(),
 });
 
 async function checkDatabase({ services, database }: OpenContext): Promise<Named[]> {
@@ -85,7 +90,7 @@ async function checkDatabase({ services, database }: OpenContext): Promise<Named
   } catch (error) {
     return [["database:responseTime", "datastore", { status: "fail", output: reason(error) }]];
   }
-  const { schema_version, reconcile_age_seconds: age, overdue_rows } = health;
+  const { schema_version, reconcile_age_seconds: age, overdue_rows, undelivered_alerts } = health;
   return [
     ["database:responseTime", "datastore", {
       status: "pass",
@@ -109,6 +114,11 @@ async function checkDatabase({ services, database }: OpenContext): Promise<Named
       status: overdue_rows === 0 ? "pass" : "warn",
       observedValue: overdue_rows,
       observedUnit: "rows",
+    }],
+    ["alerts:undelivered", "component", {
+      status: undelivered_alerts === 0 ? "pass" : "warn",
+      observedValue: undelivered_alerts,
+      observedUnit: "alerts",
     }],
   ];
 }

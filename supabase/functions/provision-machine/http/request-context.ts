@@ -13,6 +13,15 @@ export function requestIdOf(headers: Headers, newId: () => string, redactor: Red
   return REQUEST_ID.test(given) && redactor.redact(given) === given ? given : newId();
 }
 
+/**
+ * The path that was asked for, without its query. `request.url` begins with the caller's Host
+ * header as it came, so it need not be a URL; which host was meant does not matter here.
+ */
+export function pathOf({ url }: Pick<Request, "url">): string {
+  if (URL.canParse(url)) return new URL(url).pathname;
+  return url.match(/^\w+:\/\/[^/?#]*(\/[^?#]*)/)?.[1] ?? "/";
+}
+
 export interface TraceContext {
   traceId: string;
   flags: string;

@@ -26,11 +26,12 @@ export function createFormatter(
     const message = record.message.join("");
     const { text, ...properties } = record.properties;
     const fields = prune(properties, redactor) as Record<string, unknown>;
+    if (format === "json") {
+      const line = formatJson(timestamp, record.level, redactor.redact(message), fields);
+      return redactor.redact(line);
+    }
     const lines = (Array.isArray(text) ? text : [message]).map((line) => redactor.redact(line));
-    const line = format === "json"
-      ? formatJson(timestamp, record.level, redactor.redact(message), fields)
-      : formatText(timestamp, lines, fields, text === undefined);
-    return redactor.redact(line);
+    return redactor.redact(formatText(timestamp, lines, fields, text === undefined));
   };
 }
 
@@ -69,7 +70,14 @@ function formatText(
   const { requestId, machineId, userId, ...rest } = fields;
   const ids = Object.entries({ requestId, machineId, userId })
     .filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${value}`).join(" ");
-  const head = lines.map((line) => line.startsWith("  - ") ? line : `${prefix} ${line}`);
+  const head = lines.flatMap((line) => {
+    // What somebody else said may have lines that look like ours.
+    const [first = "", ...more] = line.split(/\r\n|[\n\r\u2028\u2029]/);
+    return [
+      first.startsWith("  - ") ? first : `${prefix} ${first}`,
+      ...more.map((text) => `${prefix}   ${text}`),
+    ];
+  });
   const details = withDetails && Object.keys(rest).length > 0
     ? [`${prefix}   ${JSON.stringify(rest)}`]
     : [];
@@ -107,5 +115,6 @@ function prune(value: unknown, redactor: Redactor, key = "", depth = 0): unknown
 /** `text`, shortened to about `length` characters with a visible marker. */
 export function cut(text: string, length: number): string {
   if (text.length <= length) return text;
-  return `${text.slice(0, length)}…[cut, ${text.length} characters in all]`;
+  // Half of a surrogate pair is no text any more: Postgres refuses it in JSON.
+  return `${text.slice(0, length).toWellFormed()}…[cut, ${text.length} characters in all]`;
 }

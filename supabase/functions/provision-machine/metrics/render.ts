@@ -4,9 +4,28 @@ import type { MetricsSnapshot } from "./snapshot.ts";
 type Type = "counter" | "gauge" | "histogram";
 type Sample = { suffix?: string; labels?: Record<string, string>; value: number };
 
+/**
+ * Series that are there from the beginning: Prometheus does not see the first increase of a counter
+ * that appears with it. https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
+ */
+const OUTCOMES = ["running", "error"];
+const ALERTS_SENT = ["failures", "configuration"].flatMap((kind) =>
+  ["firing", "recovered"].map((event) => ({ kind, event }))
+);
+
 export function renderMetrics(snapshot: MetricsSnapshot): string {
   const counters = (metric: string): Sample[] =>
     snapshot.counters.filter((counter) => counter.metric === metric);
+  const alertsSent = counters("alerts_sent");
+  const never = ALERTS_SENT.filter(({ kind, event }) =>
+    !alertsSent.some(({ labels }) => labels?.["kind"] === kind && labels["event"] === event)
+  );
+  const noBuckets = [...snapshot.duration_bounds_ms, Infinity].map(() => 0);
+  const durations = [
+    ...snapshot.durations,
+    ...OUTCOMES.filter((outcome) => !snapshot.durations.some((d) => d.outcome === outcome))
+      .map((outcome) => ({ outcome, buckets: noBuckets, sum_ms: 0 })),
+  ];
   return [
     family(
       "attempts_total",
@@ -18,7 +37,7 @@ export function renderMetrics(snapshot: MetricsSnapshot): string {
       "duration_seconds",
       "histogram",
       "How long provisioning took, from the request to its outcome.",
-      snapshot.durations.flatMap((duration) => histogram(duration, snapshot.duration_bounds_ms)),
+      durations.flatMap((duration) => histogram(duration, snapshot.duration_bounds_ms)),
     ),
     family("machines", "gauge", "Rows of cloud_machines.", counters("machines")),
     family(
@@ -32,6 +51,12 @@ export function renderMetrics(snapshot: MetricsSnapshot): string {
     family("due_rows", "gauge", "Rows that wait for reconcile now.", [{
       value: snapshot.due_rows,
     }]),
+    family(
+      "oldest_cleanup_seconds",
+      "gauge",
+      "How long the oldest closed row has waited for its machine to be confirmed gone; 0 without one.",
+      [{ value: snapshot.oldest_cleanup_seconds }],
+    ),
     family("waiting_creates", "gauge", "Creates that wait for their slot at Fly.io.", [
       { value: snapshot.waiting_creates },
     ]),
@@ -53,7 +78,7 @@ export function renderMetrics(snapshot: MetricsSnapshot): string {
       "alerts_sent_total",
       "counter",
       "Alert and recovery messages that were delivered.",
-      counters("alerts_sent"),
+      [...alertsSent, ...never.map((labels) => ({ labels, value: 0 }))],
     ),
   ].join("");
 }

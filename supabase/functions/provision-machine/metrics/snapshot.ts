@@ -16,6 +16,7 @@ export const MetricsSnapshot = z.object({
   duration_bounds_ms: z.array(z.number()),
   oldest_provisioning_seconds: z.number(),
   due_rows: z.number(),
+  oldest_cleanup_seconds: z.number(),
   waiting_creates: z.number(),
   /** Seconds since the epoch; null when reconcile never ran. */
   reconcile_last_run: z.number().nullable(),

@@ -27,6 +27,7 @@ export async function create(
         observer: {
           calling(region, attempt) {
             measurements.createAttempts = attempt;
+            measurements.region = region;
             if (attempt === 1) {
               log.callingFly(region, app, body.name, body.config.image, {
                 ...loggableBody,
@@ -50,6 +51,7 @@ export async function create(
           },
         },
       });
+      measurements.region = machine.region;
       log.flyMachineCreated(machine.id, machine.region);
       return machine;
     } catch (error) {

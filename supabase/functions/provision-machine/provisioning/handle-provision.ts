@@ -4,7 +4,7 @@ import { configurationError, hasProblems } from "../config/configuration-error.t
 import type { Settings } from "../config/environment.ts";
 import type { Claim, CloudMachine } from "../database/rows.ts";
 import { Deadline } from "../deadline.ts";
-import { AppError } from "../errors.ts";
+import { AppError, toAppError } from "../errors.ts";
 import { readJsonBody } from "../http/body.ts";
 import { idempotencyKeyOf, prefersAsync } from "../http/request-context.ts";
 import { generateMachineName } from "./machine-name.ts";
@@ -71,9 +71,12 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
       rate,
       waitAtMostMs,
       ...(failure ? { failure: { code: "configuration_error", message: failure.message } } : {}),
-    }, closeDeadline));
+    }, closeDeadline).catch((error) => {
+      throw claimUnanswered(error);
+    }));
 
   const row = claimedRow(claim, context);
+  measurements.region = row.region;
   if (claim.outcome === "replayed") return await replay(context, row, closeDeadline);
   if (failure) throw failure;
   const waitMs = "wait_ms" in claim ? claim.wait_ms : 0;
@@ -88,6 +91,18 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
     rate,
     workDeadline,
     closeDeadline,
+  });
+}
+
+/** The row may have been written although nothing came back, and then nobody works on it. */
+function claimUnanswered(thrown: unknown): AppError {
+  const error = toAppError(thrown);
+  return new AppError(error.code, error.message, {
+    message: `${error.hint}. A row may still say provisioning; it is repaired within minutes`,
+    ...(error.retryAfterSeconds === undefined
+      ? {}
+      : { retryAfterSeconds: error.retryAfterSeconds }),
+    cause: error.cause,
   });
 }
 

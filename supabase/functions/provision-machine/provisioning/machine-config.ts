@@ -1,5 +1,6 @@
 /** What is asked of Fly.io for a row: name, region, image, size, environment, services. */
 import type { CreateMachineBody } from "../fly/machines.ts";
+import { cut } from "../logging/format.ts";
 import { REDACTED } from "../logging/redactor.ts";
 
 export const CPU_PRIORITIES = ["low", "normal", "high"] as const;
@@ -27,6 +28,8 @@ export function machineIdentity(supabaseUrl: string, rowId: string): Record<stri
 export function projectIdentity(supabaseUrl: string): Record<string, string> {
   return { managed_by: MANAGED_BY, supabase_project: new URL(supabaseUrl).host };
 }
+
+const MAX_NAMES_LOGGED = 10;
 
 export interface MachineConfigInput {
   machineId: string;
@@ -59,12 +62,24 @@ export function buildCreateBody(input: MachineConfigInput): CreateMachineBody {
   };
 }
 
-/** The body as it may be logged: values of `MACHINE_ENV` may be secrets, whatever the README says. */
+/**
+ * The body as it may be logged: values of `MACHINE_ENV` may be secrets, whatever the README says,
+ * and there may be more of them than a log event has room for.
+ */
 export function loggableBody(body: CreateMachineBody, own: MachineConfigInput): CreateMachineBody {
-  const hidden = Object.keys(body.config.env).map((name) => [name, REDACTED]);
+  const names = Object.keys(own.extraEnv);
+  const hidden = names.slice(0, MAX_NAMES_LOGGED).map((name) => [cut(name, 40), REDACTED]);
+  const more = names.length - hidden.length;
   return {
     ...body,
-    config: { ...body.config, env: { ...Object.fromEntries(hidden), ...ownEnv(own) } },
+    config: {
+      ...body.config,
+      env: {
+        ...Object.fromEntries(hidden),
+        ...(more > 0 ? { "…": `${more} more` } : {}),
+        ...ownEnv(own),
+      },
+    },
   };
 }
 

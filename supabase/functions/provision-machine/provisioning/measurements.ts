@@ -10,6 +10,8 @@ export interface MeasurementReport {
   ms: Partial<Record<Phase, number>>;
   /** How often a create was sent. */
   attempts: number;
+  /** The region that the machine is in, or was to be in. */
+  region?: string;
   failedCalls?: string[];
   flyRequestIds?: (string | null)[];
   [field: string]: Json | undefined;
@@ -18,6 +20,7 @@ export interface MeasurementReport {
 /** How long each phase of a request took and how often Fly.io was asked: for its summary. */
 export class Measurements {
   createAttempts = 0;
+  region: string | undefined;
   /** Why Fly.io had to be asked again, newest last. */
   private readonly failures: string[] = [];
   /** In the order of the calls; null where there was no answer. */
@@ -49,6 +52,7 @@ export class Measurements {
     return {
       ms: { ...this.phases },
       attempts: this.createAttempts,
+      ...(this.region === undefined ? {} : { region: this.region }),
       ...(this.failures.length > 0 ? { failedCalls: this.failures.slice(-6) } : {}),
       ...(this.flyRequestIds.length > 0 ? { flyRequestIds: this.flyRequestIds.slice(-10) } : {}),
     };

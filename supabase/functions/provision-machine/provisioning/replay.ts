@@ -2,7 +2,7 @@
 import type { RequestContext } from "../app.ts";
 import type { CloudMachine } from "../database/rows.ts";
 import type { Deadline } from "../deadline.ts";
-import { AppError, isProvisioningErrorCode } from "../errors.ts";
+import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import { prefersAsync } from "../http/request-context.ts";
 import { machineResponse } from "./responses.ts";
 
@@ -40,10 +40,12 @@ async function untilSettled(
   const { clock } = services.runtime;
   let current = row;
   for (let waitMs = FIRST_LOOK_AFTER_MS; current.status === "provisioning"; waitMs *= 2) {
-    const left = deadline.remainingMs();
-    if (left === 0) throw stillProvisioning();
-    await clock.sleep(Math.min(waitMs, LOOK_EVERY_AT_MOST_MS, left));
-    const found = await database.machines.find(row.id, deadline);
+    await clock.sleep(Math.min(waitMs, LOOK_EVERY_AT_MOST_MS, deadline.remainingMs()));
+    // Before the look: with no time left it would fail, and say so of a database that is well.
+    if (deadline.passed()) throw stillProvisioning();
+    const found = await database.machines.find(row.id, deadline).catch((error) => {
+      throw outcomeUnknown(error);
+    });
     if (found === null) {
       throw new AppError(
         "internal_error",
@@ -53,6 +55,19 @@ async function untilSettled(
     current = found;
   }
   return current;
+}
+
+/** The database went away while this call waited: what became of the row cannot be told. */
+function outcomeUnknown(thrown: unknown): AppError {
+  const error = toAppError(thrown);
+  return new AppError(error.code, error.message, {
+    message: `${error.hint}. The outcome is not known yet; send the same key again shortly`,
+    ...(error.retryAfterSeconds === undefined
+      ? {}
+      : { retryAfterSeconds: error.retryAfterSeconds }),
+    headers: REPLAYED,
+    cause: error.cause,
+  });
 }
 
 /** The first call did not close the row: it died, and reconcile is about to. */

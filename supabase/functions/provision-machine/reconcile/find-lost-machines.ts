@@ -25,7 +25,10 @@ export async function findLostMachines(
       PAGE,
       deadline,
     );
-    suspects.push(...page.filter((row) => !living.has(row.fly_machine_id ?? "")));
+    suspects.push(...page.filter((row) =>
+      // A machine that somebody destroys right now is expected to go.
+      row.destroy_requested_at === null && !living.has(row.fly_machine_id ?? "")
+    ));
     after = page.at(-1)?.id ?? null;
     if (page.length < PAGE || suspects.length >= MAX_SUSPECTS_PER_RUN) break;
   }

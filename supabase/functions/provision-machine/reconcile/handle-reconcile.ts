@@ -17,6 +17,8 @@ import { findLostMachines } from "./find-lost-machines.ts";
 
 /** A run is called every minute and ends before the next one begins. */
 const BUDGET_MS = 50_000;
+/** Kept for noting the run: a slow Fly.io must not look like a database that does not answer. */
+const CLOSE_RESERVE_MS = 5_000;
 
 /** What the steps of a run share. */
 export interface ReconcileContext {
@@ -29,23 +31,39 @@ export interface ReconcileContext {
 export async function handleReconcile(request: RequestContext): Promise<Response> {
   const { services, database, requestId, startedAt, log, settings, problems } = request;
   if (hasProblems(problems)) throw configurationError(problems);
-  const deadline = new Deadline(services.runtime.clock, startedAt + BUDGET_MS);
+  const closeDeadline = new Deadline(services.runtime.clock, startedAt + BUDGET_MS);
+  const deadline = new Deadline(services.runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
   const report = new Report(log);
   const context = { request, settings: settings as Settings, deadline, report };
 
-  await closeDueRows(context);
+  await step(context, "the due rows could not be read", () => closeDueRows(context));
   const identity = projectIdentity(context.settings.SUPABASE_URL);
   for (const app of context.settings.FLY_APP_NAME) {
-    const living = await sweepFlyMachines(context, app, identity);
-    if (living) await findLostMachines(context, app, living);
+    await step(context, "the machines could not be compared with their rows", async () => {
+      const living = await sweepFlyMachines(context, app, identity);
+      if (living) await findLostMachines(context, app, living);
+    });
   }
-
   await sendAlerts(context);
+  // Before anything else can fail: what was done has to be told.
+  report.log();
 
   const durationMs = services.runtime.clock.now() - startedAt;
-  await database.machines.recordReconcileRun(requestId, durationMs, report.counts, deadline);
-  report.log();
+  await database.machines.recordReconcileRun(requestId, durationMs, report.counts, closeDeadline);
   return jsonResponse(200, { ...report.counts, actions: report.actions, requestId });
+}
+
+/** What fails in one step is told and does not keep the others from their work. */
+async function step(
+  { report }: ReconcileContext,
+  whatFailed: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    report.fail(whatFailed, error, { machineId: null, flyMachineId: null });
+  }
 }
 
 /** Recoveries, and the messages that could not be sent when they were due. */

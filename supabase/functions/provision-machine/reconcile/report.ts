@@ -4,6 +4,10 @@ const MAX_ACTIONS_TOLD = 100;
 /** Few enough that a run with many actions keeps within the log's budget. */
 const ACTIONS_PER_EVENT = 25;
 
+/** Nobody was there to log these when they happened: the request had died, or there was none. */
+const SILENT_FAILURES: Action[] = ["interrupted", "lost"];
+const UNSEEN = new Error("their requests were interrupted, or their machines are gone from Fly.io");
+
 export type Action =
   | "adopted"
   | "interrupted"
@@ -52,15 +56,28 @@ export class Report {
     }
   }
 
-  /** Each action, a few to an event. */
+  /** Each action, a few to an event; machines that failed with nobody left to say so, as errors. */
   log(): void {
-    for (let first = 0; first < this.actions.length; first += ACTIONS_PER_EVENT) {
-      this.requestLog.info("Reconcile took action", {
-        actions: this.actions.slice(first, first + ACTIONS_PER_EVENT).map((taken) =>
-          Object.values(taken).filter((value) => value !== null).join(" ")
-        ),
+    const failures = this.actions.filter(({ action }) => SILENT_FAILURES.includes(action));
+    for (const actions of eventsOf(failures)) {
+      this.requestLog.alsoFailed("❌ Reconcile found machines that failed unseen", UNSEEN, {
+        actions,
       });
+    }
+    const others = this.actions.filter(({ action }) => !SILENT_FAILURES.includes(action));
+    for (const actions of eventsOf(others)) {
+      this.requestLog.info("Reconcile took action", { actions });
     }
     this.requestLog.info("Reconcile finished", { counts: this.counts });
   }
+}
+
+function eventsOf(actions: ActionTaken[]): string[][] {
+  const told = actions.map((taken) =>
+    Object.values(taken).filter((value) => value !== null).join(" ")
+  );
+  return Array.from(
+    { length: Math.ceil(told.length / ACTIONS_PER_EVENT) },
+    (_, index) => told.slice(index * ACTIONS_PER_EVENT, (index + 1) * ACTIONS_PER_EVENT),
+  );
 }

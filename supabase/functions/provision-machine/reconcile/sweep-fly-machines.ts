@@ -62,7 +62,8 @@ function isNew(machine: FlyMachine, { request, settings }: ReconcileContext): bo
 }
 
 function rowIdOf(machine: FlyMachine): string | undefined {
-  return machine.config?.metadata?.["cloud_machine_id"];
+  const id = machine.config?.metadata?.["cloud_machine_id"];
+  return typeof id === "string" ? id : undefined;
 }
 
 async function readRows(
