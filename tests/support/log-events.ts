@@ -25,7 +25,10 @@ export function parseLog(lines: OutputLine[]): LogEvent[] {
         events.push({ ...JSON.parse(line), stream, text: line });
         continue;
       }
-      if (!TEXT_LINE.test(line)) throw new Error(`a line of no event: ${line}`);
+      // Only the items of a list do without a time stamp.
+      if (!TEXT_LINE.test(line) && !line.startsWith("  - ")) {
+        throw new Error(`a line of no event: ${line}`);
+      }
       block.push(line);
       // Each event of the text format ends with the line that says whose it is.
       const ids = /^\[\S+\] {3}requestId=(\S+)/.exec(line);

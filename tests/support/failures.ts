@@ -1,0 +1,194 @@
+/** Ways to make a call to provision-machine fail, by the code that it must answer with. */
+import { CAPACITY_VARIANT_NAMES, type Fault } from "../../dev/fly-simulator/mod.ts";
+import type { ProvisioningErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
+import type { Stack } from "./stack.ts";
+
+/** Apps whose lists fail; faults of a list cannot be told apart by region. */
+export const BLIND_APPS = ["look-ups-break", "look-ups-are-garbled"] as const;
+
+/** Enough regions for all failures at once, and the default one. */
+export const TEST_REGIONS = [
+  "iad",
+  ...Array.from({ length: 26 }, (_, index) => `qx${String.fromCharCode(97 + index)}`),
+];
+
+/** A failure at Fly.io. Each case has a region for itself, so that all of them can run at once. */
+export interface FlyFailure {
+  name: string;
+  code: ProvisioningErrorCode;
+  /** Changed environment of the function. */
+  env?: Record<string, string>;
+  arrange(stack: Stack, region: string): void;
+  /** Whether Fly.io answered the call that decided: then its request id is logged. */
+  flyAnswered: boolean;
+  retryAfter?: string;
+  /** What Fly.io may still hold when the answer goes out. */
+  left?: "left to reconcile";
+  /** Errors beside the one that decided. */
+  otherErrors?: number;
+}
+
+type Effect = Fault["do"];
+
+const onCreate = (effect: Effect): FlyFailure["arrange"] => ({ simulator }, region) =>
+  void simulator.addFault({ match: { action: "create", region }, times: "always", do: effect });
+
+/** The wait and each look beside it, which would otherwise see that the machine started. */
+const onWaitAndLook = (effect: Effect): FlyFailure["arrange"] => ({ simulator }, region) => {
+  for (const action of ["wait", "get"] as const) {
+    simulator.addFault({ match: { action, region }, times: "always", do: effect });
+  }
+};
+
+const status = (status: number, error: string, headers: Record<string, string> = {}): Effect => ({
+  kind: "status",
+  status,
+  body: { error },
+  headers,
+});
+
+/** The create and every look-up after it fail, so that nobody knows what is at Fly.io. */
+function blind(
+  app: (typeof BLIND_APPS)[number],
+  create: Effect,
+  list: Effect,
+  failure: Pick<FlyFailure, "name" | "code" | "flyAnswered">,
+): FlyFailure {
+  return {
+    ...failure,
+    env: { FLY_APP_NAME: app },
+    arrange({ simulator }, region) {
+      simulator.addFault({ match: { action: "create", region }, times: "always", do: create });
+      const path = `/v1/apps/${app}/machines`;
+      simulator.addFault({ match: { action: "list", path }, times: "always", do: list });
+    },
+    retryAfter: "10",
+    left: "left to reconcile",
+    otherErrors: 1,
+  };
+}
+
+export const FLY_FAILURES: FlyFailure[] = [
+  {
+    name: "a token that Fly.io does not know",
+    code: "fly_unauthorized",
+    env: { FLY_API_TOKEN: "fo1_a-token-that-nobody-has-ever-issued" },
+    arrange: () => {},
+    flyAnswered: true,
+  },
+  {
+    name: "a token for another app",
+    code: "fly_unauthorized",
+    arrange: onCreate(status(403, "permission_denied: not authorized to access app")),
+    flyAnswered: true,
+  },
+  {
+    name: "a rate limit that lasts longer than the request",
+    code: "fly_rate_limited",
+    arrange: onCreate(status(429, "rate limit exceeded", { "retry-after": "200" })),
+    flyAnswered: true,
+    retryAfter: "200",
+  },
+  ...CAPACITY_VARIANT_NAMES.map((variant): FlyFailure => ({
+    name: `no capacity, said as ${variant}`,
+    code: "fly_capacity",
+    arrange: ({ simulator }, region) => simulator.setCapacity(region, false, variant),
+    flyAnswered: true,
+    retryAfter: "60",
+  })),
+  {
+    name: "a configuration that Fly.io refuses",
+    code: "fly_rejected",
+    arrange: onCreate(status(422, "invalid config.image: no such image")),
+    flyAnswered: true,
+  },
+  {
+    name: "an app that does not exist",
+    code: "fly_rejected",
+    env: { FLY_APP_NAME: "no-such-app" },
+    arrange: () => {},
+    flyAnswered: true,
+  },
+  {
+    name: "connections that break before the create",
+    code: "fly_unavailable",
+    arrange: onCreate({ kind: "reset", when: "before" }),
+    flyAnswered: false,
+    retryAfter: "10",
+    left: "left to reconcile",
+  },
+  {
+    name: "5xx without effect",
+    code: "fly_unavailable",
+    arrange: onCreate(status(502, "bad gateway")),
+    flyAnswered: true,
+    retryAfter: "10",
+    left: "left to reconcile",
+  },
+  {
+    name: "creates that never answer",
+    code: "fly_unavailable",
+    env: { FLY_REQUEST_TIMEOUT_SECONDS: "1" },
+    arrange: onCreate({ kind: "delay", ms: 60_000, when: "before", callerLeaves: "stop" }),
+    flyAnswered: false,
+    retryAfter: "10",
+    left: "left to reconcile",
+  },
+  blind("look-ups-break", { kind: "reset", when: "after" }, { kind: "reset", when: "before" }, {
+    name: "connections that break after the create, and no way to look",
+    code: "fly_unavailable",
+    flyAnswered: false,
+  }),
+  blind("look-ups-are-garbled", { kind: "garbage" }, { kind: "garbage" }, {
+    name: "garbage instead of an answer to the create, and to each look",
+    code: "fly_invalid_response",
+    flyAnswered: true,
+  }),
+  {
+    name: "5xx to every wait",
+    code: "fly_unavailable",
+    arrange: onWaitAndLook(status(500, "internal server error")),
+    flyAnswered: true,
+    retryAfter: "10",
+  },
+  {
+    name: "garbage instead of an answer to the wait",
+    code: "fly_invalid_response",
+    arrange: onWaitAndLook({ kind: "garbage" }),
+    flyAnswered: true,
+    retryAfter: "10",
+  },
+  {
+    name: "answers to the wait that break off",
+    code: "fly_invalid_response",
+    arrange: onWaitAndLook({ kind: "truncate" }),
+    flyAnswered: true,
+    retryAfter: "10",
+  },
+  ...(["failed", "stopped", "launch_failed"] as const).map((state): FlyFailure => ({
+    name: `a machine that ends up ${state}`,
+    code: "machine_failed",
+    arrange: onCreate({ kind: "fail-machine", state, exitCode: 137, reason: "OOM" }),
+    flyAnswered: false,
+  })),
+  {
+    name: "a machine that Fly.io forgets, faster than anybody looks",
+    code: "machine_failed",
+    arrange({ simulator }, region) {
+      const forgotten = status(404, "not_found: machine not found");
+      const late: Effect = { kind: "delay", ms: 60_000, when: "before", callerLeaves: "stop" };
+      for (const [action, effect] of [["wait", forgotten], ["get", late]] as const) {
+        simulator.addFault({ match: { action, region }, times: "always", do: effect });
+      }
+    },
+    flyAnswered: true,
+  },
+  {
+    name: "a machine that does not start in time",
+    code: "provision_timeout",
+    env: { PROVISION_TIMEOUT_SECONDS: "5" },
+    arrange: onCreate({ kind: "never-start" }),
+    flyAnswered: false,
+    retryAfter: "10",
+  },
+];
