@@ -68,6 +68,8 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
     indent(table({
       "Supabase": supabase.url,
       "Function": `${functionUrl} (restarts when its files change)`,
+      "For operators":
+        "/health, /metrics and /reconcile below it, with the header apikey: <secret key>",
       "Database": supabase.databaseUrl === null
         ? "PGlite in memory, gone at the end"
         : describeDatabaseUrl(supabase.databaseUrl),

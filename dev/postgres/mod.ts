@@ -182,7 +182,9 @@ class Server implements PostgresServer {
    * pipe that is the watchdog's standard input ends.
    */
   #watch(): Deno.ChildProcess {
-    const script = 'cat >/dev/null; "$1" stop --pgdata="$2/data" --mode=immediate; rm -rf "$2"';
+    // In the background, because Deno kills its own children when it ends with an error.
+    const cleanUp = '"$1" stop --pgdata="$2/data" --mode=immediate; rm -rf "$2"';
+    const script = `exec 3<&0; (cat <&3 >/dev/null; ${cleanUp}) & wait`;
     return new Deno.Command("setsid", {
       args: ["sh", "-c", script, "sh", `${this.binaries}/pg_ctl`, this.directory],
       ...this.#asUser(),

@@ -1,0 +1,125 @@
+/** The page for people who see little, nothing, other colours, or a small screen. */
+import assert from "node:assert/strict";
+import axe from "axe-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { consoleTest } from "./support/console-test.ts";
+import type { ConsoleStack } from "./support/console-stack.ts";
+import { fillHistory } from "./support/history.ts";
+
+const DESKTOP = { width: 1280, height: 800 };
+const PHONE = { width: 360, height: 740 };
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+/** What axe-core finds wrong, and whether the page is wider than the screen. */
+async function problemsOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const violations = await page.evaluate(async (rules) => {
+    // deno-lint-ignore no-explicit-any -- this runs in the browser, whose types are not here
+    const { axe, document } = globalThis as any;
+    const { violations, passes } = await axe.run(document, {
+      runOnly: { type: "tag", values: rules },
+    });
+    if (passes.length < 10) throw new Error("axe looked at almost nothing");
+    // deno-lint-ignore no-explicit-any -- as above
+    return violations.flatMap(({ id, nodes }: any) =>
+      // deno-lint-ignore no-explicit-any -- as above
+      nodes.map(({ target, failureSummary }: any) => `${id} ${target}: ${failureSummary}`)
+    ) as string[];
+  }, RULES);
+  const overflow = await page.evaluate(
+    "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+  );
+  return overflow ? [...violations, `${overflow} pixels wider than the screen`] : violations;
+}
+
+async function checkUser(system: ConsoleStack, options: BrowserContextOptions): Promise<void> {
+  const { page } = await system.open(await system.newContext(options));
+  const check = async (where: string) => assert.deepEqual(await problemsOf(page), [], where);
+  await page.getByLabel("Email").waitFor();
+  await check("sign in");
+  await system.signUp(page);
+  await page.getByText("No machine yet").waitFor();
+  await check("no machine");
+
+  system.stack.simulator.setCapacity("fra", false);
+  await page.getByLabel("Region").selectOption("fra");
+  await page.getByRole("button", { name: "Provision", exact: true }).click();
+  await page.getByRole("timer").waitFor();
+  await page.locator(".step.failed").waitFor();
+  await check("an error");
+  system.stack.simulator.setCapacity("fra", true);
+
+  await page.getByLabel("Region").selectOption("ams");
+  await page.getByRole("button", { name: "Provision", exact: true }).click();
+  await page.locator(".machine[data-status=running]").waitFor();
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByText("Connected", { exact: true }).waitFor();
+  await page.getByText('"machine":').waitFor();
+  await page.getByText("Earlier machines").click();
+  await check("a machine with its terminal");
+  await page.getByRole("button", { name: "Destroy", exact: true }).click();
+  await check("the question whether to destroy");
+}
+
+async function checkOperator(system: ConsoleStack, options: BrowserContextOptions): Promise<void> {
+  const { page } = await system.open(await system.newContext(options), "#operator");
+  await page.getByLabel("Service key").waitFor();
+  assert.deepEqual(await problemsOf(page), [], "key form");
+  await page.getByLabel("Service key").fill(system.stack.supabase.secretKey);
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByText("attempts succeeded").waitFor();
+  await page.getByRole("button", { name: "Reconcile now" }).click();
+  await page.getByText("Everything was in order").waitFor();
+  for (const details of await page.locator("details summary").all()) await details.click();
+  assert.deepEqual(await problemsOf(page), [], "dashboard");
+}
+
+await consoleTest("accessibility", {}, {
+  "of the user's pages, light": (system) =>
+    checkUser(system, { viewport: DESKTOP, colorScheme: "light" }),
+  "of the user's pages, dark, on a phone": (system) =>
+    checkUser(system, { viewport: PHONE, colorScheme: "dark" }),
+  "of the operator's pages, light and dark, desktop and phone": async (system) => {
+    await fillHistory(system.stack, 8);
+    await checkOperator(system, { viewport: DESKTOP, colorScheme: "dark" });
+    await checkOperator(system, { viewport: PHONE, colorScheme: "light" });
+  },
+
+  "every picture has a name, a sentence and a table": async (system) => {
+    const { page } = await system.open(undefined, "#operator");
+    await page.getByLabel("Service key").fill(system.stack.supabase.secretKey);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("attempts succeeded").waitFor();
+    for (
+      const title of [
+        "Success rate",
+        "How long it takes",
+        "Failures by code",
+        "Machines by region and status",
+      ]
+    ) {
+      const figure = page.getByRole("figure", { name: title });
+      // The name that a screen reader says is the title and what the chart shows.
+      await figure.getByRole("img", { name: new RegExp(`^${title} \\S.+\\.$`) }).waitFor();
+      await figure.getByText("As a table").click();
+      assert.ok(await figure.getByRole("row").count() > 1, title);
+    }
+  },
+
+  "shapes stay when colours go": async (system) => {
+    // Failures are hatched and successes are not: with all colour taken away they still differ.
+    const { page } = await system.open(undefined, "#operator");
+    await page.getByLabel("Service key").fill(system.stack.supabase.secretKey);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("attempts succeeded").waitFor();
+    const backgrounds = await page.locator("#machines .swatch").evaluateAll((swatches) =>
+      // deno-lint-ignore no-explicit-any -- this runs in the browser, whose types are not here
+      swatches.map((swatch) => (globalThis as any).getComputedStyle(swatch).backgroundImage)
+    );
+    const kinds = backgrounds.map((image: string) => image.split("(")[0]);
+    assert.deepEqual(kinds, ["none", "radial-gradient", "repeating-linear-gradient"]);
+    const shapes = await page.locator(".badge.good path, .badge.quiet path, .badge.busy path")
+      .evaluateAll((paths) => paths.map((path) => path.getAttribute("d")));
+    assert.ok(new Set(shapes).size >= 2, "another tone is another shape");
+  },
+});

@@ -1,0 +1,146 @@
+/** The files of the page: what they weigh, what they may do, and that they can be hosted anywhere. */
+import assert from "node:assert/strict";
+import { buildConsole, gzippedSize, readArgs } from "../../console/build.ts";
+import {
+  contentSecurityPolicy,
+  metaContentSecurityPolicy,
+} from "../../console/content-security-policy.ts";
+import { parseConfig } from "../../console/page/config.ts";
+import { consoleTest } from "./support/console-test.ts";
+
+const MAX_SCRIPT_BYTES = 150_000;
+const config = parseConfig({ supabaseUrl: "https://abc.supabase.co/", publishableKey: "key" });
+
+Deno.test("the scripts weigh less than 150 kB over the wire, supabase-js included", async () => {
+  const files = await buildConsole(config);
+  const scripts = [...files].filter(([name]) => name.endsWith(".js"));
+  const sizes = await Promise.all(scripts.map(([, content]) => gzippedSize(content)));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  assert.ok(total < MAX_SCRIPT_BYTES, `${total} bytes`);
+  const main = files.get("main.js");
+  assert.ok(main);
+  // Charts are for operators; a user's page does without them.
+  assert.ok(!new TextDecoder().decode(main).includes("maintainAspectRatio"));
+});
+
+Deno.test("the policy names the project and the machines, and nobody else", () => {
+  const policy = contentSecurityPolicy(config);
+  assert.match(
+    policy,
+    /connect-src 'self' https:\/\/abc\.supabase\.co wss:\/\/abc\.supabase\.co wss:\/\/\*\.fly\.dev;/,
+  );
+  assert.doesNotMatch(policy, /unsafe|data:|https?: /);
+  assert.match(policy, /^default-src 'none';/);
+  assert.match(policy, /frame-ancestors 'none'$/);
+  assert.doesNotMatch(metaContentSecurityPolicy(config), /frame-ancestors/);
+});
+
+Deno.test("the page holds no code or style of its own, and loads from nowhere else", async () => {
+  const index = new TextDecoder().decode((await buildConsole(config)).get("index.html"));
+  assert.ok(index.includes(metaContentSecurityPolicy(config)));
+  assert.doesNotMatch(index, /<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=/);
+  for (const [, address] of index.matchAll(/(?:src|href)="([^"]*)"/g)) {
+    assert.doesNotMatch(address ?? "", /^(?:[a-z]+:)?\/\//);
+  }
+});
+
+Deno.test("a configuration that is wrong is refused with the setting's name", () => {
+  const wrong: [unknown, RegExp][] = [
+    [{ publishableKey: "key" }, /supabaseUrl/],
+    [{ supabaseUrl: "ftp://x", publishableKey: "key" }, /supabaseUrl/],
+    [{ supabaseUrl: "https://x.example", publishableKey: "" }, /publishableKey/],
+    [
+      { supabaseUrl: "https://x.example", publishableKey: "k", functionName: "a b" },
+      /functionName/,
+    ],
+    [
+      {
+        supabaseUrl: "https://x.example",
+        publishableKey: "k",
+        machineOrigins: ["wss://a; script-src *"],
+      },
+      /machineOrigins/,
+    ],
+    [{ supabaseUrl: "https://x.example", publishableKey: "k", secretKey: "s" }, /secretKey/],
+  ];
+  for (const [value, message] of wrong) assert.throws(() => parseConfig(value), message);
+  assert.throws(() => readArgs(["--publishable-key", "k"]), /--supabase-url is missing/);
+  const url = ["--supabase-url", "https://x.example"];
+  assert.throws(() => readArgs(url), /--publishable-key/);
+  const complete = [...url, "--publishable-key", "k"];
+  assert.throws(() => readArgs([...complete, "--port", "x"]), /--port must be a port, not x/);
+  assert.equal(readArgs(complete).port, 4300);
+});
+
+await consoleTest("page", {}, {
+  "is served with its policy, and only what belongs to it": async ({ console: served }) => {
+    const index = await fetch(served.url);
+    const policy = index.headers.get("content-security-policy") ?? "";
+    assert.match(policy, /script-src 'self';/);
+    assert.equal(index.headers.get("x-content-type-options"), "nosniff");
+    assert.match(await index.text(), /Content-Security-Policy/);
+    for (const path of ["deno.json", "serve.ts", "..%2fdeno.json", "page/main.ts"]) {
+      const answer = await fetch(served.url + path);
+      await answer.body?.cancel();
+      assert.equal(answer.status, 404, path);
+    }
+    const post = await fetch(served.url, { method: "POST" });
+    await post.body?.cancel();
+    assert.equal(post.status, 405);
+  },
+
+  "its server passes nothing on but what an operator needs": async (system) => {
+    const { stack, console: served } = system;
+    const headers = { apikey: stack.supabase.secretKey };
+    const paths = [
+      ["GET", "rest/v1/cloud_machines?select=*"],
+      ["POST", "rest/v1/machine_events"],
+      ["POST", "functions/v1/provision-machine"],
+      ["GET", "functions/v1/provision-machine/health/../../../rest/v1/cloud_machines"],
+      ["GET", "auth/v1/admin/users"],
+    ] as const;
+    for (const [method, path] of paths) {
+      const answer = await fetch(`${served.url}operator/${path}`, { method, headers });
+      await answer.body?.cancel();
+      assert.equal(answer.status, 404, `${method} ${path}`);
+    }
+    const health = await fetch(`${served.url}operator/functions/v1/provision-machine/health`);
+    assert.deepEqual(Object.keys(await health.json()), ["status"]);
+  },
+
+  "the policy stops what it should": async (system) => {
+    const { page } = await system.open();
+    const refused = await page.evaluate(async () => {
+      // deno-lint-ignore no-explicit-any -- this runs in the browser, whose types are not here
+      const { document } = globalThis as any;
+      const violations: string[] = [];
+      document.addEventListener(
+        "securitypolicyviolation",
+        // deno-lint-ignore no-explicit-any -- as above
+        (event: any) => violations.push(event.effectiveDirective),
+      );
+      const script = document.createElement("script");
+      try {
+        script.textContent = "globalThis.ran = true";
+      } catch {
+        violations.push("trusted types");
+      }
+      await fetch("https://example.com/").catch(() => {});
+      const style = document.createElement("style");
+      style.textContent = "body { display: none }";
+      document.head.append(style);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return violations;
+    });
+    for (const directive of ["trusted types", "connect-src", "style-src-elem"]) {
+      assert.ok(refused.includes(directive), `${directive}: ${refused.join(", ")}`);
+    }
+  },
+
+  "says what is wrong when its configuration is": async (system) => {
+    const context = await system.newContext();
+    await context.route("**/config.json", (route) => route.fulfill({ json: { supabaseUrl: 7 } }));
+    const { page } = await system.open(context);
+    await page.getByRole("alert").getByText("config.json is not valid: supabaseUrl").waitFor();
+  },
+});

@@ -1,0 +1,132 @@
+/**
+ * The whole system with the console in front of it: Supabase, the Fly simulator, its machines'
+ * WebSockets, the function as a process, the console's server, and Chromium.
+ */
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { serveConsole, type ServedConsole } from "../../../console/serve.ts";
+import { type ServedMachines, serveMachines } from "../../../dev/fly-simulator/mod.ts";
+import { type Stack, type StackOptions, startStack } from "../../support/stack.ts";
+import { findChromium, launchChromium, NO_CHROMIUM } from "./chromium.ts";
+
+export const PASSWORD = "correct horse battery";
+
+export interface ConsoleStackOptions extends StackOptions {
+  /** Fields of config.json beside the addresses. */
+  config?: { operatorUrl?: string; regions?: string[] };
+}
+
+/** A tab, and what went wrong in it that no test asked for. */
+export interface Tab {
+  page: Page;
+  /** Errors of scripts, violations of the policy, requests to strangers. */
+  problems: string[];
+}
+
+export class ConsoleStack implements AsyncDisposable {
+  readonly #contexts = new Set<BrowserContext>();
+  #changed = false;
+
+  private constructor(
+    readonly stack: Stack,
+    readonly machines: ServedMachines,
+    readonly console: ServedConsole,
+    readonly browser: Browser,
+  ) {}
+
+  static async start(options: ConsoleStackOptions = {}): Promise<ConsoleStack> {
+    const executable = await findChromium(Deno.env.toObject());
+    if (executable === null) throw new Error(NO_CHROMIUM);
+    const stack = await startStack(options);
+    const machines = serveMachines(stack.simulator);
+    const page = await serveConsole({
+      config: {
+        supabaseUrl: stack.supabase.url,
+        publishableKey: stack.supabase.publishableKey,
+        machineOrigins: [`ws://127.0.0.1:${machines.port}`],
+        ...options.config,
+      },
+    });
+    const started = new ConsoleStack(stack, machines, page, await launchChromium(executable));
+    await started.restart();
+    return started;
+  }
+
+  /** Starts the function anew with its usual environment, changed by `env`. */
+  async restart(env: Record<string, string | undefined> = {}): Promise<void> {
+    this.#changed = Object.keys(env).length > 0;
+    await this.stack.restart({
+      WEBSOCKET_URL_TEMPLATE: this.machines.websocketUrlTemplate,
+      ...env,
+    });
+  }
+
+  /** A browser profile of its own: another person. */
+  async newContext(options: BrowserContextOptions = {}): Promise<BrowserContext> {
+    const context = await this.browser.newContext({ locale: "en-GB", ...options });
+    context.setDefaultTimeout(15_000);
+    this.#contexts.add(context);
+    return context;
+  }
+
+  /** A tab on the console; in a new profile unless one is given. */
+  async open(context?: BrowserContext, hash = ""): Promise<Tab> {
+    const page = await (context ?? await this.newContext()).newPage();
+    const problems: string[] = [];
+    page.on("pageerror", (error) => problems.push(`script error: ${error.message}`));
+    page.on("console", (message) => {
+      if (/content security policy|trusted/i.test(message.text())) problems.push(message.text());
+    });
+    const known = [this.console.url, this.stack.supabase.url, this.machines.url];
+    page.on("request", (request) => {
+      if (!known.some((origin) => request.url().startsWith(origin))) {
+        problems.push(`request to a stranger: ${request.url()}`);
+      }
+    });
+    await page.goto(this.console.url + hash);
+    return { page, problems };
+  }
+
+  /** Creates an account by hand, as a person would. */
+  async signUp(page: Page, email = `user-${crypto.randomUUID()}@example.com`): Promise<string> {
+    await page.getByText("Create account", { exact: true }).first().click();
+    await page.getByLabel("Email").fill(email);
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Create account" }).click();
+    await page.getByRole("button", { name: "Provision", exact: true }).waitFor();
+    return email;
+  }
+
+  /** Pictures of every open tab, in the system's temporary directory. @returns their paths */
+  async takePictures(): Promise<string[]> {
+    const directory = await Deno.makeTempDir({ prefix: "console-test-" });
+    const pages = [...this.#contexts].flatMap((context) => context.pages());
+    return await Promise.all(pages.map(async (page, index) => {
+      const path = `${directory}/tab-${index + 1}.png`;
+      await page.screenshot({ path, fullPage: true });
+      return path;
+    }));
+  }
+
+  /** Closes every profile. */
+  async closeTabs(): Promise<void> {
+    for (const context of this.#contexts) await context.close();
+    this.#contexts.clear();
+  }
+
+  /** As before the test: no tabs, no faults, the usual environment. */
+  async reset(): Promise<void> {
+    await this.closeTabs();
+    this.stack.simulator.clearFaults();
+    this.stack.supabase.clearFaults();
+    this.stack.supabase.clearRequests();
+    if (this.#changed) await this.restart();
+    this.#changed = false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.browser.close();
+    await this.console.close();
+    await this.machines.shutdown();
+    await this.stack[Symbol.asyncDispose]();
+  }
+}

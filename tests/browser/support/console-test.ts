@@ -1,0 +1,43 @@
+/** Tests of the console: one system for a file's steps, each with tabs of its own. */
+import { ConsoleStack, type ConsoleStackOptions } from "./console-stack.ts";
+import { findChromium, NO_CHROMIUM } from "./chromium.ts";
+
+type Step = (system: ConsoleStack) => Promise<void>;
+
+/** What is done with tests that need a browser where there is none. */
+export function withoutChromium(env: Record<string, string>): "fail" | "ignore" {
+  // Every CI service sets CI. There, a test that did not run must not look like one that passed.
+  return env["CI"] && env["CI"] !== "false" ? "fail" : "ignore";
+}
+
+/** Registers a test whose steps run in order on one system. */
+export async function consoleTest(
+  name: string,
+  options: ConsoleStackOptions,
+  steps: Record<string, Step>,
+): Promise<void> {
+  const env = Deno.env.toObject();
+  const ignore = await findChromium(env) === null && withoutChromium(env) === "ignore";
+  if (ignore) await Deno.stderr.write(new TextEncoder().encode(`${name}: ${NO_CHROMIUM}\n`));
+  Deno.test({
+    name,
+    ignore,
+    async fn(test) {
+      await using system = await ConsoleStack.start(options);
+      for (const [step, run] of Object.entries(steps)) {
+        await test.step(step, async () => {
+          try {
+            await run(system);
+          } catch (error) {
+            const pictures = await system.takePictures();
+            throw new Error(`${step}\nWhat the tabs showed: ${pictures.join(", ")}`, {
+              cause: error,
+            });
+          } finally {
+            await system.reset();
+          }
+        });
+      }
+    },
+  });
+}

@@ -1,0 +1,123 @@
+/** The whole path of a user, in a real browser. */
+import assert from "node:assert/strict";
+import { until } from "../support/until.ts";
+import { consoleTest } from "./support/console-test.ts";
+import { PASSWORD } from "./support/console-stack.ts";
+
+// With a limit of one machine, a second press would be harmless anyway.
+const options = {
+  fly: { settings: { startDelayMs: 1_500 } },
+  env: { MAX_MACHINES_PER_USER: "3" },
+};
+
+await consoleTest("user", options, {
+  "signs up, provisions with a double click, talks to the machine, destroys it": async (system) => {
+    const { stack } = system;
+    const { page, problems } = await system.open();
+    await system.signUp(page);
+    await page.getByLabel("Region").selectOption("fra");
+    await page.getByText("High", { exact: true }).click();
+
+    const before = stack.simulator.liveMachines().length;
+    await page.getByRole("button", { name: "Provision", exact: true }).dblclick();
+    // At once, before there is an answer.
+    await page.getByRole("article", { name: "Machine being asked for" }).waitFor();
+    await page.locator(".machine[data-status=provisioning]").waitFor();
+    await page.locator(".machine[data-status=running]").waitFor();
+    const steps = await page.locator(".machine .step").allInnerTexts();
+    assert.deepEqual(steps.map((text) => text.split("\n")[0]), [
+      "Claimed",
+      "Created at Fly.io",
+      "Started",
+      "Running",
+    ]);
+    assert.equal(await page.locator(".machine .step.done").count(), 4);
+
+    const machineId = await page.locator(".machine > header h2").first().innerText();
+    assert.equal(stack.simulator.liveMachines().length, before + 1);
+    const row = await stack.row(machineId);
+    assert.deepEqual([row.region, row.cpu_priority, row.status], ["fra", "high", "running"]);
+    const [{ n } = { n: 0 }] = await stack.supabase.sql<{ n: number }>(
+      "select count(*)::integer as n from cloud_machines where user_id = $1",
+      [row.user_id],
+    );
+    assert.equal(n, 1);
+
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.getByLabel("Message to the machine").fill("is anybody there?");
+    await page.getByRole("button", { name: "Send" }).click();
+    const log = page.getByRole("log");
+    await log.getByText(`"machine":"${machineId}"`).waitFor();
+    await log.getByText('{"echo":"is anybody there?"}').waitFor();
+
+    await page.getByRole("button", { name: "Destroy", exact: true }).click();
+    await page.getByRole("button", { name: "Keep it" }).click();
+    assert.equal(await page.locator(".machine[data-status=running]").count(), 1);
+    await page.getByRole("button", { name: "Destroy", exact: true }).click();
+    await page.getByRole("button", { name: "Destroy it" }).click();
+    await page.locator(".machine[data-status=destroyed]").waitFor();
+    await log.getByText("closed").waitFor();
+    await until("the machine is gone", () => stack.liveMachines(machineId).length === 0);
+    assert.equal((await stack.row(machineId)).status, "destroyed");
+    assert.deepEqual(problems, []);
+  },
+
+  "comes back to the machine after a reload, and after signing in again": async (system) => {
+    const { page, problems } = await system.open();
+    const email = await system.signUp(page);
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    // A reload while the call is under way loses the call, not the machine.
+    await page.locator(".machine[data-status=provisioning]").waitFor();
+    await page.reload();
+    await page.locator(".machine[data-status=running]").waitFor();
+    const machineId = await page.locator(".machine > header h2").innerText();
+
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Email").fill(email);
+    await page.getByLabel("Password").fill("not this one");
+    await page.locator("form").getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("No account has this email and password.").waitFor();
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.locator("form").getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { name: machineId }).waitFor();
+    assert.deepEqual(problems, []);
+  },
+
+  "can do it all with the keyboard": async (system) => {
+    const { page } = await system.open();
+    await system.signUp(page);
+    await page.keyboard.press("Control+Home");
+    await page.getByLabel("Region").focus();
+    await page.keyboard.type("Tokyo");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("Tab");
+    const focused = page.locator(":focus");
+    assert.equal(await focused.innerText(), "Provision");
+    await page.keyboard.press("Enter");
+    await page.locator(".machine[data-status=running]").waitFor();
+    // The focus is where it was, so that Tab goes on from there.
+    assert.equal(await focused.innerText(), "Provision");
+    const machineId = await page.locator(".machine > header h2").innerText();
+    const row = await system.stack.row(machineId);
+    assert.deepEqual([row.region, row.cpu_priority], ["nrt", "low"]);
+
+    await page.getByRole("button", { name: "Connect" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.keyboard.type("typed");
+    await page.keyboard.press("Enter");
+    await page.getByText('{"echo":"typed"}').waitFor();
+
+    await page.getByRole("button", { name: "Destroy", exact: true }).focus();
+    await page.keyboard.press("Enter");
+    assert.equal(await focused.innerText(), "Keep it");
+    await page.keyboard.press("Escape");
+    assert.equal(await focused.innerText(), "Destroy");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.locator(".machine[data-status=destroyed]").waitFor();
+  },
+});

@@ -1,0 +1,152 @@
+/** The callers of the function: what they asked and what they were answered. */
+import { CONNECTION_LOST, type Isolate } from "./isolate.ts";
+import { BODIES, type Operation } from "./schedule.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+import { userId, type World } from "./world.ts";
+
+export interface Answer {
+  step: number;
+  atMs: number;
+  status: number;
+  headers: Headers;
+  text: string;
+  body: AnswerBody;
+}
+
+/** The members of an answer that the checks look at; see the contract for which answer has which. */
+export interface AnswerBody {
+  machineId?: string | null;
+  flyMachineId?: string | null;
+  websocketUrl?: string;
+  status?: string;
+  code?: string;
+  error?: string;
+  message?: string;
+  requestId?: string;
+  actions?: { action: string; machineId: string | null }[];
+}
+
+/** What a run of reconcile says it did, by action. */
+export type ReconcileCounts = Record<string, number>;
+
+/** One request to the function. */
+export interface Ask {
+  requestId: string;
+  kind: "provision" | "destroy" | "reconcile";
+  isolate: string;
+  /** The machine's owner for a provision, the caller for a destroy; null is a service. */
+  userId: string | null;
+  /** For a provision: the Idempotency-Key and what was asked for. */
+  key: string | null;
+  body: string;
+  async: boolean;
+  /** For a destroy: the machine's name. */
+  machineId: string | null;
+  step: number;
+  atMs: number;
+  /** Undefined until there is one; "lost" when the isolate ended. */
+  answer: Answer | "lost" | undefined;
+}
+
+type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
+
+export class Caller {
+  readonly asks: Ask[] = [];
+
+  constructor(private readonly world: World, private readonly time: VirtualTime) {}
+
+  /** Whether every request has its answer. */
+  get idle(): boolean {
+    return this.asks.every(({ answer }) => answer !== undefined);
+  }
+
+  provision(isolate: Isolate, operation: Of<"provision">): void {
+    const { user, asService, key, async } = operation;
+    const owner = userId(user);
+    const wanted = BODIES[operation.body % BODIES.length] ?? {};
+    const body = JSON.stringify(asService ? { userId: owner, ...wanted } : wanted);
+    const idempotencyKey = key === null ? null : `key-${key}`;
+    this.#ask(isolate, { kind: "provision", userId: owner, key: idempotencyKey, body, async }, {
+      method: "POST",
+      path: "",
+      headers: {
+        ...this.#credentials(asService ? null : user),
+        "content-type": "application/json",
+        ...(idempotencyKey === null ? {} : { "idempotency-key": idempotencyKey }),
+        ...(async ? { prefer: "respond-async" } : {}),
+      },
+      body,
+    });
+  }
+
+  destroy(isolate: Isolate, { user, asService }: Of<"destroy">, machineId: string): void {
+    const by = asService ? null : user;
+    this.#ask(isolate, {
+      kind: "destroy",
+      userId: by === null ? null : userId(by),
+      machineId,
+    }, { method: "DELETE", path: `/${machineId}`, headers: this.#credentials(by) });
+  }
+
+  reconcile(isolate: Isolate): void {
+    this.#ask(isolate, { kind: "reconcile" }, {
+      method: "POST",
+      path: "/reconcile",
+      headers: this.#credentials(null),
+    });
+  }
+
+  /** What the latest reconcile did; null when it failed. */
+  lastReconcile(): ReconcileCounts | null {
+    const answer = this.asks.findLast(({ kind }) => kind === "reconcile")?.answer;
+    if (answer === undefined || answer === "lost" || answer.status !== 200) return null;
+    const counts = Object.entries(answer.body).filter(([, value]) => typeof value === "number");
+    return Object.fromEntries(counts) as ReconcileCounts;
+  }
+
+  #credentials(user: number | null): Record<string, string> {
+    if (user === null) return { apikey: this.world.database.stack.secretKey };
+    return { authorization: `Bearer ${this.world.tokens[user]}` };
+  }
+
+  #ask(
+    isolate: Isolate,
+    about: Pick<Ask, "kind"> & Partial<Ask>,
+    request: { method: string; path: string; headers: Record<string, string>; body?: string },
+  ): void {
+    const requestId = `request-${this.asks.length}`;
+    const ask: Ask = {
+      requestId,
+      isolate: isolate.name,
+      userId: null,
+      key: null,
+      body: "",
+      async: false,
+      machineId: null,
+      step: this.time.step,
+      atMs: this.time.now(),
+      answer: undefined,
+      ...about,
+    };
+    this.asks.push(ask);
+    const { method, path, headers, body } = request;
+    const asked = isolate.ask(
+      new Request(`http://localhost/provision-machine${path}`, {
+        method,
+        headers: { ...headers, "x-request-id": requestId },
+        ...(body === undefined ? {} : { body }),
+      }),
+    );
+    asked.then(async (response) => {
+      if (response === CONNECTION_LOST) {
+        ask.answer = "lost";
+        return;
+      }
+      const { step } = this.time;
+      const atMs = this.time.now();
+      const text = await response.text();
+      const { status, headers } = response;
+      ask.answer = { step, atMs, status, headers, text, body: JSON.parse(text) as AnswerBody };
+    });
+  }
+}

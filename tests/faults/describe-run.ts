@@ -1,0 +1,38 @@
+/** Everything that happened in a run, for a reader who looks for the reason of a violation. */
+import type { Observation } from "./run-schedule.ts";
+import { EPOCH_MS } from "./virtual-time.ts";
+
+/** @returns lines: requests, calls, rows, machines, log; times in milliseconds of virtual time */
+export function describeRun(seen: Observation): string[] {
+  const at = (ms: number | null) => ms === null ? "never" : `${ms - EPOCH_MS}`;
+  return [
+    "Requests",
+    ...seen.asks.map((ask) => {
+      const { answer } = ask;
+      const said = typeof answer === "object"
+        ? `at ${at(answer.atMs)} ${answer.status} ${answer.text}`
+        : answer ?? "never answered";
+      const about = [ask.userId, ask.machineId, ask.key, ask.body, ask.async && "async"]
+        .filter(Boolean).join(" ");
+      return `  ${ask.requestId} at ${
+        at(ask.atMs)
+      } on ${ask.isolate}: ${ask.kind} ${about} -> ${said}`;
+    }),
+    "Calls to upstreams (sent, arrived)",
+    ...seen.calls.map((call) =>
+      `  ${at(call.sentAtMs)} ${at(call.effectAtMs)} ${call.isolate}: ${call.upstream} ` +
+      `${call.action} ${call.subject ?? ""} ${JSON.stringify(call.fault)} -> ${call.seen}`
+    ),
+    "Versions of rows",
+    ...seen.versions.map(({ atMs, row }) =>
+      `  ${at(atMs)} ${row.machine_id}: ${row.status} ${row.error_code ?? ""} machine ` +
+      `${row.fly_machine_id}, reconcile at ${row.reconcile_at}, destroy ${row.destroy_requested_at}`
+    ),
+    "Machines",
+    ...seen.machines.map(({ id, name, history }) =>
+      `  ${id} ${name}: ${history.map(({ state, at: ms }) => `${state} ${at(ms)}`).join(", ")}`
+    ),
+    "Log",
+    ...seen.lines.map(({ method, line }) => `  console.${method} ${line}`),
+  ];
+}

@@ -1,0 +1,148 @@
+/**
+ * Deliberate bugs, each as an exact replacement in one file. A source that no longer contains `from`
+ * makes the run fail, so that this list cannot rot.
+ */
+import type { TestName } from "./mutation-tests.ts";
+
+export interface Mutation {
+  name: string;
+  file: string;
+  from: string;
+  to: string;
+  /** The tests that are run against it; at least one has to notice. */
+  tests: TestName[];
+}
+
+const FUNCTION = "supabase/functions/provision-machine";
+const MIGRATIONS = "supabase/migrations";
+
+export const MUTATIONS: Mutation[] = [
+  {
+    name: "skip the look-up before the second create",
+    file: `${FUNCTION}/fly/create-once.ts`,
+    from: "  if (mayExist) {\n    const found = await findOwnMachine(options);",
+    to: "  if (mayExist && attempt < 0) {\n    const found = await findOwnMachine(options);",
+    tests: ["model"],
+  },
+  {
+    name: "do not treat 409 as ours",
+    file: `${FUNCTION}/fly/create-once.ts`,
+    from: "if (error instanceof FlyError && error.nameIsTaken) {",
+    to: "if (error instanceof FlyError && error.nameIsTaken && attempt < 0) {",
+    tests: ["regressions"],
+  },
+  {
+    name: "drop the compensation: leave the machine of a failed request",
+    file: `${FUNCTION}/provisioning/give-up.ts`,
+    from: "() => removeLeftovers(context, input, flyMachineId)",
+    to: "() => Promise.resolve(true)",
+    tests: ["model"],
+  },
+  {
+    name: "answer a failure without closing the row",
+    file: `${FUNCTION}/provisioning/give-up.ts`,
+    from: "  let stale = false;\n",
+    to: "  let stale = false;\n  if (flyMachineId === null) throw error;\n",
+    tests: ["model"],
+  },
+  {
+    name: "forget the status guard in mark_machine_running",
+    file: `${MIGRATIONS}/20261101000200_machine_transitions.sql`,
+    from: "where id = p_id and status = 'provisioning' and destroy_requested_at is null",
+    to: "where id = p_id",
+    tests: ["model"],
+  },
+  {
+    name: "mark running without waiting for started",
+    file: `${FUNCTION}/provisioning/start.ts`,
+    from: "      waitUntilStarted({",
+    to:
+      "      ((_: unknown) => waitUntilStarted === null ? Promise.reject() : Promise.resolve())({",
+    tests: ["model"],
+  },
+  {
+    name: "ignore destroy_requested_at in reconcile",
+    file: `${FUNCTION}/reconcile/close-due-rows.ts`,
+    from: 'if (row.destroy_requested_at !== null && row.status !== "destroyed") {',
+    to: 'if (row.destroy_requested_at === "never") {',
+    tests: ["model"],
+  },
+  {
+    name: "leave interrupted rows alone in reconcile",
+    file: `${FUNCTION}/reconcile/close-due-rows.ts`,
+    from: 'if (row.status === "provisioning") return await closeInterrupted(context, row);',
+    to: 'if (row.status === "provisioning") return;',
+    tests: ["model"],
+  },
+  {
+    name: "reconcile without a lease",
+    file: `${MIGRATIONS}/20261101000200_machine_transitions.sql`,
+    from: "    set reconcile_at = now() + make_interval(secs => p_lease_ms / 1000.0)\n    from due",
+    to: "    set reconcile_at = m.reconcile_at\n    from due",
+    tests: ["regressions"],
+  },
+  {
+    name: "sweep machines without checking whose they are",
+    file: `${FUNCTION}/reconcile/sweep-fly-machines.ts`,
+    from: "listed = await listMachines(fly, app, identity, { deadline });",
+    to: "listed = await listMachines(fly, app, identity && {}, { deadline });",
+    tests: ["model"],
+  },
+  {
+    name: "do not sweep at all",
+    file: `${FUNCTION}/reconcile/sweep-fly-machines.ts`,
+    from: "      await destroyMachine(fly, app, machine.id, { deadline });",
+    to: "      if (machine.id === app) await destroyMachine(fly, app, machine.id, { deadline });",
+    tests: ["model"],
+  },
+  {
+    name: "do not look for lost machines",
+    file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
+    from: 'if (machine !== null && machine.state !== "destroyed") return;',
+    to: "if (machine === null || machine.id) return;",
+    tests: ["regressions", "model"],
+  },
+  {
+    name: "forget the Idempotency-Key",
+    file: `${MIGRATIONS}/20261101000100_claim_machine.sql`,
+    from: "  if p_idempotency_key is not null then",
+    to: "  if p_idempotency_key = '' then",
+    tests: ["model"],
+  },
+  {
+    name: "drop the lock of claim_machine",
+    file: `${MIGRATIONS}/20261101000100_claim_machine.sql`,
+    from:
+      "  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));\n",
+    to: "",
+    tests: ["concurrency on Postgres"],
+  },
+  {
+    name: "call Fly.io without a time limit",
+    file: `${FUNCTION}/fly/client.ts`,
+    from: "        timeoutMs,\n        (signal) => this.send",
+    to: "        timeoutMs + 3_600_000,\n        (signal) => this.send",
+    tests: ["model"],
+  },
+  {
+    name: "do not log failures",
+    file: `${FUNCTION}/app.ts`,
+    from: "if (error && error.status >= 500) logFailure(log, error, state, problems);",
+    to: "if (error && error.status >= 600) logFailure(log, error, state, problems);",
+    tests: ["model"],
+  },
+  {
+    name: "do not redact what Fly.io says",
+    file: `${FUNCTION}/fly/client.ts`,
+    from: "this.options.redact(raw)",
+    to: "raw",
+    tests: ["regressions", "model"],
+  },
+  {
+    name: "let every signed-in user read every machine",
+    file: `${MIGRATIONS}/20261101000000_cloud_machines.sql`,
+    from: "  to authenticated\n  using (user_id = (select auth.uid()));",
+    to: "  to authenticated\n  using (true);",
+    tests: ["row level security"],
+  },
+];

@@ -1,0 +1,209 @@
+/**
+ * Schedules that once broke an invariant, or that a deliberate mutation breaks (see mutations.ts),
+ * by hand and small. Each says what has to happen; all have to keep I1 to I6.
+ */
+import assert from "node:assert/strict";
+import type { Fault } from "./faults.ts";
+import { checkSchedule } from "./model.ts";
+import type { Observation } from "./run-schedule.ts";
+import type { Operation, Schedule } from "./schedule.ts";
+import { World } from "./world.ts";
+
+const QUIET: Schedule = {
+  settings: {
+    provisionTimeoutSeconds: 120,
+    regionFallback: false,
+    machineLimit: 1,
+    rateLimits: false,
+    startDelayMs: 300,
+    apps: 1,
+    alerts: false,
+  },
+  operations: [],
+  flyFaults: [],
+  databaseFaults: [],
+  fates: [],
+  latenciesMs: [],
+  seed: 1,
+};
+
+const PROVISION: Operation = {
+  kind: "provision",
+  afterMs: 0,
+  isolate: 0,
+  user: 0,
+  asService: false,
+  key: null,
+  body: 0,
+  async: false,
+};
+const none: Fault = { kind: "none" };
+const reconcile = (afterMs: number, isolate = 0): Operation => ({
+  kind: "reconcile",
+  afterMs,
+  isolate,
+});
+const status = (status: number, more: Partial<Extract<Fault, { kind: "status" }>> = {}): Fault => ({
+  kind: "status",
+  status,
+  effect: false,
+  retryAfterSeconds: null,
+  body: "json",
+  ...more,
+});
+
+interface Case {
+  name: string;
+  schedule: Partial<Schedule>;
+  /** Status and code of each request before the final runs of reconcile. */
+  answers: string[];
+  /** Statuses and error codes of the rows at the end. */
+  rows: string[];
+}
+
+const CASES: Case[] = [
+  {
+    name: "a token that Fly.io repeats in an error is in no event, row, log or answer",
+    schedule: { operations: [PROVISION], flyFaults: [status(403, { body: "echo" })] },
+    answers: ["500 fly_unauthorized"],
+    rows: ["error fly_unauthorized"],
+  },
+  {
+    name: "a claim that took effect and was never answered is not left open without a word",
+    schedule: {
+      operations: [PROVISION],
+      databaseFaults: [1, 2, 3].map((): Fault => ({ kind: "reset", when: "after" })),
+    },
+    answers: ["500 database_error"],
+    rows: ["error interrupted"],
+  },
+  {
+    name: "a garbled answer of the database is asked for again",
+    schedule: { operations: [PROVISION], databaseFaults: [{ kind: "garbage" }] },
+    answers: ["200"],
+    rows: ["running"],
+  },
+  {
+    name: "a claim that is repeated after its owner was deleted finds its row",
+    schedule: {
+      operations: [PROVISION, { kind: "delete-user", afterMs: 20, isolate: 0, user: 0 }],
+      databaseFaults: [{ kind: "reset", when: "after" }],
+    },
+    answers: ["500 machine_failed"],
+    rows: ["error machine_failed"],
+  },
+  {
+    name: "a NUL in Fly.io's refusal does not keep the row from being closed",
+    schedule: {
+      operations: [PROVISION],
+      flyFaults: [{ kind: "garbage" }],
+      fates: [{ kind: "no-capacity", variant: "409-text" }],
+    },
+    answers: ["500 fly_rejected"],
+    rows: ["error fly_rejected"],
+  },
+  {
+    name: "a name that Postgres cannot store is nobody's machine",
+    schedule: {
+      operations: [
+        { kind: "destroy", afterMs: 0, isolate: 0, user: 1, asService: false, machine: null },
+      ],
+    },
+    answers: ["404 not_found"],
+    rows: [],
+  },
+  {
+    name: "a machine whose request died is told as an error by reconcile",
+    schedule: {
+      operations: [PROVISION],
+      flyFaults: [{ kind: "crash", when: "unsent" }],
+    },
+    answers: ["no answer"],
+    rows: ["error interrupted"],
+  },
+  {
+    name: "a machine that was destroyed behind our back is told as an error by reconcile",
+    schedule: {
+      operations: [PROVISION, { kind: "kill", afterMs: 5_000, isolate: 0, machine: 0 }],
+    },
+    answers: ["200"],
+    rows: ["error machine_lost"],
+  },
+  {
+    name: "a Fly.io that does not answer reconcile is not taken for a database that does not",
+    schedule: {
+      operations: [PROVISION, reconcile(125_000)],
+      flyFaults: [
+        { kind: "crash", when: "answered" },
+        { kind: "lost-request" },
+        { kind: "lost-request" },
+      ],
+    },
+    answers: ["no answer", "200"],
+    rows: ["running"],
+  },
+  {
+    name: "a create that lands between the look and the next create is adopted",
+    schedule: {
+      operations: [PROVISION],
+      // The first lands 31 s after it was sent; by then the second is on its way.
+      flyFaults: [{ kind: "late-request", ms: 31_000 }, none, { kind: "late-request", ms: 5_000 }],
+    },
+    answers: ["200"],
+    rows: ["running"],
+  },
+  {
+    name: "two runs of reconcile at once do not work on one row",
+    schedule: {
+      operations: [PROVISION, reconcile(125_000, 0), reconcile(0, 1)],
+      flyFaults: [{ kind: "crash", when: "unsent" }],
+      latenciesMs: [60],
+    },
+    answers: ["no answer", "200", "200"],
+    rows: ["error interrupted"],
+  },
+  {
+    name: "a success that had to try again keeps to the log's budget",
+    schedule: {
+      operations: [PROVISION],
+      flyFaults: [status(503), none, { kind: "reset", when: "after" }],
+    },
+    answers: ["200"],
+    rows: ["running"],
+  },
+  {
+    name: "an isolate that is told to go hands its row over",
+    schedule: {
+      operations: [
+        PROVISION,
+        { kind: "shutdown", afterMs: 1_000, isolate: 0 },
+        reconcile(30_000, 1),
+      ],
+      fates: [{ kind: "never-starts", state: "starting" }],
+    },
+    answers: ["no answer", "200"],
+    rows: ["error interrupted"],
+  },
+];
+
+Deno.test("schedules that once broke an invariant", async (t) => {
+  await using world = await World.open();
+  for (const { name, schedule, answers, rows } of CASES) {
+    await t.step(name, async () => {
+      const seen = await checkSchedule(world, { ...QUIET, ...schedule });
+      assert.deepEqual(answersOf(seen, answers.length), answers);
+      assert.deepEqual(
+        seen.rows.map((row) => [row.status, row.error_code].filter(Boolean).join(" ")),
+        rows,
+      );
+    });
+  }
+});
+
+function answersOf(seen: Observation, count: number): string[] {
+  return seen.asks.slice(0, count).map(({ answer }) =>
+    typeof answer === "object"
+      ? [answer.status, answer.body.code].filter(Boolean).join(" ")
+      : "no answer"
+  );
+}

@@ -1,0 +1,134 @@
+/** A schedule: everything that one run of the model test does, as plain JSON that can be replayed. */
+import fc from "fast-check";
+import { type Fate, fatesArbitrary, type Fault, faultsArbitrary } from "./faults.ts";
+
+/** How many users there are; each is numbered from 0. */
+export const USERS = 3;
+/** How many isolates of the function are up at once. */
+export const ISOLATES = 2;
+
+/** Bodies of POST: two calls with one key and different bodies are a reused key. */
+export const BODIES = [{}, { cpuPriority: "high" }, { region: "lhr" }] as const;
+
+export type Operation =
+  & {
+    /** Milliseconds after the operation before it began; that one may well be under way. */
+    afterMs: number;
+    isolate: number;
+  }
+  & (
+    | {
+      kind: "provision";
+      user: number;
+      asService: boolean;
+      /** Number of the Idempotency-Key; null sends none. */
+      key: number | null;
+      body: number;
+      async: boolean;
+    }
+    /** `machine`: which of the rows that exist by then, the oldest being 0; null is an unknown name. */
+    | { kind: "destroy"; user: number; asService: boolean; machine: number | null }
+    | { kind: "reconcile" }
+    | { kind: "delete-user"; user: number }
+    /** Somebody destroys a living machine behind our back. */
+    | { kind: "kill"; machine: number }
+    /** The platform announces the isolate's end, and ends it two seconds later. */
+    | { kind: "shutdown" }
+  );
+
+export interface Settings {
+  provisionTimeoutSeconds: number;
+  regionFallback: boolean;
+  machineLimit: number;
+  /** Whether Fly.io's rate limits apply. */
+  rateLimits: boolean;
+  startDelayMs: number;
+  /** How many Fly apps the creates are spread over. */
+  apps: number;
+  /** Whether ALERT_WEBHOOK_URL is set. */
+  alerts: boolean;
+}
+
+export interface Schedule {
+  settings: Settings;
+  operations: Operation[];
+  /** For each call to Fly.io, in the order in which they are sent. */
+  flyFaults: Fault[];
+  /** For each call to the database. */
+  databaseFaults: Fault[];
+  fates: Fate[];
+  /**
+   * Milliseconds that each way of each call takes, in turn, over and over. They decide in which order
+   * concurrent calls arrive and their answers come back.
+   */
+  latenciesMs: number[];
+  /** Of machine names, jitter and the simulator's ids. */
+  seed: number;
+}
+
+const user = fc.nat(USERS - 1);
+const isolate = fc.nat(ISOLATES - 1);
+const afterMs = fc.constantFrom(0, 1, 20, 350, 1_000, 4_000, 30_000, 125_000, 200_000);
+const machine = fc.nat(4);
+
+const provision = fc.record({
+  kind: fc.constant("provision" as const),
+  afterMs,
+  isolate,
+  user,
+  asService: fc.constantFrom(false, false, false, true),
+  key: fc.constantFrom(null, 0, 0, 1),
+  body: fc.constantFrom(0, 0, 0, 1, 2),
+  async: fc.constantFrom(false, false, true),
+});
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 6, arbitrary: provision },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("destroy" as const),
+      afterMs,
+      isolate,
+      user,
+      asService: fc.boolean(),
+      machine: fc.option(machine, { freq: 8 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("reconcile" as const), afterMs, isolate }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("delete-user" as const), afterMs, isolate, user }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("kill" as const), afterMs, isolate, machine }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("shutdown" as const), afterMs, isolate }),
+  },
+);
+
+export const scheduleArbitrary: fc.Arbitrary<Schedule> = fc.record({
+  settings: fc.record({
+    provisionTimeoutSeconds: fc.constantFrom(120, 20),
+    regionFallback: fc.boolean(),
+    machineLimit: fc.constantFrom(1, 1, 2),
+    rateLimits: fc.constantFrom(false, false, true),
+    startDelayMs: fc.constantFrom(300, 0, 6_000),
+    apps: fc.constantFrom(1, 1, 2),
+    alerts: fc.constantFrom(false, false, false, true),
+  }),
+  // A schedule that provisions nothing would prove nothing.
+  operations: fc.tuple(provision, fc.array(operation, { maxLength: 5, size: "max" }))
+    .map(([first, others]): Operation[] => [first, ...others]),
+  flyFaults: faultsArbitrary,
+  databaseFaults: faultsArbitrary,
+  fates: fatesArbitrary,
+  latenciesMs: fc.array(fc.constantFrom(0, 1, 7, 60, 400, 2_600), { maxLength: 12 }),
+  seed: fc.nat(0xffff),
+});

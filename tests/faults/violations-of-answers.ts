@@ -1,0 +1,221 @@
+/** I2: what the function answered against what was true between the request and its answer. */
+import type { Answer, Ask } from "./caller.ts";
+import type { MachineRow, RowVersion } from "./model-database.ts";
+import type { Observation } from "./run-schedule.ts";
+
+/** The answer says that it does not know, so that it cannot be wrong. */
+const SAYS_THAT_IT_MAY_BE_STALE = /may still say provisioning|is not known|repaired within minutes/;
+const SAYS_THAT_A_MACHINE_MAY_BE_LEFT = /What may be left at Fly.io is destroyed within minutes/;
+/** What a request may take on top of its budget: the answer's own way through the isolate. */
+const SLACK_MS = 1_000;
+const DESTROY_BUDGET_MS = 60_000;
+const RECONCILE_BUDGET_MS = 50_000;
+
+export function answerViolations(seen: Observation): string[] {
+  return seen.asks.flatMap((ask) => {
+    const { answer } = ask;
+    if (answer === undefined || answer === "lost") return [];
+    const found = [
+      ...late(ask, answer, seen),
+      ...(ask.kind === "provision" ? provisionViolations(ask, answer, seen) : []),
+      ...(ask.kind === "destroy" ? destroyViolations(ask, answer, seen) : []),
+    ];
+    if (answer.headers.get("x-request-id") !== ask.requestId) {
+      found.push("has another x-request-id");
+    }
+    const code = answer.body.code ?? "";
+    if (code === "database_error" && !databaseWasFaulty(ask, answer, seen)) {
+      found.push("blames a database that answered every call");
+    }
+    if (answer.body.error === "An unexpected error happened") found.push("was not foreseen");
+    return found.map((what) =>
+      `I2: ${ask.requestId} (${ask.kind}, ${answer.status} ${code}) ${what}`
+    );
+  });
+}
+
+function late(ask: Ask, answer: Answer, { schedule }: Observation): string[] {
+  const budgetMs = {
+    provision: schedule.settings.provisionTimeoutSeconds * 1_000,
+    destroy: DESTROY_BUDGET_MS,
+    reconcile: RECONCILE_BUDGET_MS,
+  }[ask.kind];
+  const tookMs = answer.atMs - ask.atMs;
+  return tookMs <= budgetMs + SLACK_MS ? [] : [`took ${tookMs} ms of ${budgetMs}`];
+}
+
+function provisionViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
+  switch (answer.status) {
+    case 200:
+      return [...runningViolations(answer, ask, seen), ...keyViolations(ask, answer, seen)];
+    case 202:
+      return [...acceptedViolations(ask, answer, seen), ...keyViolations(ask, answer, seen)];
+    case 500:
+      return failureViolations(ask, answer, seen);
+    case 401:
+      return deleted(ask.userId, seen, answer) ? [] : ["refuses a user that exists"];
+    case 400:
+      return ask.body.includes("userId") && deleted(ask.userId, seen, answer) ? [] : ["is refused"];
+    case 409:
+      return during(
+          ask,
+          answer,
+          seen,
+          ({ machine_id, status }) =>
+            machine_id === answer.body.machineId && ["provisioning", "running"].includes(status),
+        )
+        ? []
+        : ["names a machine that did not live"];
+    case 422:
+      return ask.key === null ? ["speaks of a key that was not sent"] : [];
+    default:
+      return ["is an answer that nothing here calls for"];
+  }
+}
+
+/** 200: the machine exists, was seen started, and the row said so. */
+function runningViolations(answer: Answer, ask: Ask, { versions, machines }: Observation) {
+  const { machineId, flyMachineId, status, websocketUrl } = answer.body;
+  const found: string[] = [];
+  if (status !== "running") found.push(`says ${status}`);
+  const wasRunning = during(
+    ask,
+    answer,
+    { versions },
+    (row) =>
+      row.machine_id === machineId && row.status === "running" &&
+      row.fly_machine_id === flyMachineId && row.websocket_url === websocketUrl,
+  );
+  if (!wasRunning) found.push(`says running, and the row of ${machineId} did not`);
+  const machine = machines.find(({ id }) => id === flyMachineId);
+  if (machine?.name !== machineId) found.push(`names a machine ${flyMachineId} that never was`);
+  const since = versions.find(({ row }) =>
+    row.machine_id === machineId && row.status === "running"
+  );
+  const started = machine?.history.some(({ state, at }) =>
+    state === "started" && at <= (since?.atMs ?? -Infinity)
+  );
+  if (!started) found.push(`says running before ${flyMachineId} was started`);
+  return found;
+}
+
+function acceptedViolations(ask: Ask, answer: Answer, { rows }: Observation): string[] {
+  const row = rows.find(({ machine_id }) => machine_id === answer.body.machineId);
+  const found = ask.async ? [] : ["was not asked for"];
+  if (row === undefined) found.push("names a machine without a row");
+  else if (row.status === "provisioning") found.push(`ended as ${row.status}`);
+  return found;
+}
+
+/** 500: the row is closed before the answer, unless the answer says that it may not be. */
+function failureViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
+  const { machineId, message = "" } = answer.body;
+  const { code } = answer.body;
+  if (SAYS_THAT_IT_MAY_BE_STALE.test(message)) return [];
+  const own = seen.versions.find(({ row }) => row.request_id === ask.requestId)?.row.machine_id;
+  const name = machineId ?? own;
+  if (name === undefined || name === null) return [];
+  const closed = seen.versions.some(({ step, row }) =>
+    step <= answer.step && row.machine_id === name && ["error", "destroyed"].includes(row.status)
+  );
+  const replayed = answer.headers.has("idempotency-replayed");
+  const found = closed
+    ? []
+    : [`leaves the row of ${name} open without a word (${code}: ${message})`];
+  if (
+    !replayed && !SAYS_THAT_A_MACHINE_MAY_BE_LEFT.test(message) && !seen.calls.some((c) => c.lied)
+  ) {
+    const left = seen.machines.filter((machine) =>
+      machine.name === name && livedAt(machine, answer.atMs)
+    );
+    found.push(
+      ...left.map(({ id }) => `leaves machine ${id} without a word (${code}: ${message})`),
+    );
+  }
+  return found;
+}
+
+function livedAt({ history }: Observation["machines"][number], atMs: number): boolean {
+  const state = history.findLast(({ at }) => at <= atMs)?.state;
+  return state !== undefined && state !== "destroying" && state !== "destroyed";
+}
+
+/** Whoever sends one key again is told of one machine. */
+function keyViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
+  if (ask.key === null) return [];
+  const others = seen.asks.filter((other) =>
+    other !== ask && other.kind === "provision" && other.userId === ask.userId &&
+    other.key === ask.key && typeof other.answer === "object" && other.answer.status < 300
+  );
+  return others.some((other) =>
+      typeof other.answer === "object" && other.answer.body.machineId !== answer.body.machineId
+    )
+    ? ["tells of another machine than the same key before"]
+    : [];
+}
+
+function destroyViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
+  const row = seen.rows.find(({ machine_id }) => machine_id === ask.machineId);
+  const rowsThen = seen.versions.filter(({ step, row }) =>
+    step <= answer.step && row.machine_id === ask.machineId
+  );
+  switch (answer.status) {
+    case 200: {
+      const found = rowsThen.some(({ row }) => row.status === "destroyed")
+        ? []
+        : ["says destroyed, and the row does not"];
+      // A machine that was still being created when the row was read is destroyed by who creates it.
+      const known = rowsThen.findLast(({ step, row }) => step <= ask.step && row.fly_machine_id)
+        ?.row
+        .fly_machine_id;
+      const lied = seen.calls.some((call) => call.lied);
+      const machine = seen.machines.find(({ id }) => id === known);
+      if (machine && livedAt(machine, answer.atMs) && !lied) {
+        found.push(`says destroyed, and machine ${known} lives`);
+      }
+      return found;
+    }
+    case 404: {
+      const visible = row !== undefined && (ask.userId === null ||
+        rowsThen.every(({ row }) => row.user_id === ask.userId) && rowsThen.length > 0);
+      return visible ? ["denies a machine that the caller may see"] : [];
+    }
+    case 500:
+      return /will be within minutes/.test(answer.body.message ?? "") &&
+          !["destroyed", "error"].includes(row?.status ?? "")
+        ? [`promised to destroy ${ask.machineId}, which is ${row?.status}`]
+        : [];
+    default:
+      return ["is an answer that nothing here calls for"];
+  }
+}
+
+/** Whether some version of a row was current between the request and its answer. */
+function during(
+  ask: Ask,
+  answer: Answer,
+  { versions }: Pick<Observation, "versions">,
+  wanted: (row: MachineRow) => boolean,
+): boolean {
+  return versions.some((version, index) =>
+    version.step <= answer.step && wanted(version.row) &&
+    (successor(versions, version, index)?.step ?? Infinity) >= ask.step
+  );
+}
+
+function successor(versions: RowVersion[], version: RowVersion, index: number) {
+  return versions.slice(index + 1).find(({ row }) => row.id === version.row.id);
+}
+
+function deleted(user: string | null, { schedule }: Observation, _answer: Answer): boolean {
+  return schedule.operations.some((operation) =>
+    operation.kind === "delete-user" && user?.endsWith(String(operation.user))
+  );
+}
+
+function databaseWasFaulty(ask: Ask, answer: Answer, { calls }: Observation): boolean {
+  return calls.some((call) =>
+    call.upstream === "database" && call.isolate === ask.isolate && call.fault.kind !== "none" &&
+    call.sentStep >= ask.step && call.sentStep <= answer.step
+  );
+}

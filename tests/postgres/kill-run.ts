@@ -1,0 +1,100 @@
+/** One run of: load, SIGKILLs at random moments, restarts, reconcile, and a look at everything. */
+import { seededRandom } from "../../dev/fly-simulator/mod.ts";
+import { violations } from "./final-state.ts";
+import { answersByStatus, askAgain, Load } from "./load.ts";
+import { System } from "./system.ts";
+
+export interface KillRunOptions {
+  seed: number;
+  kills: number;
+  isolates: number;
+  users: number;
+  /** An isolate lives this long at most before it is killed. */
+  longestLifeMs: number;
+}
+
+export interface KillReport {
+  seed: number;
+  seconds: number;
+  kills: number;
+  requests: number;
+  answers: Record<string, number>;
+  rows: Record<string, number>;
+  /** What became of rows, by kind of event. */
+  events: Record<string, number>;
+  machinesCreated: number;
+  machinesLive: number;
+  violations: string[];
+}
+
+/** @param onKill told the number of kills so far */
+export async function runKills(
+  options: KillRunOptions,
+  onKill: (kills: number) => void = () => {},
+): Promise<KillReport> {
+  const { seed, isolates } = options;
+  const startedAt = Date.now();
+  await using system = await System.start({
+    seed,
+    isolates,
+    env: { MAX_MACHINES_PER_USER: "5" },
+    fly: {
+      settings: { startDelayMs: { minMs: 20, maxMs: 500 }, latencyMs: { minMs: 0, maxMs: 80 } },
+    },
+  });
+  await Promise.all(Array.from({ length: options.users }, () => system.addUser()));
+  const load = new Load(system, {
+    seed: seed + 1,
+    width: 5 * isolates,
+    reconcileEveryMs: 700,
+    deletableUsers: Math.floor(options.users / 5),
+  });
+  await killAtRandom(system, options, onKill);
+  const [survivor] = system.isolates;
+  if (survivor === undefined) throw new Error("a run needs an isolate");
+  await load.stop();
+  await survivor.start();
+  await askAgain(system, survivor);
+  await system.settle();
+
+  const state = await system.state();
+  return {
+    seed,
+    seconds: Math.round((Date.now() - startedAt) / 1_000),
+    kills: system.isolates.reduce((sum, isolate) => sum + isolate.kills, 0),
+    requests: state.calls.length,
+    answers: answersByStatus(state.calls),
+    rows: count(
+      state.rows.map(({ status, error_code }) => error_code ? `${status} ${error_code}` : status),
+    ),
+    events: count(state.events.map(({ kind }) => kind)),
+    machinesCreated: state.machines.length,
+    machinesLive: state.machines.filter(({ live }) => live).length,
+    violations: violations(state),
+  };
+}
+
+/** Each isolate lives a random time and dies; the last kills leave none alive. */
+async function killAtRandom(
+  system: System,
+  { seed, kills, longestLifeMs }: KillRunOptions,
+  onKill: (kills: number) => void,
+): Promise<void> {
+  let left = kills;
+  await Promise.all(system.isolates.map(async (isolate, index) => {
+    const random = seededRandom(seed + 100 + index);
+    while (left > 0) {
+      left--;
+      await isolate.start();
+      await new Promise((resolve) => setTimeout(resolve, random() * longestLifeMs));
+      await isolate.kill();
+      onKill(kills - left);
+    }
+  }));
+}
+
+function count(names: string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names.toSorted()) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { runKills } from "./kill-run.ts";
+import { postgresTest } from "./postgres-test.ts";
+
+/** The long run, with another seed each time, is `deno task test:kills`. */
+postgresTest("SIGKILL under load: reconcile repairs what the dead left behind", async () => {
+  const report = await runKills({
+    seed: 20261101,
+    kills: 5,
+    isolates: 2,
+    users: 10,
+    longestLifeMs: 1_200,
+  });
+  assert.deepEqual(report.violations, [], JSON.stringify(report));
+  assert.equal(report.kills, 5);
+  // A run in which nobody was interrupted would prove nothing.
+  assert.ok((report.answers["provision no answer"] ?? 0) > 0, JSON.stringify(report));
+  assert.ok((report.answers["provision 200"] ?? 0) > 0, JSON.stringify(report));
+});
