@@ -187,7 +187,6 @@ Deno.test("provisioning a machine", async (t) => {
       assert.equal((await stack.row(data.machineId)).user_id, user.id);
       assert.equal(response?.headers.get("x-request-id"), data.requestId);
     }
-    await asUser.removeAllChannels();
   });
 
   await t.step("with the function's name in the path or without it", async () => {

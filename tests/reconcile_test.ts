@@ -82,9 +82,9 @@ Deno.test("reconcile", async (t) => {
   await t.step("a create that lands after its request gave up is destroyed", async () => {
     simulator.addFault({
       match: { action: "create" },
-      do: { kind: "delay", ms: 4_000, when: "before" },
+      do: { kind: "delay", ms: 5_000, when: "before" },
     });
-    await using fn = await stack.start({ PROVISION_TIMEOUT_SECONDS: "2.5" });
+    await using fn = await stack.start({ PROVISION_TIMEOUT_SECONDS: "4" });
     const answer = await fn.call(await supabase.createUser(), { body: {} });
     assertError(answer, 500, "provision_timeout");
     const { machine_id } = await assertFailedRow(stack, answer, "left to reconcile");

@@ -6,94 +6,18 @@ import assert from "node:assert/strict";
 import type { Fault } from "../dev/fly-simulator/mod.ts";
 import { Canaries } from "./support/canaries.ts";
 import { FLY_FAILURES, TEST_REGIONS } from "./support/failures.ts";
+import {
+  databaseError,
+  dumpOf,
+  echoes,
+  Outlet,
+  plant,
+  signatureOf,
+} from "./support/planted-secrets.ts";
 import type { RunningFunction } from "./support/running-function.ts";
-import { type CallOptions, type Stack, startStack } from "./support/stack.ts";
+import { type CallOptions, startStack } from "./support/stack.ts";
 import { until } from "./support/until.ts";
 import { Webhook } from "./support/webhook.ts";
-
-/** Everything that a caller or a webhook got, with the headers. */
-class Outlet {
-  readonly texts: [where: string, text: string][] = [];
-
-  async call(
-    fn: RunningFunction,
-    where: string,
-    { path = "", method = "POST", headers = {}, body }: CallOptions,
-  ): Promise<Response> {
-    const response = await fetch(`${fn.url}/provision-machine${path}`, {
-      method,
-      headers,
-      ...(body === undefined
-        ? {}
-        : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-    const text = await response.clone().text();
-    this.texts.push([where, `${JSON.stringify([...response.headers])}\n${text}`]);
-    return response;
-  }
-}
-
-interface Planted {
-  canaries: Canaries;
-  env: Record<string, string>;
-  flyToken: string;
-  /** One more key with service rights, beside the project's own. */
-  otherKey: string;
-  /** Everything that Fly.io, the database or a caller knows and might say again. */
-  known: string[];
-}
-
-function plant(webhook: Webhook): Planted {
-  const canaries = new Canaries();
-  const flyToken = canaries.plant(
-    "FLY_API_TOKEN",
-    (canary) => `FlyV1 fm2_${canary},fm2_${canary}B`,
-  );
-  const otherKey = canaries.plant("another secret key", (canary) => `sb_secret_${canary}`);
-  const machinePassword = canaries.plant(
-    "MACHINE_ENV",
-    (canary) => `${canary}/+ "quoted" \\ &é=${canary}`,
-  );
-  const databaseUrl = canaries.plant(
-    "SUPABASE_DB_URL",
-    (canary) => `postgres://postgres:${canary}@db.example.com:5432/postgres`,
-  );
-  canaries.guard("ALERT_WEBHOOK_URL", new URL(webhook.url).pathname);
-  const env = {
-    FLY_API_TOKEN: flyToken,
-    MACHINE_ENV: JSON.stringify({ DATABASE_PASSWORD: machinePassword }),
-    SUPABASE_DB_URL: databaseUrl,
-    ALERT_WEBHOOK_URL: webhook.url,
-    ALERT_FAILURE_THRESHOLD: "1",
-    ALERT_COOLDOWN_MINUTES: "0.0001",
-    // What other functions of the project use is in this one's environment too.
-    MAX_MACHINES_PER_USER: "100000",
-    STRIPE_SECRET_KEY: canaries.plant("another function's secret"),
-    SUPABASE_JWKS: canaries.plant("SUPABASE_JWKS", (canary) => `{"keys":["${canary}"]}`),
-  };
-  return {
-    canaries,
-    env,
-    flyToken,
-    otherKey,
-    known: [flyToken, otherKey, machinePassword, databaseUrl, webhook.url],
-  };
-}
-
-/** What an upstream says when it repeats what it was sent, in whatever encoding. */
-function echoes(known: string[]): string[] {
-  const utf8 = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
-  return known.flatMap((secret) => [
-    `refused ${secret}`,
-    `refused Authorization: Bearer ${secret}; try another`,
-    `refused ${encodeURIComponent(secret)}`,
-    `refused ${btoa(utf8(secret))}`,
-    `refused Basic ${btoa(utf8(`user:${secret}`))} and ${btoa(utf8(`us:${secret}:more`))}`,
-    `refused ${JSON.stringify({ env: { A: secret } })}`,
-    // Where texts are cut: in the message, in the event's detail, in the log's field.
-    ...[118, 285, 585, 1_190, 1_990].map((length) => `${"x".repeat(length)} ${secret}`),
-  ]);
-}
 
 const REGIONS = TEST_REGIONS.join(",");
 
@@ -146,7 +70,10 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
   });
 
   await t.step("Fly.io says again what it was sent", async () => {
-    const told = echoes(planted.known).flatMap((echo) => [{ error: echo, status: echo }, echo]);
+    // In turn as Fly.io's own error body, and as whatever a proxy on the way would say.
+    const told = echoes(planted.known).map((echo, index) =>
+      index % 3 === 0 ? echo : { error: echo }
+    );
     const byRegion = Map.groupBy(
       told.entries(),
       ([index]) => TEST_REGIONS[index % TEST_REGIONS.length] ?? "",
@@ -300,8 +227,10 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
     const headers = { apikey: stack.supabase.secretKey };
     // One at a time: a run of reconcile has the budget of a success in the log.
     const told = planted.flyToken;
+    // One row: each that fails costs a place in the log, whose budget is that of a success.
     await stack.supabase.sql(
-      "update cloud_machines set reconcile_at = now() where reconcile_at is not null",
+      `update cloud_machines set reconcile_at = now() where id =
+         (select id from cloud_machines where reconcile_at is not null limit 1)`,
     );
     for (const action of ["list", "get", "delete", "app"] as const) {
       stack.simulator.addFault({
@@ -360,29 +289,3 @@ Deno.test("the search finds a canary in each form, and in part", () => {
   for (const form of forms) assert.equal(canaries.findIn(`before ${form} after`).length, 1, form);
   assert.deepEqual(canaries.findIn(`before ${secret.slice(0, 8)} after`), []);
 });
-
-function databaseError(secret: string) {
-  return { code: "XX000", message: secret, details: `password=${secret}`, hint: secret };
-}
-
-/** Every row of every table of ours. */
-async function dumpOf({ supabase }: Stack): Promise<[string, string][]> {
-  const tables = await supabase.sql<{ name: string }>(
-    "select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'",
-  );
-  const names = tables.map(({ name }) => name);
-  for (const known of ["cloud_machines", "machine_events", "alerts", "reconcile_runs"]) {
-    assert.ok(names.includes(known));
-  }
-  return await Promise.all(
-    names.map(async (name): Promise<[string, string]> => [
-      `the table ${name}`,
-      JSON.stringify(await supabase.sql(`select * from public.${name}`)),
-    ]),
-  );
-}
-
-/** Header and payload of a JWT are no secret. */
-function signatureOf(jwt: string): string {
-  return jwt.split(".").at(-1) ?? jwt;
-}

@@ -82,7 +82,7 @@ export async function openPostgres(databaseUrl: string): Promise<Database> {
   const place = describeDatabaseUrl(databaseUrl);
   const connection = createPostgresConnection({
     url: databaseUrl,
-    postgresOptions: { onnotice: () => {}, connect_timeout: 10 },
+    postgresOptions: { onnotice: () => {}, connect_timeout: 10, types: JSON_AS_LITE_SENDS_IT },
   });
   const { driver } = connection;
   try {
@@ -123,6 +123,19 @@ export async function openPostgres(databaseUrl: string): Promise<Database> {
     close: () => driver.end({ timeout: 5 }),
   };
 }
+
+/**
+ * lite writes JSON itself before it hands it to a driver. PGlite takes that as it is; postgres.js
+ * would write it once more, and an object would arrive as a string.
+ */
+const JSON_AS_LITE_SENDS_IT = Object.fromEntries(
+  Object.entries({ json: 114, jsonb: 3802 }).map(([name, oid]) => [name, {
+    to: oid,
+    from: [oid],
+    serialize: (value: unknown) => typeof value === "string" ? value : JSON.stringify(value),
+    parse: (text: string) => JSON.parse(text),
+  }]),
+);
 
 /** Key of the advisory lock that a start holds; any number that nobody else uses. */
 const START_LOCK = 5_432_154_321;

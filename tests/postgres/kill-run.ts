@@ -47,15 +47,17 @@ export async function runKills(
     seed: seed + 1,
     width: 5 * isolates,
     reconcileEveryMs: 700,
+    flyFaults: 0.2,
     deletableUsers: Math.floor(options.users / 5),
   });
   await killAtRandom(system, options, onKill);
   const [survivor] = system.isolates;
   if (survivor === undefined) throw new Error("a run needs an isolate");
   await load.stop();
+  system.simulator.clearFaults();
   await survivor.start();
   await askAgain(system, survivor);
-  await system.settle();
+  const unsettled = await system.settle().then(() => [], (error: Error) => [error.message]);
 
   const state = await system.state();
   return {
@@ -70,7 +72,7 @@ export async function runKills(
     events: count(state.events.map(({ kind }) => kind)),
     machinesCreated: state.machines.length,
     machinesLive: state.machines.filter(({ live }) => live).length,
-    violations: violations(state),
+    violations: [...violations(state), ...unsettled],
   };
 }
 

@@ -2,10 +2,10 @@
  * Users who do everything at once: new machines, repeated keys, 202s, DELETEs, hanging up, deleting
  * their account. What they do follows from the seed; how it interleaves does not.
  */
-import { type Random, seededRandom } from "../../dev/fly-simulator/mod.ts";
+import { type Fault, type Random, seededRandom } from "../../dev/fly-simulator/mod.ts";
 import type { Call, CallIntent } from "./final-state.ts";
 import type { Isolate } from "./isolate.ts";
-import type { System, TestUser } from "./system.ts";
+import { PROVISION_TIMEOUT_SECONDS, type System, type TestUser } from "./system.ts";
 
 export interface LoadOptions {
   seed: number;
@@ -13,12 +13,27 @@ export interface LoadOptions {
   width: number;
   /** Reconcile is called this often. */
   reconcileEveryMs: number;
+  /** The share of new machines whose create meets a fault of Fly.io. Default 0. */
+  flyFaults?: number;
   /** Accounts that may be deleted on the way. Default 0. */
   deletableUsers?: number;
 }
 
 const PRIORITIES = ["low", "normal", "high"];
 const REGIONS = ["iad", "ams", "syd"];
+
+/** Lands when everybody has given up and the row may be closed. */
+const LATE: Fault["do"] = { kind: "delay", ms: PROVISION_TIMEOUT_SECONDS * 1_500, when: "before" };
+/** Creates whose outcome nobody hears of. */
+const FLY_FAULTS: Fault["do"][] = [
+  LATE,
+  LATE,
+  LATE,
+  { kind: "reset", when: "before" },
+  { kind: "reset", when: "after" },
+  { kind: "status", status: 502, effect: true },
+  { kind: "truncate" },
+];
 
 /** Load on a system, from its creation until {@link Load.stop}. */
 export class Load {
@@ -65,6 +80,8 @@ export class Load {
   /** Who gets no answer asks again with the same key, as the README tells callers to. */
   async #provision(isolate: Isolate, user: TestUser): Promise<void> {
     const intent = this.#newIntent(user);
+    const fault = this.#random() < (this.options.flyFaults ?? 0) && this.#pick(FLY_FAULTS);
+    if (fault) this.system.simulator.addFault({ match: { action: "create" }, do: fault });
     const { answer } = await this.system.call(isolate, user, intent);
     if (answer !== null || !intent.key || this.#random() < 0.3) return;
     const other = this.#pick(this.system.isolates.filter(({ url }) => url !== null));

@@ -186,7 +186,7 @@ export const FLY_FAILURES: FlyFailure[] = [
   {
     name: "a machine that does not start in time",
     code: "provision_timeout",
-    env: { PROVISION_TIMEOUT_SECONDS: "5" },
+    env: { PROVISION_TIMEOUT_SECONDS: "12" },
     arrange: onCreate({ kind: "never-start" }),
     flyAnswered: false,
     retryAfter: "10",

@@ -95,7 +95,7 @@ export function createApp(services: Services): (request: Request) => Promise<Res
 
     /** Logs the failure, if there is one, and the summary, which is always last. */
     const finish = ({ status, outcome, error }: Outcome) => {
-      if (error && error.status >= 500) logFailure(log, error, state, problems);
+      if (error && error.status >= 500) logFailure(context, error);
       log.summary({
         outcome,
         status,
@@ -147,14 +147,14 @@ export function createApp(services: Services): (request: Request) => Promise<Res
 }
 
 function logFailure(
-  log: RequestLog,
+  { log, state, problems, measurements }: Unrouted,
   error: AppError,
-  state: RequestState,
-  problems: EnvironmentProblem[],
 ): void {
+  // A machine that failed or came too late is no failed call, but Fly.io's support asks all the same.
+  const flyRequestId = measurements.flyRequestIds.findLast((id) => id !== null);
   if (error.code === "configuration_error") log.critical(error, { problems });
-  else if (state.provisioning) log.provisioningFailed(error);
-  else log.requestFailed(error);
+  else if (state.provisioning) log.provisioningFailed(error, { flyRequestId });
+  else log.requestFailed(error, { flyRequestId });
 }
 
 /** Beside the answer: tells the operators, should this failure be one too many. */

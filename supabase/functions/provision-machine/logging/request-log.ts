@@ -153,7 +153,7 @@ export class RequestLog {
   private failed(message: string, error: AppError, fields: Fields): void {
     this.tellWarnings();
     this.events++;
-    const details = { code: error.code, ...describe(error), ...fields };
+    const details = { code: error.code, ...fields, ...describe(error) };
     this.logger.error(message, {
       ...this.context,
       ...details,
