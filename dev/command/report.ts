@@ -46,6 +46,8 @@ function describeConnection(connection: Connection, paint: Paint): string[] {
 /** Input of {@link describeStack}. */
 export interface StackFacts {
   stack: LocalStack;
+  /** Where the web page is served. */
+  consoleUrl: string;
   users: DemoUser[];
   /** Who provisions with the printed command, and a token of theirs. */
   curlUser: DemoUser;
@@ -66,6 +68,7 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
     "",
     paint("bold", "Serving; Ctrl-C ends everything."),
     indent(table({
+      "Console": `${facts.consoleUrl} (a web page: provision, watch, connect)`,
       "Supabase": supabase.url,
       "Function": `${functionUrl} (restarts when its files change)`,
       "For operators":

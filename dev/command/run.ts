@@ -1,4 +1,5 @@
 /** Runs the command: the stack, the first machine, and then, unless `--once`, a server. */
+import type { ServedConsole } from "../../console/serve.ts";
 import { callFunction, FUNCTION_NAME, isSuccess } from "./call-function.ts";
 import { type DemoUser, longLivedToken, oldMachines, signUpOrIn } from "./demo-users.ts";
 import type { Variables } from "./environment.ts";
@@ -67,12 +68,17 @@ async function serve(
   signal: AbortSignal,
 ): Promise<number> {
   const { supabase, fn } = stack;
+  terminal.step("the console");
+  // Built when it is served, so that its bundler costs the first machine nothing.
+  await using parts = new AsyncDisposableStack();
+  const page = parts.adopt(await startConsole(stack), (started) => started.close());
   const curlUser = await signUpOrIn(supabase, CURL_EMAIL);
   await destroyOldMachines(curlUser, terminal, signal);
   const curlToken = await longLivedToken(supabase, curlUser);
   signal.throwIfAborted();
   terminal.say(describeStack({
     stack,
+    consoleUrl: page.url,
     users: [demoUser, curlUser],
     curlUser,
     curlToken,
@@ -93,6 +99,16 @@ async function serve(
   } finally {
     stopTimer();
   }
+}
+
+async function startConsole({ supabase, simulator }: LocalStack): Promise<ServedConsole> {
+  const { serveConsole } = await import("../../console/serve.ts");
+  const { url: supabaseUrl, publishableKey } = supabase;
+  const machineOrigins = simulator && [new URL(simulator.machines.websocketUrlTemplate).origin];
+  return await serveConsole({
+    config: { supabaseUrl, publishableKey, ...(machineOrigins && { machineOrigins }) },
+    watch: true,
+  });
 }
 
 /** One that cannot be destroyed is told; what it stands in the way of will tell as well. */
