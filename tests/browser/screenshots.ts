@@ -47,7 +47,7 @@ async function shootUser(
   await provision.click();
   await page.getByRole("timer").waitFor();
   await page.locator(".step.failed").waitFor();
-  await shoot(page, `error-${look}`, phone);
+  if (look === "desktop") await shoot(page, `error-${look}`, phone);
 
   system.stack.simulator.addFault({
     match: { action: "create" },
@@ -56,7 +56,7 @@ async function shootUser(
   await page.getByLabel("Region").selectOption("ams");
   await provision.click();
   await page.getByText("Created at Fly.io: done").waitFor();
-  await shoot(page, `provisioning-${look}`, phone);
+  if (look === "desktop") await shoot(page, `provisioning-${look}`, phone);
 
   await page.getByRole("button", { name: "Connect" }).click();
   await page.getByText("Connected", { exact: true }).waitFor();

@@ -16,7 +16,7 @@ export async function fillHistory(stack: Stack, attempts = ATTEMPTS): Promise<vo
   const random = seededRandom(7);
   const pick = <T>(items: readonly T[]) => items[Math.floor(random() ** 1.3 * items.length)];
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const fails = random() < (attempt > attempts * 0.6 && attempt < attempts * 0.75 ? 0.4 : 0.04);
+    const fails = random() < (attempt > attempts * 0.6 && attempt < attempts * 0.75 ? 0.45 : 0.06);
     const { status = 500, body } = (fails && pick(FAULTS)) || {};
     stack.simulator.clearFaults();
     if (fails) {

@@ -1,0 +1,148 @@
+/**
+ * Builds the console's static files.
+ *
+ * ```sh
+ * deno task console:build --supabase-url https://abc.supabase.co --publishable-key sb_publishable_…
+ * ```
+ *
+ * writes them to console/dist, ready to be put on any static host: index.html with its
+ * Content-Security-Policy, the scripts, config.json, and `_headers` for the hosts that read it
+ * (Netlify, Cloudflare Pages). `config.json` can be changed afterwards; the policy in index.html and
+ * `_headers` names the same addresses and must be changed with it.
+ */
+import { parseArgs } from "node:util";
+import { metaContentSecurityPolicy, securityHeaders } from "./content-security-policy.ts";
+import { type ConsoleConfig, type ConsoleConfigInput, parseConfig } from "./page/config.ts";
+
+const HERE = new URL("./", import.meta.url);
+const PROJECT_CONFIG = new URL("../deno.json", HERE);
+const STYLES = ["1-base", "2-layout", "3-user", "4-machine", "5-terminal", "6-operator"];
+const POLICY_PLACEHOLDER = "{{content-security-policy}}";
+
+/** Content of each file by its name. */
+export type Files = Map<string, Uint8Array<ArrayBuffer>>;
+
+/**
+ * Bundles the scripts with `deno bundle`, whose bundler (esbuild) comes from npm, and puts the rest
+ * beside them. Nothing is written but a temporary directory that is removed again.
+ *
+ * @throws Error with the bundler's own words when the scripts cannot be bundled
+ */
+export async function buildConsole(config: ConsoleConfig): Promise<Files> {
+  const files: Files = new Map();
+  const encoder = new TextEncoder();
+  for (const [name, content] of await bundle()) files.set(name, content);
+  const styles = await Promise.all(
+    STYLES.map((name) => Deno.readTextFile(new URL(`styles/${name}.css`, HERE))),
+  );
+  files.set("console.css", encoder.encode(styles.join("\n")));
+  files.set("icon.svg", await Deno.readFile(new URL("icon.svg", HERE)));
+  files.set("config.json", encoder.encode(JSON.stringify(config, null, 2) + "\n"));
+  const index = await Deno.readTextFile(new URL("index.html", HERE));
+  if (!index.includes(POLICY_PLACEHOLDER)) {
+    throw new Error(`console/index.html has no ${POLICY_PLACEHOLDER}`);
+  }
+  const page = index.replace(POLICY_PLACEHOLDER, metaContentSecurityPolicy(config));
+  files.set("index.html", encoder.encode(page));
+  return files;
+}
+
+async function bundle(): Promise<Files> {
+  const outdir = await Deno.makeTempDir({ prefix: "provision-machine-console-" });
+  try {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "bundle",
+        "--quiet",
+        `--config=${PROJECT_CONFIG.pathname}`,
+        "--platform=browser",
+        "--format=esm",
+        "--code-splitting",
+        "--minify",
+        `--outdir=${outdir}`,
+        new URL("page/main.ts", HERE).pathname,
+      ],
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    if (code !== 0) {
+      throw new Error(`The console could not be bundled:\n${new TextDecoder().decode(stderr)}`);
+    }
+    const files: Files = new Map();
+    for await (const { name } of Deno.readDir(outdir)) {
+      files.set(name, await Deno.readFile(`${outdir}/${name}`));
+    }
+    return files;
+  } finally {
+    await Deno.remove(outdir, { recursive: true });
+  }
+}
+
+/** `_headers` as Netlify and Cloudflare Pages read it. */
+function headersFile(config: ConsoleConfig): string {
+  const lines = Object.entries(securityHeaders(config)).map(([name, value]) =>
+    `  ${name}: ${value}`
+  );
+  return ["/*", ...lines, ""].join("\n");
+}
+
+/** Bytes of a file as they go over the wire. */
+export async function gzippedSize(content: Uint8Array<ArrayBuffer>): Promise<number> {
+  const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
+  return (await new Response(stream).arrayBuffer()).byteLength;
+}
+
+/** The configuration and the port that a command line asks for. Throws Error that says what is wrong. */
+export function readArgs(args: string[]): { config: ConsoleConfig; port: number } {
+  const { values } = parseArgs({
+    args,
+    options: {
+      "supabase-url": { type: "string" },
+      "publishable-key": { type: "string" },
+      "function-name": { type: "string" },
+      "machine-origin": { type: "string", multiple: true },
+      region: { type: "string", multiple: true },
+      port: { type: "string", default: "4300" },
+    },
+  });
+  const input: Partial<Record<keyof ConsoleConfigInput, unknown>> = {
+    supabaseUrl: values["supabase-url"],
+    publishableKey: values["publishable-key"],
+    ...(values["function-name"] ? { functionName: values["function-name"] } : {}),
+    ...(values["machine-origin"] ? { machineOrigins: values["machine-origin"] } : {}),
+    ...(values.region ? { regions: values.region } : {}),
+  };
+  for (const name of ["supabase-url", "publishable-key"] as const) {
+    if (!values[name]) throw new Error(`--${name} is missing`);
+  }
+  if (!/^\d{1,5}$/.test(values.port)) throw new Error(`--port must be a port, not ${values.port}`);
+  return { config: parseConfig(input), port: Number(values.port) };
+}
+
+async function main(args: string[]): Promise<void> {
+  const { config } = readArgs(args);
+  const dist = new URL("dist/", HERE);
+  const files = await buildConsole(config);
+  files.set("_headers", new TextEncoder().encode(headersFile(config)));
+  await Deno.remove(dist, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  await Deno.mkdir(dist);
+  for (const [name, content] of files) {
+    await Deno.writeFile(new URL(name, dist), content);
+    const size = `${(await gzippedSize(content) / 1_000).toFixed(1)} kB gzipped`;
+    await Deno.stdout.write(new TextEncoder().encode(`console/dist/${name}  ${size}\n`));
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    await Deno.stderr.write(new TextEncoder().encode(`console: ${error.message}\n`));
+    Deno.exit(1);
+  }
+}

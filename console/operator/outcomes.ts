@@ -1,0 +1,73 @@
+/** Attempts to provision, as bins of time: how many succeeded, and how long those took. */
+import type { MachineEvent } from "./api.ts";
+
+export interface Bin {
+  /** Milliseconds since the epoch; the bin ends where the next one begins. */
+  startMs: number;
+  succeeded: number;
+  failed: number;
+  /** Of those that succeeded; null when none did. */
+  medianMs: number | null;
+  p95Ms: number | null;
+}
+
+export interface Span {
+  name: string;
+  binMs: number;
+  bins: number;
+}
+
+const MINUTE = 60_000;
+export const SPANS: readonly Span[] = [
+  { name: "15 minutes", binMs: MINUTE, bins: 15 },
+  { name: "1 hour", binMs: 5 * MINUTE, bins: 12 },
+  { name: "24 hours", binMs: 60 * MINUTE, bins: 24 },
+  { name: "7 days", binMs: 24 * 60 * MINUTE, bins: 7 },
+];
+
+// `adopted` and `interrupted` are what reconcile found of an attempt whose request had died.
+const SUCCEEDED = ["running", "adopted"];
+const FAILED = ["failed", "interrupted"];
+
+/** Bins that end with the one which holds `nowMs`, oldest first. */
+export function binOutcomes(events: MachineEvent[], span: Span, nowMs: number): Bin[] {
+  const end = Math.floor(nowMs / span.binMs) + 1;
+  const bins = Array.from({ length: span.bins }, (_, index) => ({
+    startMs: (end - span.bins + index) * span.binMs,
+    succeeded: 0,
+    failed: 0,
+    durationsMs: [] as number[],
+  }));
+  for (const { kind, created_at, duration_ms } of events) {
+    const bin = bins[Math.floor(Date.parse(created_at) / span.binMs) - (end - span.bins)];
+    if (bin === undefined) continue;
+    if (FAILED.includes(kind)) bin.failed++;
+    if (!SUCCEEDED.includes(kind)) continue;
+    bin.succeeded++;
+    // How long reconcile took to find a machine says nothing about provisioning.
+    if (kind === "running" && duration_ms !== null) bin.durationsMs.push(duration_ms);
+  }
+  return bins.map(({ durationsMs, ...bin }) => ({
+    ...bin,
+    medianMs: quantile(durationsMs, 0.5),
+    p95Ms: quantile(durationsMs, 0.95),
+  }));
+}
+
+/** What all bins amount to. */
+export function total(bins: Bin[]): { succeeded: number; failed: number; rate: number | null } {
+  const succeeded = bins.reduce((sum, bin) => sum + bin.succeeded, 0);
+  const failed = bins.reduce((sum, bin) => sum + bin.failed, 0);
+  return { succeeded, failed, rate: rateOf({ succeeded, failed }) };
+}
+
+/** Share of attempts that succeeded, 0 to 1; null when there were none. */
+export function rateOf({ succeeded, failed }: Pick<Bin, "succeeded" | "failed">): number | null {
+  return succeeded + failed === 0 ? null : succeeded / (succeeded + failed);
+}
+
+/** The nearest-rank quantile; null of nothing. */
+export function quantile(values: number[], q: number): number | null {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? null;
+}
