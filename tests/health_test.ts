@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import type { Check } from "../supabase/functions/provision-machine/health/run-checks.ts";
 import { EXPECTED_SCHEMA_VERSION } from "../supabase/functions/provision-machine/health/schema-version.ts";
 import type { RunningFunction } from "./support/running-function.ts";
-import { until } from "./support/until.ts";
 import { type Answer, FLY_APP, type Stack, startStack } from "./support/stack.ts";
 
 /** An app that the token is not valid for. */
