@@ -1,6 +1,7 @@
 /** One run of: load, SIGKILLs at random moments, restarts, reconcile, and a look at everything. */
 import { seededRandom } from "../../dev/fly-simulator/mod.ts";
 import { violations } from "./final-state.ts";
+import type { Isolate } from "./isolate.ts";
 import { answersByStatus, askAgain, Load } from "./load.ts";
 import { System } from "./system.ts";
 
@@ -58,6 +59,7 @@ export async function runKills(
   await survivor.start();
   await askAgain(system, survivor);
   const unsettled = await system.settle().then(() => [], (error: Error) => [error.message]);
+  const refused = await refusalOfNewcomer(system, survivor);
 
   const state = await system.state();
   return {
@@ -72,8 +74,16 @@ export async function runKills(
     events: count(state.events.map(({ kind }) => kind)),
     machinesCreated: state.machines.length,
     machinesLive: state.machines.filter(({ live }) => live).length,
-    violations: [...violations(state), ...unsettled],
+    violations: [...violations(state), ...unsettled, ...refused],
   };
+}
+
+/** Whoever comes when all of it is over gets a machine; if not, why not. */
+async function refusalOfNewcomer(system: System, isolate: Isolate): Promise<string[]> {
+  const user = await system.addUser();
+  const intent = { kind: "provision", userId: user.id, body: {} } as const;
+  const { answer } = await system.call(isolate, user, intent);
+  return answer?.status === 200 ? [] : [`a newcomer got ${answer?.status}: ${answer?.text}`];
 }
 
 /** Each isolate lives a random time and dies; the last kills leave none alive. */
