@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { HINTS } from "../supabase/functions/provision-machine/alerts/hints.ts";
 import { Alerting } from "./support/alerting.ts";
+import { until } from "./support/until.ts";
 
 Deno.test("alerts when the database is the problem", async (t) => {
   await using alerting = await Alerting.start();
   const { stack, webhook } = alerting;
+  const outageUser = stack.supabase.createUser();
   const fail = async () => {
     const answer = await stack.call(await stack.supabase.createUser(), { body: {} });
     assert.equal(answer.body.code, "database_error");
@@ -56,5 +58,48 @@ Deno.test("alerts when the database is the problem", async (t) => {
         ].join("\n")
       ),
     );
+  });
+
+  await t.step("an Auth server that is gone is told like any other failure", async () => {
+    await alerting.reset();
+    stack.supabase.setOutage({ services: ["auth"] });
+    const user = await outageUser;
+    for (let i = 0; i < 3; i++) {
+      const { body } = await stack.call(user, { body: {} });
+      assert.equal(body.code, "internal_error");
+    }
+    stack.supabase.setOutage(false);
+    await webhook.nth(1);
+    assert.match(webhook.texts[0] ?? "", /: 3 failures in .*\n• internal_error: 3\n/);
+    await alerting.sent();
+  });
+
+  await t.step("without the platform's own settings: told at once", async () => {
+    webhook.deliveries.length = 0;
+    await using fn = await stack.start({ SUPABASE_URL: undefined });
+    const answer = await fn.call(null, { body: {} });
+    assert.equal(answer.body.code, "configuration_error");
+    await webhook.nth(1);
+    assert.match(
+      webhook.texts[0] ?? "",
+      /^❌ provision-machine: configuration_error: SUPABASE_URL not configured/,
+    );
+  });
+
+  await t.step("a failure without a row is counted without a webhook too", async () => {
+    await alerting.reset();
+    await using fn = await stack.start({ ALERT_WEBHOOK_URL: undefined });
+    const user = await outageUser;
+    stack.supabase.setOutage({ services: ["auth"] });
+    const { requestId } = await fn.call(user, { body: {} });
+    stack.supabase.setOutage(false);
+    await until("the failure is counted", async () => {
+      const events = await stack.supabase.sql(
+        "select 1 from machine_events where request_id = $1 and error_code = 'internal_error'",
+        [requestId],
+      );
+      return events.length === 1;
+    });
+    assert.deepEqual(await alerting.rows(), []);
   });
 });

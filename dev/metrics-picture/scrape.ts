@@ -32,14 +32,6 @@ export function parseScrape(text: string, at: number): Scrape {
   return scrape;
 }
 
-/** How much of a total is new since the scrape before. */
-export function increase(
-  later: { total: number } | undefined,
-  earlier: { total: number } | undefined,
-): number {
-  return (later?.total ?? 0) - (earlier?.total ?? 0);
-}
-
 /**
  * The duration in seconds that a share of the machines provisioned between two scrapes stayed
  * below, as Prometheus' `histogram_quantile` reckons it; null when there were none.

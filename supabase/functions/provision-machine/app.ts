@@ -107,7 +107,9 @@ export function createApp(services: Services): (request: Request) => Promise<Res
         },
       });
       releaseSecrets();
-      if (error && error.status >= 500 && state.provisioning && settings.ALERT_WEBHOOK_URL) {
+      // Without a webhook there may still be a failure to count that no row tells of.
+      const toTell = settings.ALERT_WEBHOOK_URL !== undefined || state.machineId === null;
+      if (error && error.status >= 500 && state.provisioning && toTell) {
         runtime.waitUntil(alert(context, error));
       }
     };
@@ -173,6 +175,7 @@ async function route(context: Unrouted, path: string): Promise<HandlerResult> {
   const { request, problems, measurements } = context;
   if (request.method === "OPTIONS") return preflight();
   const { route, parameters } = matchRoute(request.method, path);
+  context.state.provisioning = route.path === "/";
 
   const database = openDatabase(context);
   if (route.access === "anyone") {

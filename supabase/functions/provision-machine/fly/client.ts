@@ -103,9 +103,7 @@ export class FlyClient {
     const flyRequestId = response.headers.get("fly-request-id");
     const { status, statusText } = response;
     const raw = await readText(response, flyRequestId);
-    // Before anything is cut: half a secret would not be recognised any more.
-    // Postgres stores no NUL, and a row must not stay open because Fly.io sent one.
-    const text = this.options.redact(raw).replaceAll("\0", "\uFFFD");
+    const text = this.redactBody(raw);
     if (!response.ok) {
       throw new FlyError("status", `Fly.io answered ${status}: ${errorText(text)}`, {
         method: request.method,
@@ -128,6 +126,25 @@ export class FlyClient {
     const durationMs = runtime.clock.now() - startedAt;
     return { data: parsed.data, status, statusText, flyRequestId, durationMs };
   }
+
+  /** `text` without secrets. Before it is cut: half a secret would not be recognised any more. */
+  redact(text: string): string {
+    return this.options.redact(text);
+  }
+
+  /**
+   * An answer as it may be told. Each string of JSON on its own: what is escaped twice, or as Fly.io
+   * escapes `&`, is itself only when it was parsed.
+   */
+  private redactBody(raw: string): string {
+    const body = parseJson(
+      raw,
+      (_, value) => typeof value === "string" ? this.redact(value) : value,
+    );
+    const text = body === undefined ? this.redact(raw) : this.redact(JSON.stringify(body));
+    // Postgres stores no NUL, and a row must not stay open because Fly.io sent one.
+    return text.replaceAll("\0", "\uFFFD");
+  }
 }
 
 async function readText(response: Response, flyRequestId: string | null): Promise<string> {
@@ -143,9 +160,9 @@ async function readText(response: Response, flyRequestId: string | null): Promis
   }
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string, reviver?: (key: string, value: unknown) => unknown): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, reviver);
   } catch {
     // `undefined` fits no schema, so this ends as an answer that could not be read.
     return undefined;

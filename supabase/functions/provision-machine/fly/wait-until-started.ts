@@ -45,7 +45,7 @@ export interface WaitUntilStartedOptions {
  */
 export async function waitUntilStarted(options: WaitUntilStartedOptions): Promise<void> {
   if (options.machine.state === "started") return;
-  assertCanStart(options.machine);
+  assertCanStart(options.machine, options.fly);
   const finished = new AbortController();
   const signal = AbortSignal.any([options.signal, finished.signal]);
   const waiting = keepWaiting({ ...options, signal });
@@ -106,14 +106,19 @@ async function watchForFailure(options: WaitUntilStartedOptions): Promise<void> 
     }
     if (seen === null) throw machineFailed(machine, "it no longer exists");
     if (seen.state === "started") return;
-    assertCanStart(seen);
+    assertCanStart(seen, fly);
   }
 }
 
-function assertCanStart(machine: FlyMachine): void {
+function assertCanStart(machine: FlyMachine, fly: FlyClient): void {
   if (!FAILED_STATES.includes(machine.state)) return;
   const [event] = machine.events ?? [];
-  const detail = event === undefined ? "" : `; last event: ${cut(JSON.stringify(event), 400)}`;
+  // Each string on its own, and before the cut.
+  const told = JSON.stringify(
+    event,
+    (_, value) => typeof value === "string" ? fly.redact(value) : value,
+  );
+  const detail = event === undefined ? "" : `; last event: ${cut(told, 400)}`;
   throw machineFailed(machine, `it is ${machine.state}${detail}`);
 }
 

@@ -54,13 +54,22 @@ export class RequestLog {
     });
   }
 
-  environmentCheck(env: Record<string, string | undefined>, request: Fields): void {
+  /** A value that is not valid is not shown: it may be a secret in the wrong variable. */
+  environmentCheck(
+    env: Record<string, string | undefined>,
+    problems: { variable: string }[],
+    request: Fields,
+  ): void {
     const value = (name: string) => env[name]?.trim() || undefined;
+    const shown = (name: string) =>
+      value(name) && problems.some(({ variable }) => variable === name)
+        ? "INVALID ❌"
+        : value(name) ?? "MISSING ❌";
     const token = value("FLY_API_TOKEN");
     const checks = [
       `FLY_API_TOKEN: ${token ? `EXISTS (length: ${token.length})` : "MISSING ❌"}`,
-      `FLY_APP_NAME: ${value("FLY_APP_NAME") ?? "MISSING ❌"}`,
-      `DOCKER_IMAGE: ${value("DOCKER_IMAGE") ?? "MISSING ❌"}`,
+      `FLY_APP_NAME: ${shown("FLY_APP_NAME")}`,
+      `DOCKER_IMAGE: ${shown("DOCKER_IMAGE")}`,
     ];
     this.info(`Environment check: ${checks.join(", ")}`, {
       ...request,
@@ -125,17 +134,19 @@ export class RequestLog {
   alsoFailed(message: string, cause: unknown, fields: Fields = {}): void {
     this.tellWarnings();
     if (!this.admit(KEPT_FREE_BY_ERRORS)) return;
-    this.logger.error(message, { ...this.context, ...describe(cause), ...fields });
+    this.logger.error(literal(message), { ...this.context, ...describe(cause), ...fields });
   }
 
   info(message: string, fields: Fields = {}): void {
-    if (this.admit(KEPT_FREE_BY_INFO)) this.logger.info(message, { ...this.context, ...fields });
+    if (this.admit(KEPT_FREE_BY_INFO)) {
+      this.logger.info(literal(message), { ...this.context, ...fields });
+    }
   }
 
   /** Something that failed beside the request, when its summary has been written already. */
   afterSummary(message: string, cause: unknown, fields: Fields = {}): void {
     const afterRequestId = this.context["requestId"];
-    this.logger.error(message, { afterRequestId, ...describe(cause), ...fields });
+    this.logger.error(literal(message), { afterRequestId, ...describe(cause), ...fields });
   }
 
   /** The last event of every request, enough to debug from alone. */
@@ -154,7 +165,7 @@ export class RequestLog {
     this.tellWarnings();
     this.events++;
     const details = { code: error.code, ...fields, ...describe(error) };
-    this.logger.error(message, {
+    this.logger.error(literal(message), {
       ...this.context,
       ...details,
       text: [message, `Error details: ${JSON.stringify(details)}`],
@@ -164,7 +175,7 @@ export class RequestLog {
   private tellWarnings(): void {
     for (const { message, fields } of this.warnings.splice(0)) {
       if (!this.admit(KEPT_FREE_BY_WARNINGS)) continue;
-      this.logger.warn(message, { ...this.context, ...fields });
+      this.logger.warn(literal(message), { ...this.context, ...fields });
     }
   }
 
@@ -198,4 +209,9 @@ function describe(thrown: unknown): Fields {
       }
       : {}),
   };
+}
+
+/** LogTape takes a text in braces for the name of a field; what somebody else said may have some. */
+function literal(message: string): string {
+  return message.replaceAll("{", "{{").replaceAll("}", "}}");
 }

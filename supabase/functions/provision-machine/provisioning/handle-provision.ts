@@ -45,7 +45,7 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   });
   log.identify({ userId: wanted.userId });
   const region = wanted.region ?? settings.FLY_REGION ?? FALLBACK_REGION;
-  log.environmentCheck(env, { region, cpuPriority: wanted.cpuPriority });
+  log.environmentCheck(env, problems, { region, cpuPriority: wanted.cpuPriority });
 
   const failure = hasProblems(problems) ? configurationError(problems) : undefined;
   const budgetMs = (settings.PROVISION_TIMEOUT_SECONDS ?? FALLBACK_TIMEOUT_MS / 1_000) * 1_000;
