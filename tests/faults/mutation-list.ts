@@ -50,7 +50,7 @@ export const MUTATIONS: Mutation[] = [
     file: `${MIGRATIONS}/20261101000200_machine_transitions.sql`,
     from: "where id = p_id and status = 'provisioning' and destroy_requested_at is null",
     to: "where id = p_id",
-    tests: ["model"],
+    tests: ["regressions"],
   },
   {
     name: "mark running without waiting for started",
@@ -93,7 +93,7 @@ export const MUTATIONS: Mutation[] = [
     file: `${FUNCTION}/reconcile/sweep-fly-machines.ts`,
     from: "      await destroyMachine(fly, app, machine.id, { deadline });",
     to: "      if (machine.id === app) await destroyMachine(fly, app, machine.id, { deadline });",
-    tests: ["model"],
+    tests: ["regressions"],
   },
   {
     name: "do not look for lost machines",
@@ -127,8 +127,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "do not log failures",
     file: `${FUNCTION}/app.ts`,
-    from: "if (error && error.status >= 500) logFailure(log, error, state, problems);",
-    to: "if (error && error.status >= 600) logFailure(log, error, state, problems);",
+    from: "if (error && error.status >= 500) logFailure(",
+    to: "if (error && error.status >= 600) logFailure(",
     tests: ["model"],
   },
   {

@@ -30,6 +30,8 @@ export interface UpstreamCall {
   effectAtMs: number | null;
   /** What the caller saw: a status, or how the call broke; null while it waits. */
   seen: string | null;
+  /** How long the caller waited for that, in milliseconds. */
+  waitedMs: number;
   /** Fly.io said something false about whether a machine exists. */
   lied: boolean;
 }
@@ -94,6 +96,7 @@ export class Network {
       call.seen = signal?.aborted ? "given up" : "reset";
       throw error;
     } finally {
+      call.waitedMs = this.options.time.now() - call.sentAtMs;
       signal?.removeEventListener("abort", onAbort);
     }
   };
@@ -118,6 +121,7 @@ export class Network {
       sentStep: time.step,
       effectAtMs: null,
       seen: null,
+      waitedMs: 0,
       lied: fault.kind === "status" && fault.status === 404 && !fault.effect,
     };
     this.calls.push(call);

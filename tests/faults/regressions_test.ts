@@ -153,6 +153,29 @@ const CASES: Case[] = [
     rows: ["running"],
   },
   {
+    name: "a machine that lands after its row was closed is swept",
+    schedule: {
+      operations: [PROVISION],
+      // The first create lands 45 s after it was sent, when the second's machine has come and gone.
+      flyFaults: [{ kind: "late-request", ms: 45_000 }],
+      fates: [{ kind: "killed", afterMs: 0 }],
+    },
+    answers: ["500 machine_failed"],
+    rows: ["error machine_failed"],
+  },
+  {
+    name: "a machine that is destroyed as it is about to be marked running is not",
+    schedule: {
+      operations: [
+        PROVISION,
+        { kind: "destroy", afterMs: 350, isolate: 0, user: 0, asService: false, machine: 0 },
+      ],
+      latenciesMs: [60],
+    },
+    answers: ["500 machine_failed", "200"],
+    rows: ["destroyed"],
+  },
+  {
     name: "two runs of reconcile at once do not work on one row",
     schedule: {
       operations: [PROVISION, reconcile(125_000, 0), reconcile(0, 1)],

@@ -29,10 +29,15 @@ function wholeNumber(name: string, text: string): number {
 
 const print = globalThis.console.log.bind(globalThis.console);
 
-await using world = await World.open();
-Deno.exitCode = values.schedule === undefined ? await many() : await one(values.schedule);
+// Postgres in WebAssembly sets the process's exit code as it closes, so it is told last.
+Deno.exit(await run());
 
-async function many(): Promise<number> {
+async function run(): Promise<number> {
+  await using world = await World.open();
+  return values.schedule === undefined ? await many(world) : await one(world, values.schedule);
+}
+
+async function many(world: World): Promise<number> {
   const runs = wholeNumber("runs", values.runs);
   const seed = wholeNumber("seed", values.seed ?? String(Math.floor(Math.random() * 2 ** 31)));
   const startedAt = performance.now();
@@ -59,7 +64,7 @@ async function many(): Promise<number> {
   }
 }
 
-async function one(json: string): Promise<number> {
+async function one(world: World, json: string): Promise<number> {
   const seen = await runSchedule(world, JSON.parse(json) as Schedule);
   for (const line of describeRun(seen)) print(line);
   const found = violations(seen, world.secrets);

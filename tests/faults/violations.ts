@@ -61,7 +61,7 @@ function leaseViolations({ asks }: Observation): string[] {
       : []
   );
   return runs.flatMap((run, index) =>
-    runs.slice(index + 1).filter((other) => other.from <= run.to).flatMap((other) =>
+    runs.slice(index + 1).filter((other) => other.from < run.to).flatMap((other) =>
       other.actions.filter(({ action, machineId }) =>
         action !== "failed" &&
         run.actions.some((a) => a.action === action && a.machineId === machineId)

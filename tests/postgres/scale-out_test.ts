@@ -1,12 +1,12 @@
 /** Nothing that matters lives in memory: four processes on one Postgres are as good as one. */
 import assert from "node:assert/strict";
-import { runScaleOut } from "../bench/scale-out/run.ts";
-import { postgresTest } from "./postgres/postgres-test.ts";
+import { runScaleOut } from "../../bench/scale-out/run.ts";
+import { postgresTest } from "./postgres-test.ts";
 
 /** The same with thousands of provisions is `deno task bench:scale-out`. */
 postgresTest("four processes, one Postgres: keys, limits and slots are shared", async () => {
   const processes = 4;
-  const users = 100;
+  const users = 60;
   const result = await runScaleOut({
     processes,
     users,

@@ -1,0 +1,83 @@
+/** From what was measured to a table, and to whether the goals are met. */
+import type { Goal } from "../support/report.ts";
+import { median, type Spread, spread } from "../support/statistics.ts";
+import type { Measured } from "./main.ts";
+
+const GOALS = { p50OverFloor: 1.05, cpuOverFloor: 2, memoryGrowth: 1.1 };
+const MIB = 1024 * 1024;
+
+/** One variant in one line. Spreads are over the rounds; latency's is over its requests. */
+export interface Summary {
+  latencyMs: Spread;
+  cpuMsPerRequest: Spread;
+  requestsPerSecond: Spread;
+  loggedBytesPerRequest: number;
+  residentMiB: number;
+  requestsInAll: number;
+}
+
+export function rows<Name extends string>(
+  measured: Record<Name, Measured>,
+): Record<Name, Summary> {
+  const summarize = ({ calm, busy, memory }: Measured): Summary => ({
+    latencyMs: spread(calm.flatMap(({ latenciesMs }) => latenciesMs)),
+    cpuMsPerRequest: spread(busy.map(({ cpuMsPerRequest }) => cpuMsPerRequest)),
+    requestsPerSecond: spread(busy.map(({ requestsPerSecond }) => requestsPerSecond)),
+    loggedBytesPerRequest: median(busy.map(({ loggedBytesPerRequest }) => loggedBytesPerRequest)),
+    residentMiB: (memory.at(-1)?.bytes ?? 0) / MIB,
+    requestsInAll: memory.at(-1)?.requests ?? 0,
+  });
+  const entries = Object.entries<Measured>(measured).map(([name, m]) => [name, summarize(m)]);
+  return Object.fromEntries(entries);
+}
+
+export function tableRow(name: string, summary: Summary): Record<string, string | number> {
+  const { latencyMs, cpuMsPerRequest: cpu, requestsPerSecond: rate } = summary;
+  return {
+    variant: name,
+    "p50 ms": latencyMs.median.toFixed(1),
+    "p99 ms": latencyMs.p99.toFixed(1),
+    "CPU ms/request": `${cpu.median.toFixed(2)} (${cpu.min.toFixed(2)}–${cpu.max.toFixed(2)})`,
+    "requests/s, 1 core": `${rate.median.toFixed(0)} (${rate.min.toFixed(0)}–${
+      rate.max.toFixed(0)
+    })`,
+    [`MiB after ${summary.requestsInAll}`]: summary.residentMiB.toFixed(0),
+    "bytes logged": summary.loggedBytesPerRequest.toFixed(0),
+  };
+}
+
+export function goals(
+  { floor, naive, ours }: Record<"floor" | "naive" | "ours", Summary>,
+): Goal[] {
+  const p50 = ours.latencyMs.median / floor.latencyMs.median;
+  const cpu = ours.cpuMsPerRequest.median / floor.cpuMsPerRequest.median;
+  return [
+    {
+      goal: `p50 at most ${GOALS.p50OverFloor} × floor`,
+      measured: `${p50.toFixed(3)} ×`,
+      met: p50 <= GOALS.p50OverFloor,
+    },
+    {
+      goal: `CPU at most ${GOALS.cpuOverFloor} × floor`,
+      measured: `${cpu.toFixed(2)} ×`,
+      met: cpu <= GOALS.cpuOverFloor,
+    },
+    ...aheadOfNaive(naive, ours),
+  ];
+}
+
+function aheadOfNaive(naive: Summary, ours: Summary): Goal[] {
+  const columns: [string, (summary: Summary) => number, "less" | "more"][] = [
+    ["p50 ms", ({ latencyMs }) => latencyMs.median, "less"],
+    ["p99 ms", ({ latencyMs }) => latencyMs.p99, "less"],
+    ["CPU ms", ({ cpuMsPerRequest }) => cpuMsPerRequest.median, "less"],
+    ["requests/s", ({ requestsPerSecond }) => requestsPerSecond.median, "more"],
+    ["MiB", ({ residentMiB }) => residentMiB, "less"],
+    ["bytes logged", ({ loggedBytesPerRequest }) => loggedBytesPerRequest, "less"],
+  ];
+  return columns.map(([column, value, better]) => ({
+    goal: `ahead of naive: ${column}`,
+    measured: `${value(ours).toFixed(1)} against ${value(naive).toFixed(1)}`,
+    met: better === "less" ? value(ours) < value(naive) : value(ours) > value(naive),
+  }));
+}
