@@ -164,16 +164,13 @@ const CASES: Case[] = [
     rows: ["error machine_failed"],
   },
   {
-    name: "a machine that is destroyed as it is about to be marked running is not",
+    name: "a machine whose owner is deleted as it is about to be marked running is not",
     schedule: {
-      operations: [
-        PROVISION,
-        { kind: "destroy", afterMs: 350, isolate: 0, user: 0, asService: false, machine: 0 },
-      ],
+      operations: [PROVISION, { kind: "delete-user", afterMs: 350, isolate: 0, user: 0 }],
       latenciesMs: [60],
     },
-    answers: ["500 machine_failed", "200"],
-    rows: ["destroyed"],
+    answers: ["500 machine_failed"],
+    rows: ["error machine_failed"],
   },
   {
     name: "two runs of reconcile at once do not work on one row",

@@ -19,6 +19,8 @@ export class Redactor {
    * requests do not undo each other.
    */
   private readonly holders = new Map<string, Map<string, number>>();
+  /** Length of the shortest form: a text that is shorter holds none. */
+  private shortest = Infinity;
 
   /**
    * Redacts `secrets` from now on, also in their base64, URL-encoded and JSON-escaped forms.
@@ -37,6 +39,7 @@ export class Redactor {
 
   /** `text` with every protected secret replaced by {@link REDACTED}. */
   redact(text: string): string {
+    if (text.length < this.shortest) return text;
     const found: string[] = [];
     for (const [beginning, forms] of this.holders) {
       if (!text.includes(beginning)) continue;
@@ -56,6 +59,16 @@ export class Redactor {
     else forms.delete(form);
     if (forms.size > 0) this.holders.set(beginning, forms);
     else this.holders.delete(beginning);
+    if (by > 0) this.shortest = Math.min(this.shortest, form.length);
+    else if (left <= 0 && form.length === this.shortest) this.shortest = this.lengthOfShortest();
+  }
+
+  private lengthOfShortest(): number {
+    let shortest = Infinity;
+    for (const forms of this.holders.values()) {
+      for (const form of forms.keys()) shortest = Math.min(shortest, form.length);
+    }
+    return shortest;
   }
 }
 
