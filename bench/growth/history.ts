@@ -60,7 +60,7 @@ export async function growTo(sql: Sql, machines: number): Promise<void> {
       from generate_series(1, ${Math.ceil((machines - n) / 8)}::int) g`;
     await transaction`
       update cloud_machines set status = 'provisioning', provisioned_at = null,
-        reconcile_at = now() + interval '1 minute', created_at = now(), deadline_at = now() + interval '1 minute'
+        reconcile_at = now() + interval '1 hour', created_at = now(), deadline_at = now() + interval '1 hour'
       where id in (
         select md5('machine' || g)::uuid from generate_series(1, ${
       AT_WORK.provisioning * 20
