@@ -89,6 +89,7 @@ const SETUP = [
    begin
      delete from public.machine_events;
      delete from public.cloud_machines;
+     delete from public.fly_create_slots;
      delete from public.fly_create_buckets;
      delete from public.reconcile_runs;
      delete from public.alerts;
