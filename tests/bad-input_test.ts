@@ -60,7 +60,7 @@ Deno.test("a body that never ends is given up", async () => {
   // A hundred times as fast, so that nobody waits for it.
   const fast = {
     now: () => startedAt + (clock.now() - startedAt) * 100,
-    sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms / 100, signal),
+    after: (ms: number, callback: () => void) => clock.after(ms / 100, callback),
   };
   await using world = await startWorld({ clock: fast });
   for (const firstPart of ["", '{"region":']) {
@@ -102,7 +102,7 @@ async function startWorld(changes: Partial<Runtime> = {}) {
   const background = new Set<Promise<unknown>>();
   const services = new Services({
     ...platformRuntime,
-    env: () => env,
+    env: (name) => ({ ...env } as Record<string, string | undefined>)[name],
     fetch: (input, init) => {
       const request = new Request(input, init);
       return request.url.startsWith(supabase.url)

@@ -4,6 +4,15 @@
  * wake its reader at each line, and the time for that would be counted as its own.
  */
 import { fileURLToPath } from "node:url";
+import { denoFromNpm } from "../../dev/function-process/mod.ts";
+
+/** What the hosted runtime is compatible with, so what it costs there is seen best with this one. */
+const HOSTED_DENO = "2.1.4";
+
+/** The Deno to measure with: the version given, or the hosted runtime's. */
+export function measuredDeno(version: string = HOSTED_DENO): Promise<string> {
+  return denoFromNpm(version);
+}
 
 export interface ServerOptions {
   /** Its main module; it listens where `DENO_SERVE_ADDRESS` says. */
@@ -13,11 +22,13 @@ export interface ServerOptions {
   processor?: number | undefined;
   /** Put before the entry, such as `--cpu-prof`. */
   denoFlags?: string[];
-  /** Another main module than the project's Deno would run. */
-  deno?: string;
+  /** Path of the Deno to run it. Default: this one. */
+  deno?: string | undefined;
 }
 
-const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
+const PROJECT = new URL("../../", import.meta.url);
+const FUNCTION = new URL("supabase/functions/provision-machine/", PROJECT);
+const SERVE_ADDRESS = new URL("../../dev/function-process/serve-address.ts", import.meta.url);
 /** What Deno itself needs to find its cache and its registry. */
 const NAMES_FOR_DENO =
   /^(PATH|HOME|TMPDIR|DENO_DIR|DENO_CERT|DENO_TLS_CA_STORE|SSL_CERT_.*|NPM_CONFIG_.*|HTTPS?_PROXY|NO_PROXY)$/i;
@@ -104,9 +115,9 @@ function command(options: ServerOptions, logFile: string): Deno.Command {
     "--no-prompt",
     "--allow-net",
     "--allow-env",
-    `--config=${CONFIG}`,
+    ...packagesFor(deno),
     ...denoFlags,
-    fileURLToPath(entry),
+    mainModule(entry),
   ];
   const pinned = processor === undefined ? [] : ["taskset", "--cpu-list", String(processor)];
   return new Deno.Command("sh", {
@@ -123,4 +134,25 @@ function command(options: ServerOptions, logFile: string): Deno.Command {
     stdout: "piped",
     stderr: "piped",
   });
+}
+
+function mainModule(entry: URL): string {
+  const source = `import ${JSON.stringify(SERVE_ADDRESS.href)};import ${
+    JSON.stringify(entry.href)
+  };`;
+  return `data:application/javascript,${encodeURIComponent(source)}`;
+}
+
+/**
+ * What is imported, without asking the registry. A Deno other than this one gets the function's own
+ * imports and lock file, as they are deployed: the project's lock file is too new for it.
+ */
+function packagesFor(deno: string): string[] {
+  if (deno === Deno.execPath()) return [`--config=${fileURLToPath(new URL("deno.json", PROJECT))}`];
+  return [
+    "--no-config",
+    `--import-map=${fileURLToPath(new URL("deno.json", FUNCTION))}`,
+    `--lock=${fileURLToPath(new URL("deno.lock", FUNCTION))}`,
+    "--frozen",
+  ];
 }

@@ -4,7 +4,7 @@
  */
 import { createApp } from "../../supabase/functions/provision-machine/app.ts";
 import { Services } from "../../supabase/functions/provision-machine/services.ts";
-import type { Runtime } from "../../supabase/functions/provision-machine/runtime.ts";
+import type { Clock, Runtime } from "../../supabase/functions/provision-machine/runtime.ts";
 import type { Random } from "../../dev/fly-simulator/mod.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -32,22 +32,31 @@ export class Isolate {
   readonly #handler: (request: Request) => Promise<Response>;
   readonly #end = new AbortController();
   readonly #time: VirtualTime;
+  readonly #clock: Clock = {
+    now: () => this.#time.now(),
+    after: (ms, callback) => {
+      const cancel = this.#time.after(ms, callback);
+      // The timers of an isolate that ended are gone with it.
+      this.#end.signal.addEventListener("abort", cancel, { once: true });
+      return () => {
+        this.#end.signal.removeEventListener("abort", cancel);
+        cancel();
+      };
+    },
+  };
 
   constructor({ name, env, time, random, carry }: IsolateOptions) {
     this.name = name;
     this.#time = time;
     const bytes = (length: number) => Uint8Array.from({ length }, () => Math.floor(random() * 256));
     const runtime: Runtime = {
-      env: () => env,
+      env: (name) => env[name],
       fetch: (input, init) =>
         this.#whileAlive(
           // The signal is handed on beside the request: a call goes on when its caller leaves.
           carry(this, new Request(input, { ...init, signal: null }), init?.signal ?? null),
         ),
-      clock: {
-        now: () => time.now(),
-        sleep: (ms, signal) => this.#whileAlive(time.sleep(ms, this.#untilTheEnd(signal))),
-      },
+      clock: this.#clock,
       randomBytes: bytes,
       randomUUID: () => `r-${bytes(8).toHex()}`,
       random,
@@ -80,19 +89,12 @@ export class Isolate {
 
   /** What the platform does to an isolate that lived long enough. */
   async shutDown(): Promise<void> {
-    const handedOver = this.#services.unfinished.handOver("wall_clock", {
-      now: () => this.#time.now(),
-      sleep: (ms, signal) => this.#whileAlive(this.#time.sleep(ms, this.#untilTheEnd(signal))),
-    });
+    const handedOver = this.#services.unfinished.handOver("wall_clock", this.#clock);
     handedOver.catch(
       () => {/* its rejection is reported as unhandled elsewhere: it never rejects */},
     );
     await this.#time.sleep(2_000, this.#end.signal).catch(() => {/* crashed meanwhile */});
     if (this.alive) this.crash();
-  }
-
-  #untilTheEnd(signal: AbortSignal | undefined): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.#end.signal]) : this.#end.signal;
   }
 
   /** The promise, as long as the isolate lives; after that it stays pending. */

@@ -7,7 +7,8 @@
  * and time does not move before it is done.
  */
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "../../dev/fly-simulator/mod.ts";
+import type { Clock as SimulatorClock } from "../../dev/fly-simulator/mod.ts";
+import { type Clock, sleep } from "../../supabase/functions/provision-machine/runtime.ts";
 
 /** Where every schedule begins. */
 export const EPOCH_MS = Date.UTC(2030, 0, 1);
@@ -20,7 +21,8 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-export class VirtualTime implements Clock {
+/** Of the function and of the simulator. */
+export class VirtualTime implements Clock, SimulatorClock {
   /** Counts the wakings: an order of everything that happens. */
   step = 0;
   #now = EPOCH_MS;
@@ -33,25 +35,18 @@ export class VirtualTime implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return sleep(this, ms, signal);
+  }
+
+  /** Runs `callback` in `ms` milliseconds, unless the function returned is called before. */
+  after(ms: number, callback: () => void): () => void {
     this.#activity++;
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const onAbort = () => {
-        this.#activity++;
-        this.#sleepers.delete(sleeper);
-        reject(signal?.reason);
-      };
-      const sleeper: Sleeper = {
-        // Whole milliseconds, as a real clock and real timers have them.
-        at: this.#now + Math.ceil(Math.max(0, ms)),
-        wake: () => {
-          signal?.removeEventListener("abort", onAbort);
-          resolve();
-        },
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#sleepers.add(sleeper);
-    });
+    // Whole milliseconds, as a real clock and real timers have them.
+    const sleeper: Sleeper = { at: this.#now + Math.ceil(Math.max(0, ms)), wake: callback };
+    this.#sleepers.add(sleeper);
+    return () => {
+      if (this.#sleepers.delete(sleeper)) this.#activity++;
+    };
   }
 
   /** Announces real work: time stands still until it settles. */

@@ -13,7 +13,7 @@ import { configureLogging } from "./logging/configure.ts";
 import { RequestLog } from "./logging/request-log.ts";
 import { Measurements } from "./provisioning/measurements.ts";
 import { matchRoute } from "./routes.ts";
-import type { Database, Services } from "./services.ts";
+import type { Database, DatabaseSettings, Services } from "./services.ts";
 
 const SUPABASE_URL_MISSING: EnvironmentProblem = {
   variable: "SUPABASE_URL",
@@ -166,9 +166,12 @@ async function alert(context: Unrouted, error: AppError): Promise<void> {
 }
 
 function openDatabase({ services, settings, problems }: Unrouted): Database | null {
-  const { SUPABASE_URL } = settings;
-  if (SUPABASE_URL === undefined || hasProblems(platformProblems(problems))) return null;
-  return services.openDatabase({ ...settings, SUPABASE_URL });
+  if (!hasUrl(settings) || hasProblems(platformProblems(problems))) return null;
+  return services.openDatabase(settings);
+}
+
+function hasUrl(settings: Partial<Settings>): settings is DatabaseSettings {
+  return settings.SUPABASE_URL !== undefined;
 }
 
 async function route(context: Unrouted, path: string): Promise<HandlerResult> {
@@ -186,15 +189,18 @@ async function route(context: Unrouted, path: string): Promise<HandlerResult> {
     const broken = platformProblems(problems);
     throw configurationError(hasProblems(broken) ? broken : [SUPABASE_URL_MISSING]);
   }
+  // Loaded while the keys that verify the caller's token are fetched.
+  const loading = route.load();
+  loading.catch(() => {/* told below, unless the caller is refused first */});
   const caller = await measurements.time(
     "auth",
-    () => authenticate(request.headers, database.supabase, database.keys),
+    () => authenticate(request.headers, database.auth, database.keys),
   );
   if (route.access === "service" && caller.kind !== "service") {
     throw new AppError("forbidden", "Only a service may do this", {
       message: "Send one of the project's secret keys as apikey",
     });
   }
-  const handler = await route.load();
+  const handler = await loading;
   return await handler({ ...context, database, caller, parameters });
 }

@@ -26,9 +26,6 @@ export class Deadline {
   }
 }
 
-/** With a reason of its own an abort does not make a DOMException and its stack: this happens at every call. */
-export const SETTLED = "settled";
-
 /**
  * Runs `work` with a signal that is aborted after `timeoutMs` or with `parent`. Rejects with
  * {@link TimeoutError} when time runs out, even if `work` ignores its signal.
@@ -40,10 +37,10 @@ export function withTimeout<T>(
   parent?: AbortSignal,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
+    if (parent?.aborted) return reject(parent.reason);
     const call = new AbortController();
-    const timer = new AbortController();
     const settle = () => {
-      timer.abort(SETTLED);
+      cancelTimer();
       parent?.removeEventListener("abort", onParentAbort);
     };
     const giveUp = (reason: unknown) => {
@@ -52,13 +49,17 @@ export function withTimeout<T>(
       reject(reason);
     };
     const onParentAbort = () => giveUp(parent?.reason);
-    if (parent?.aborted) return onParentAbort();
-
-    work(call.signal).finally(settle).then(resolve, reject);
+    const cancelTimer = clock.after(timeoutMs, () => giveUp(new TimeoutError(timeoutMs)));
     parent?.addEventListener("abort", onParentAbort, { once: true });
-    clock.sleep(timeoutMs, timer.signal).then(
-      () => giveUp(new TimeoutError(timeoutMs)),
-      () => {/* settled first */},
+    work(call.signal).then(
+      (value) => {
+        settle();
+        resolve(value);
+      },
+      (error) => {
+        settle();
+        reject(error);
+      },
     );
   });
 }

@@ -1,7 +1,6 @@
-/** Every route, who may call it, and what handles it. Handlers of rare routes load when needed. */
+/** Every route, who may call it, and what handles it. Handlers load when they are first needed. */
 import type { HandlerResult, OpenContext, RequestContext } from "./app.ts";
 import { AppError } from "./errors.ts";
-import { handleProvision } from "./provisioning/handle-provision.ts";
 
 export type Handler<Context> = (context: Context) => HandlerResult | Promise<HandlerResult>;
 
@@ -14,7 +13,7 @@ interface Path {
 /** A route for callers who say who they are. */
 export interface GuardedRoute extends Path {
   access: "user-or-service" | "service";
-  load: () => Handler<RequestContext> | Promise<Handler<RequestContext>>;
+  load: () => Promise<Handler<RequestContext>>;
 }
 
 /** A route for anyone, which has to work when nothing else does. */
@@ -26,7 +25,12 @@ export interface OpenRoute extends Path {
 export type Route = GuardedRoute | OpenRoute;
 
 export const ROUTES: readonly Route[] = [
-  { method: "POST", path: "/", access: "user-or-service", load: () => handleProvision },
+  {
+    method: "POST",
+    path: "/",
+    access: "user-or-service",
+    load: async () => (await import("./provisioning/handle-provision.ts")).handleProvision,
+  },
   {
     method: "DELETE",
     path: "/{machineId}",

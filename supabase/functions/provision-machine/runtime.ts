@@ -7,13 +7,13 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
-  /** Resolves after `ms` milliseconds; rejects with the signal's reason once it is aborted. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Runs `callback` in `ms` milliseconds, unless the function returned is called before. */
+  after(ms: number, callback: () => void): () => void;
 }
 
 export interface Runtime {
-  /** Environment variables, read anew at each request. */
-  env(): Record<string, string | undefined>;
+  /** An environment variable as it is now. */
+  env(name: string): string | undefined;
   fetch: typeof fetch;
   clock: Clock;
   /** Cryptographically random bytes. */
@@ -28,21 +28,27 @@ export interface Runtime {
 /** A clock on the system's timers. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep(ms, signal) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const onAbort = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, ms);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
   },
 };
+
+/** Resolves after `ms` milliseconds; rejects with the signal's reason once it is aborted. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      cancel();
+      reject(signal?.reason);
+    };
+    const cancel = clock.after(ms, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
 
 /**
  * `EdgeRuntime.waitUntil` of Supabase's edge runtime.
@@ -52,7 +58,7 @@ declare const EdgeRuntime: { waitUntil(work: Promise<unknown>): void } | undefin
 
 /** The runtime of a deployed function, and of `deno run`, where `EdgeRuntime` does not exist. */
 export const platformRuntime: Runtime = {
-  env: () => Deno.env.toObject(),
+  env: (name) => Deno.env.get(name),
   fetch: (input, init) => fetch(input, init),
   clock: systemClock,
   randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),

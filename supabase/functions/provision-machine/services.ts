@@ -1,8 +1,9 @@
 /** What a request works with: made once an isolate, or once for each environment seen. */
 import { ENVIRONMENT, parseEnvironment } from "./config/environment.ts";
 import type { Environment, Settings } from "./config/environment.ts";
+import { type AuthClient, createAuthClient } from "./auth/client.ts";
 import { serviceKeys } from "./auth/service-keys.ts";
-import { createServiceClient, type Supabase } from "./database/client.ts";
+import { createDatabaseClient } from "./database/client.ts";
 import { DatabaseCaller } from "./database/caller.ts";
 import { CloudMachines } from "./database/cloud-machines.ts";
 import { FlyClient } from "./fly/client.ts";
@@ -15,16 +16,24 @@ import { secretsOf } from "./logging/secrets.ts";
 import { Unfinished } from "./provisioning/unfinished.ts";
 import type { Runtime } from "./runtime.ts";
 
+/** What leads to a database. */
+export type DatabaseSettings =
+  & Pick<Settings, "SUPABASE_URL">
+  & Partial<Pick<Settings, "SUPABASE_SECRET_KEYS" | "SUPABASE_SERVICE_ROLE_KEY">>;
+
 export interface Database {
-  supabase: Supabase;
+  auth: AuthClient;
   machines: CloudMachines;
   caller: DatabaseCaller;
   /** Every key with service rights. */
   keys: string[];
 }
 
-/** By these an environment is recognised; Deno lists all variables in another order each time. */
-const RECOGNISED_BY = [...Object.keys(ENVIRONMENT), "SUPABASE_DB_URL"];
+/** What is read of the environment: the settings, and a secret of the platform that must not leave. */
+const VARIABLES = [...Object.keys(ENVIRONMENT), "SUPABASE_DB_URL"];
+
+/** The environment, parsed, and the text that it was parsed from. */
+type ReadEnvironment = Environment & { env: Record<string, string | undefined> };
 
 export class Services {
   readonly redactor = new Redactor();
@@ -33,37 +42,40 @@ export class Services {
   health: CachedHealth | undefined;
   /** When this isolate sent an alert by itself, by error code, in milliseconds since the epoch. */
   readonly lastLoneAlertAt = new Map<string, number>();
-  private database: (Database & { madeFor: string }) | undefined;
-  private environment: { madeFor: string; parsed: Environment } | undefined;
+  private database: (Database & { madeFor: DatabaseSettings }) | undefined;
+  private environment: ReadEnvironment | undefined;
   private releaseSecrets = () => {};
 
   constructor(readonly runtime: Runtime) {}
 
   /** The environment as it is now; parsed anew only when it has changed. */
-  readEnvironment(): Environment & { env: Record<string, string | undefined> } {
-    const env = this.runtime.env();
-    const madeFor = JSON.stringify(RECOGNISED_BY.map((name) => env[name]));
-    if (this.environment?.madeFor !== madeFor) {
-      this.environment = { madeFor, parsed: parseEnvironment(env) };
-      this.releaseSecrets();
-      this.releaseSecrets = this.redactor.protect(secretsOf(env, this.environment.parsed.settings));
+  readEnvironment(): ReadEnvironment {
+    const { environment, runtime } = this;
+    if (environment && VARIABLES.every((name) => runtime.env(name) === environment.env[name])) {
+      return environment;
     }
-    return { ...this.environment.parsed, env };
+    const env = Object.fromEntries(VARIABLES.map((name) => [name, runtime.env(name)]));
+    const parsed = parseEnvironment(env);
+    this.releaseSecrets();
+    this.releaseSecrets = this.redactor.protect(secretsOf(env, parsed.settings));
+    return this.environment = { ...parsed, env };
   }
 
-  /** The database and the Auth server; the client is kept, and with it its connections and keys. */
-  openDatabase(
-    settings:
-      & Pick<Settings, "SUPABASE_URL">
-      & Partial<Pick<Settings, "SUPABASE_SECRET_KEYS" | "SUPABASE_SERVICE_ROLE_KEY">>,
-  ): Database {
-    const keys = serviceKeys(settings);
-    const madeFor = JSON.stringify([settings.SUPABASE_URL, keys]);
-    if (this.database?.madeFor !== madeFor) {
-      const supabase = createServiceClient(settings.SUPABASE_URL, keys[0] ?? "", this.runtime);
-      const caller = new DatabaseCaller(supabase, this.runtime);
-      const machines = new CloudMachines(caller);
-      this.database = { supabase, machines, caller, keys, madeFor };
+  /** The database and the Auth server; the clients are kept, and with them connections and keys. */
+  openDatabase(settings: DatabaseSettings): Database {
+    // Settings are parsed anew only when they have changed.
+    if (this.database?.madeFor !== settings) {
+      const keys = serviceKeys(settings);
+      const [key = ""] = keys;
+      const client = createDatabaseClient(settings.SUPABASE_URL, key, this.runtime);
+      const caller = new DatabaseCaller(client, this.runtime);
+      this.database = {
+        auth: createAuthClient(settings.SUPABASE_URL, key, this.runtime),
+        machines: new CloudMachines(caller),
+        caller,
+        keys,
+        madeFor: settings,
+      };
     }
     return this.database;
   }

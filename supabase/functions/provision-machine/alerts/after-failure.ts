@@ -1,5 +1,5 @@
 /** What happens, beside the answer, when provisioning has failed. */
-import { z } from "zod";
+import { z } from "zod/v3";
 import type { Settings } from "../config/environment.ts";
 import { Deadline } from "../deadline.ts";
 import type { AppError } from "../errors.ts";

@@ -2,7 +2,7 @@
  * Sends what Postgres decided upon. Every message is written down before it is sent, so whatever
  * dies here, reconcile sends it later.
  */
-import { z } from "zod";
+import { z } from "zod/v3";
 import type { Settings } from "../config/environment.ts";
 import type { DatabaseCaller } from "../database/caller.ts";
 import type { Deadline } from "../deadline.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import { z } from "zod/v3";
 
 /** A message that was decided upon, from the table `alerts`. */
 export const Alert = z.object({

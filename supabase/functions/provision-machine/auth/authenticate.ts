@@ -3,8 +3,8 @@
  * platform's own check is off (`verify_jwt = false`), so this is the only one.
  */
 import { isAuthRetryableFetchError } from "@supabase/supabase-js";
-import type { Supabase } from "../database/client.ts";
 import { AppError } from "../errors.ts";
+import type { AuthClient } from "./client.ts";
 import { isServiceKey } from "./service-keys.ts";
 
 /** `nobody` reaches only the routes that are open to anyone. */
@@ -18,12 +18,12 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  */
 export async function authenticate(
   headers: Headers,
-  supabase: Supabase,
+  auth: AuthClient,
   serviceKeys: string[],
 ): Promise<Caller> {
   if (isService(headers, serviceKeys)) return { kind: "service" };
   const bearer = bearerToken(headers);
-  if (bearer !== undefined && looksLikeJwt(bearer)) return await authenticateUser(bearer, supabase);
+  if (bearer !== undefined && looksLikeJwt(bearer)) return await authenticateUser(bearer, auth);
   if (bearer === undefined && headers.get("apikey") === null) {
     throw unauthorized("No credentials: send the user's access token as Authorization: Bearer");
   }
@@ -67,10 +67,10 @@ function looksLikeJwt(token: string): boolean {
  * where tokens are signed with the legacy shared secret.
  * https://supabase.com/docs/reference/javascript/auth-getclaims
  */
-async function authenticateUser(token: string, supabase: Supabase): Promise<Caller> {
-  let result: Awaited<ReturnType<typeof supabase.auth.getClaims>>;
+async function authenticateUser(token: string, auth: AuthClient): Promise<Caller> {
+  let result: Awaited<ReturnType<typeof auth.getClaims>>;
   try {
-    result = await supabase.auth.getClaims(token);
+    result = await auth.getClaims(token);
   } catch (cause) {
     throw unauthorized("The access token is malformed", cause);
   }

@@ -2,7 +2,7 @@
  * The environment of the function: every variable, its default and what is valid, in one schema.
  * A value that does not parse is reported by name and never replaced by a default.
  */
-import { z } from "zod";
+import { z } from "zod/v3";
 import { FLY_REGIONS } from "./fly-regions.ts";
 
 /** Fly.io's published limit of machine creation per app. https://fly.io/docs/machines/api/working-with-machines-api/#rate-limits */
@@ -58,12 +58,12 @@ export const ENVIRONMENT = {
   FLY_REGIONS: text.transform(list).refine(
     (regions) => regions.length > 0 && regions.every((region) => flyRegion.test(region)),
     "expected a comma-separated list of region codes of three letters",
-  ).default([...FLY_REGIONS]),
-  FLY_REGION_FALLBACK: z.enum(["true", "false"], "expected true or false")
-    .transform((value) => value === "true").default(false),
+  ).default(FLY_REGIONS.join(",")),
+  FLY_REGION_FALLBACK: z.enum(["true", "false"], { message: "expected true or false" })
+    .transform((value) => value === "true").default("false"),
   MACHINE_PORT: positiveInteger(text).refine((port) => port <= 65535, "expected a port")
-    .default(8080),
-  MACHINE_ENV: jsonRecord(text, "expected a JSON object of strings").default({}),
+    .default("8080"),
+  MACHINE_ENV: jsonRecord(text, "expected a JSON object of strings").default("{}"),
   WEBSOCKET_URL_TEMPLATE: text.refine(
     (value) =>
       /^wss?:\/\//.test(value) && value.includes("{machineId}") &&
@@ -71,18 +71,18 @@ export const ENVIRONMENT = {
       !/[{}]/.test(value.replaceAll("{app}", "").replaceAll("{machineId}", "")),
     "expected a ws:// or wss:// URL with {machineId} and, if wanted, {app}",
   ).default("wss://{app}.fly.dev/machines/{machineId}"),
-  MAX_MACHINES_PER_USER: positiveInteger(text).default(1),
+  MAX_MACHINES_PER_USER: positiveInteger(text).default("1"),
   PROVISION_TIMEOUT_SECONDS: positiveNumber(text).refine(
     (seconds) => seconds < PLATFORM_IDLE_LIMIT_SECONDS,
     `expected less than ${PLATFORM_IDLE_LIMIT_SECONDS} seconds, the platform's limit`,
-  ).default(120),
-  FLY_REQUEST_TIMEOUT_SECONDS: positiveNumber(text).default(30),
-  FLY_RATE_PER_SECOND: positiveNumber(text).default(FLY_CREATE_RATE.perSecond),
-  FLY_RATE_BURST: positiveInteger(text).default(FLY_CREATE_RATE.burst),
+  ).default("120"),
+  FLY_REQUEST_TIMEOUT_SECONDS: positiveNumber(text).default("30"),
+  FLY_RATE_PER_SECOND: positiveNumber(text).default(String(FLY_CREATE_RATE.perSecond)),
+  FLY_RATE_BURST: positiveInteger(text).default(String(FLY_CREATE_RATE.burst)),
   ALERT_WEBHOOK_URL: httpUrl(text).optional(),
-  ALERT_FAILURE_THRESHOLD: positiveInteger(text).default(3),
-  ALERT_WINDOW_MINUTES: positiveNumber(text).default(10),
-  ALERT_COOLDOWN_MINUTES: positiveNumber(text).default(30),
+  ALERT_FAILURE_THRESHOLD: positiveInteger(text).default("3"),
+  ALERT_WINDOW_MINUTES: positiveNumber(text).default("10"),
+  ALERT_COOLDOWN_MINUTES: positiveNumber(text).default("30"),
   ALLOWED_ORIGINS: text.transform(list).refine(
     (origins) =>
       origins.length > 0 &&
@@ -90,10 +90,11 @@ export const ENVIRONMENT = {
         origin === "*" || (URL.canParse(origin) && new URL(origin).origin === origin)
       ),
     "expected * or a comma-separated list of origins such as https://app.example.com",
-  ).default(["*"]),
-  LOG_LEVEL: z.enum(["debug", "info", "warning", "error"], "expected debug, info, warning or error")
-    .default("info"),
-  LOG_FORMAT: z.enum(["json", "text"], "expected json or text").default("json"),
+  ).default("*"),
+  LOG_LEVEL: z.enum(["debug", "info", "warning", "error"], {
+    message: "expected debug, info, warning or error",
+  }).default("info"),
+  LOG_FORMAT: z.enum(["json", "text"], { message: "expected json or text" }).default("json"),
 } as const;
 
 const SCHEMA = z.object(ENVIRONMENT);

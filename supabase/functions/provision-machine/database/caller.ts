@@ -3,11 +3,11 @@
  * after a lost answer. Every function called may be repeated; a machine must not be given up
  * because one packet was.
  */
-import type { z } from "zod";
+import type { z } from "zod/v3";
 import { type Deadline, TimeoutError, withTimeout } from "../deadline.ts";
 import { AppError } from "../errors.ts";
-import type { Runtime } from "../runtime.ts";
-import type { Supabase } from "./client.ts";
+import { type Runtime, sleep } from "../runtime.ts";
+import type { DatabaseClient } from "./client.ts";
 import type { Database } from "./types.ts";
 
 const MAX_ATTEMPTS = 3;
@@ -19,7 +19,7 @@ type Functions = Database["public"]["Functions"];
 
 export class DatabaseCaller {
   constructor(
-    private readonly supabase: Supabase,
+    private readonly client: DatabaseClient,
     private readonly runtime: Pick<Runtime, "clock" | "random">,
   ) {}
 
@@ -27,11 +27,11 @@ export class DatabaseCaller {
   rpc<Name extends keyof Functions & string, T>(
     name: Name,
     args: Functions[Name]["Args"],
-    schema: z.ZodType<T>,
+    schema: z.ZodType<T, z.ZodTypeDef, unknown>,
     deadline: Deadline,
   ): Promise<T> {
     return this.attempt(name, async (signal) => {
-      const { data, error, status } = await this.supabase.rpc(name, args)
+      const { data, error, status } = await this.client.rpc(name, args)
         .abortSignal(signal).retry(false);
       if (error) throw new DatabaseCallError(name, status, error);
       const parsed = schema.safeParse(data);
@@ -44,10 +44,14 @@ export class DatabaseCaller {
   }
 
   /** The rows of `cloud_machines` with one of the given ids. Throws {@link AppError} `database_error`. */
-  select<T>(ids: string[], schema: z.ZodType<T>, deadline: Deadline): Promise<T[]> {
+  select<T>(
+    ids: string[],
+    schema: z.ZodType<T, z.ZodTypeDef, unknown>,
+    deadline: Deadline,
+  ): Promise<T[]> {
     const name = "select cloud_machines";
     return this.attempt(name, async (signal) => {
-      const { data, error, status } = await this.supabase.from("cloud_machines").select("*")
+      const { data, error, status } = await this.client.from("cloud_machines").select("*")
         .in("id", ids).abortSignal(signal).retry(false);
       if (error) throw new DatabaseCallError(name, status, error);
       return data.map((row) => schema.parse(row));
@@ -72,7 +76,7 @@ export class DatabaseCaller {
         const retry = attempt < MAX_ATTEMPTS && waitMs < deadline.remainingMs() &&
           error instanceof DatabaseCallError && error.transient;
         if (!retry) throw unreachable(error);
-        await this.runtime.clock.sleep(waitMs);
+        await sleep(this.runtime.clock, waitMs);
       }
     }
   }

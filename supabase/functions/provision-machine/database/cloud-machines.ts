@@ -2,7 +2,7 @@
  * The rows of `cloud_machines`, through the Postgres functions that guard their transitions: one
  * method a function.
  */
-import { z } from "zod";
+import { z } from "zod/v3";
 import type { Deadline } from "../deadline.ts";
 import type { RowErrorCode } from "../errors.ts";
 import type { DatabaseCaller } from "./caller.ts";
@@ -15,7 +15,8 @@ export interface ClaimInput {
   region: string;
   cpuPriority: string;
   requestId: string;
-  requestHash: string;
+  /** What was asked for; the same text is the same request. */
+  request: string;
   idempotencyKey: string | null;
   /** The apps that may hold the machine; null when the setting is broken. */
   flyAppNames: string[] | null;
@@ -49,7 +50,7 @@ export class CloudMachines {
         p_region: input.region,
         p_cpu_priority: input.cpuPriority,
         p_request_id: input.requestId,
-        p_request_hash: input.requestHash,
+        p_request: input.request,
         p_machine_limit: input.machineLimit,
         p_timeout_ms: Math.ceil(input.timeoutMs),
         p_rate_per_second: input.rate.perSecond,

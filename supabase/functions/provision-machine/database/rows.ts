@@ -1,5 +1,5 @@
 /** What comes back from the database, parsed. */
-import { z } from "zod";
+import { z } from "zod/v3";
 
 /** A row as the function needs it. */
 export const CloudMachine = z.object({

@@ -3,7 +3,7 @@
  * which adds the token, a timeout, the trace context and an error with Fly's own request id.
  * https://fly.io/docs/machines/api/
  */
-import type { z } from "zod";
+import type { z } from "zod/v3";
 import { Deadline, TimeoutError, withTimeout } from "../deadline.ts";
 import { cut } from "../logging/format.ts";
 import type { Runtime } from "../runtime.ts";
@@ -33,7 +33,7 @@ export interface FlyRequest<T> {
   query?: Record<string, string>;
   body?: unknown;
   /** What a successful answer looks like. */
-  schema: z.ZodType<T>;
+  schema: z.ZodType<T, z.ZodTypeDef, unknown>;
   /** The budget of the whole operation; the call gets what is left of it at most. */
   deadline: Deadline;
   /** Milliseconds on top of the usual timeout, for calls that wait at Fly's side. */
@@ -103,8 +103,8 @@ export class FlyClient {
     const flyRequestId = response.headers.get("fly-request-id");
     const { status, statusText } = response;
     const raw = await readText(response, flyRequestId);
-    const text = this.redactBody(raw);
     if (!response.ok) {
+      const text = this.redactBody(raw);
       throw new FlyError("status", `Fly.io answered ${status}: ${errorText(text)}`, {
         method: request.method,
         status,
@@ -118,7 +118,7 @@ export class FlyClient {
     if (!parsed.success) {
       throw new FlyError("body", "Fly.io's answer could not be read", {
         status,
-        body: cut(text, MAX_ERROR_BODY_CHARACTERS),
+        body: cut(this.redactBody(raw), MAX_ERROR_BODY_CHARACTERS),
         flyRequestId,
         cause: parsed.error,
       });

@@ -7,7 +7,7 @@
  */
 import { AppError } from "../errors.ts";
 import type { Deadline } from "../deadline.ts";
-import type { Runtime } from "../runtime.ts";
+import { type Runtime, sleep } from "../runtime.ts";
 import { backoffMs } from "./backoff.ts";
 import type { FlyClient, FlyResponse } from "./client.ts";
 import { FlyError } from "./errors.ts";
@@ -99,7 +99,7 @@ export async function createMachineOnce(options: CreateOnceOptions): Promise<Fly
       await awaitTurn(options, failure, mayExist);
     } else {
       observer.failed(failure, `trying again in ${waitMs} ms`);
-      await runtime.clock.sleep(waitMs);
+      await sleep(runtime.clock, waitMs);
     }
   }
 }

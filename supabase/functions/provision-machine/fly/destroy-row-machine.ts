@@ -1,5 +1,5 @@
 import type { Deadline } from "../deadline.ts";
-import type { Runtime } from "../runtime.ts";
+import { type Runtime, sleep } from "../runtime.ts";
 import { backoffMs } from "./backoff.ts";
 import type { FlyClient } from "./client.ts";
 import { findOwnMachine } from "./create-once.ts";
@@ -42,7 +42,7 @@ export async function destroyRowMachine(options: DestroyRowMachineOptions): Prom
       const waitMs = backoffMs(runtime, attempt, error.retryAfterMs);
       const helps = error.ambiguous || error.code === "fly_rate_limited";
       if (!helps || attempt >= MAX_ATTEMPTS || waitMs >= deadline.remainingMs()) throw error;
-      await runtime.clock.sleep(waitMs);
+      await sleep(runtime.clock, waitMs);
     }
   }
 }

@@ -2,7 +2,7 @@
  * Machines of the Fly Machines API: one function a call, no policy.
  * https://fly.io/docs/machines/api/machines-resource/
  */
-import { z } from "zod";
+import { z } from "zod/v3";
 import { Deadline } from "../deadline.ts";
 import type { FlyClient, FlyResponse } from "./client.ts";
 import { FlyError } from "./errors.ts";

@@ -6,9 +6,9 @@
  * most do, costs no look at all.
  */
 import { AppError } from "../errors.ts";
-import { type Deadline, SETTLED } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
 import { cut } from "../logging/format.ts";
-import type { Runtime } from "../runtime.ts";
+import { type Runtime, sleep } from "../runtime.ts";
 import { backoffMs } from "./backoff.ts";
 import type { FlyClient } from "./client.ts";
 import { FlyError } from "./errors.ts";
@@ -25,6 +25,8 @@ import { toProvisioningError } from "./provisioning-error.ts";
 const LOOK_EVERY_MS = 2_500;
 const MAX_FAILED_CALLS = 5;
 const MIN_WAIT_MS = 1_000;
+/** With a reason of its own an abort does not make a DOMException and its stack: this happens at every wait. */
+const SETTLED = "settled";
 /** From these a new machine does not get to `started` by itself. `launch_failed` becomes `destroyed`. */
 const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "stopped", "replaced"];
 
@@ -49,13 +51,20 @@ export async function waitUntilStarted(options: WaitUntilStartedOptions): Promis
   const finished = new AbortController();
   const signal = AbortSignal.any([options.signal, finished.signal]);
   const waiting = keepWaiting({ ...options, signal });
-  const watching = watchForFailure({ ...options, signal });
+  // Made only when it is due, since most machines have started by then.
+  const watching = Promise.withResolvers<void>();
+  const cancelWatch = options.runtime.clock.after(
+    LOOK_EVERY_MS,
+    () => watchForFailure({ ...options, signal }).then(watching.resolve, watching.reject),
+  );
   try {
-    await Promise.race([waiting, watching]);
+    await Promise.race([waiting, watching.promise]);
   } finally {
+    cancelWatch();
     finished.abort(SETTLED);
     // The loser of the race ends with the abort; its rejection has nothing more to say.
-    await Promise.allSettled([waiting, watching]);
+    watching.promise.catch(() => {});
+    await Promise.allSettled([waiting]);
   }
 }
 
@@ -73,7 +82,7 @@ async function keepWaiting(options: WaitUntilStartedOptions): Promise<void> {
       if (await waitForStarted(fly, app, machine.id, seconds, { deadline, signal })) return;
       // A wait that gives up before its time must not become a busy loop.
       const early = runtime.clock.now() - askedAt < MIN_WAIT_MS;
-      if (early) await runtime.clock.sleep(MIN_WAIT_MS, signal);
+      if (early) await sleep(runtime.clock, MIN_WAIT_MS, signal);
     } catch (error) {
       if (!(error instanceof FlyError)) throw error;
       if (deadline.passed()) throw timedOut(machine, error);
@@ -87,15 +96,14 @@ async function keepWaiting(options: WaitUntilStartedOptions): Promise<void> {
       if (fatal) throw toProvisioningError(error, deadline);
       const waitMs = backoffMs(runtime, failedCalls, error.retryAfterMs);
       options.onRetry(error, waitMs);
-      await runtime.clock.sleep(Math.min(waitMs, deadline.remainingMs()), signal);
+      await sleep(runtime.clock, Math.min(waitMs, deadline.remainingMs()), signal);
     }
   }
 }
 
 async function watchForFailure(options: WaitUntilStartedOptions): Promise<void> {
   const { runtime, fly, app, machine, deadline, signal } = options;
-  while (true) {
-    await runtime.clock.sleep(LOOK_EVERY_MS, signal);
+  for (;; await sleep(runtime.clock, LOOK_EVERY_MS, signal)) {
     let seen: FlyMachine | null;
     try {
       seen = await getMachine(fly, app, machine.id, { deadline, signal });

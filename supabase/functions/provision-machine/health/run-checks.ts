@@ -1,5 +1,5 @@
 /** The checks, side by side and each with its own time limit. */
-import { z } from "zod";
+import { z } from "zod/v3";
 import type { OpenContext } from "../app.ts";
 import { Deadline, withTimeout } from "../deadline.ts";
 import { FlyClient } from "../fly/client.ts";

@@ -18,8 +18,7 @@ export function requestIdOf(headers: Headers, newId: () => string, redactor: Red
  * header as it came, so it need not be a URL; which host was meant does not matter here.
  */
 export function pathOf({ url }: Pick<Request, "url">): string {
-  if (URL.canParse(url)) return new URL(url).pathname;
-  return url.match(/^\w+:\/\/[^/?#]*(\/[^?#]*)/)?.[1] ?? "/";
+  return URL.parse(url)?.pathname ?? url.match(/^\w+:\/\/[^/?#]*(\/[^?#]*)/)?.[1] ?? "/";
 }
 
 export interface TraceContext {

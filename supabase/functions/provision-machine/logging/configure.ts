@@ -1,6 +1,6 @@
 import { configureSync, getConsoleSink, getLogger, type Logger } from "@logtape/logtape";
 import type { Settings } from "../config/environment.ts";
-import { createFormatter } from "./format.ts";
+import { CATEGORY, createFormatter } from "./format.ts";
 import type { Redactor } from "./redactor.ts";
 
 let configuredFor: string | undefined;
@@ -20,11 +20,11 @@ export function configureLogging(settings: Partial<Settings>, redactor: Redactor
       reset: true,
       sinks: { console: getConsoleSink({ formatter: createFormatter(format, redactor) }) },
       loggers: [
-        { category: "provision-machine", lowestLevel: level, sinks: ["console"] },
+        { category: CATEGORY, lowestLevel: level, sinks: ["console"] },
         { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["console"] },
       ],
     });
     configuredFor = wanted;
   }
-  return getLogger("provision-machine");
+  return getLogger(CATEGORY);
 }

@@ -13,6 +13,14 @@ const MAX_STACK_CHARACTERS = 2_400;
 const SECRET_KEY =
   /^(authorization|apikey|api_key|cookie|set-cookie|password|secret|token|access_token|refresh_token|.*_(token|secret|password|key|keys))$/i;
 const HARMLESS_KEYS = new Set(["idempotency_key"]);
+/** The same keys in a line of JSON. */
+const SECRET_KEY_IN_JSON = new RegExp(
+  SECRET_KEY.source.replace("^", '"').replace("$", '":').replace(".*", '[^"]*'),
+  "i",
+);
+
+/** Of everything that the function itself logs. */
+export const CATEGORY = "provision-machine";
 
 export type LogFormat = "json" | "text";
 
@@ -23,16 +31,50 @@ export function createFormatter(
 ): (record: LogRecord) => string {
   return (record: LogRecord): string => {
     const timestamp = new Date(record.timestamp).toISOString();
-    const message = record.message.join("");
+    const message = messageOf(record);
     const { text, ...properties } = record.properties;
-    const fields = prune(properties, redactor) as Record<string, unknown>;
     if (format === "json") {
-      const line = formatJson(timestamp, record.level, redactor.redact(message), fields);
-      return redactor.redact(line);
+      const line = { timestamp, level: record.level, message, ...properties };
+      return plainLine(line, redactor) ?? prunedLine(line, redactor);
     }
-    const lines = (Array.isArray(text) ? text : [message]).map((line) => redactor.redact(line));
+    const fields = prune(properties, redactor) as Record<string, unknown>;
+    const lines = (typeof text === "function" ? text() as string[] : [message])
+      .map((line) => redactor.redact(line));
     return redactor.redact(formatText(timestamp, lines, fields, text === undefined));
   };
+}
+
+/** Our own messages are no templates, whatever braces others put into them; LogTape's are. */
+function messageOf({ category, rawMessage, message }: LogRecord): string {
+  return category[0] === CATEGORY && typeof rawMessage === "string" ? rawMessage : message.join("");
+}
+
+/**
+ * An event in which nothing has to be cut and nothing hidden, as almost all are: told by one look at
+ * the whole line. Undefined when it is not sure to be one.
+ */
+function plainLine(event: Record<string, unknown>, redactor: Redactor): string | undefined {
+  let line: string;
+  try {
+    line = JSON.stringify(event);
+  } catch {
+    // A bigint or a circle, which `prune` knows how to tell.
+    return undefined;
+  }
+  // Too short for a field to be cut; and without a backslash every string stands there as it is.
+  const sure = line.length <= MAX_FIELD_CHARACTERS && !line.includes("\\") &&
+    !SECRET_KEY_IN_JSON.test(line) && redactor.redact(line) === line;
+  return sure ? line : undefined;
+}
+
+function prunedLine(
+  { timestamp, level, message, ...properties }: Record<string, unknown>,
+  redactor: Redactor,
+): string {
+  const fields = prune(properties, redactor) as Record<string, unknown>;
+  return redactor.redact(
+    formatJson(String(timestamp), String(level), redactor.redact(String(message)), fields),
+  );
 }
 
 function formatJson(

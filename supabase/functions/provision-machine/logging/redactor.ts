@@ -12,14 +12,16 @@ export const REDACTED = "[REDACTED]";
 const SHORTEST_SECRET = 6;
 /** As much of a secret is looked for first. */
 const BEGINNING = 8;
+/** The same in a URL and in JSON. */
+const PLAIN = /^[\w.~-]+$/;
 
 export class Redactor {
   /**
-   * Forms of secrets by their beginning, each with the number of holders, so that overlapping
+   * Secrets by the beginnings of their forms, each with the number of holders, so that overlapping
    * requests do not undo each other.
    */
   private readonly holders = new Map<string, Map<string, number>>();
-  /** Length of the shortest form: a text that is shorter holds none. */
+  /** Length of the shortest secret, and no form is shorter: a text that is shorter holds none. */
   private shortest = Infinity;
 
   /**
@@ -27,55 +29,60 @@ export class Redactor {
    * Returns a function that lets go of them.
    */
   protect(secrets: Iterable<string>): () => void {
-    const forms = [...secrets].flatMap(formsOf);
-    for (const form of forms) this.hold(form, 1);
-    let held = true;
+    const held = [...secrets].filter((secret) => secret.length >= SHORTEST_SECRET)
+      .map((secret) => ({ secret, beginnings: beginningsOf(secret) }));
+    for (const { secret, beginnings } of held) this.hold(secret, beginnings, 1);
     return () => {
-      if (!held) return;
-      held = false;
-      for (const form of forms) this.hold(form, -1);
+      for (const { secret, beginnings } of held.splice(0)) this.hold(secret, beginnings, -1);
     };
   }
 
   /** `text` with every protected secret replaced by {@link REDACTED}. */
   redact(text: string): string {
     if (text.length < this.shortest) return text;
-    const found: string[] = [];
-    for (const [beginning, forms] of this.holders) {
+    const suspects = new Set<string>();
+    for (const [beginning, secrets] of this.holders) {
       if (!text.includes(beginning)) continue;
-      for (const form of forms.keys()) if (text.includes(form)) found.push(form);
+      for (const secret of secrets.keys()) suspects.add(secret);
     }
-    if (found.length === 0) return text;
+    if (suspects.size === 0) return text;
+    const found = [...suspects].flatMap(formsOf).filter((form) => text.includes(form));
     // Longest first, so that a secret that contains another is replaced whole.
     found.sort((a, b) => b.length - a.length);
     return found.reduce((redacted, form) => redacted.replaceAll(form, REDACTED), text);
   }
 
-  private hold(form: string, by: 1 | -1): void {
-    const beginning = form.slice(0, BEGINNING);
-    const forms = this.holders.get(beginning) ?? new Map<string, number>();
-    const left = (forms.get(form) ?? 0) + by;
-    if (left > 0) forms.set(form, left);
-    else forms.delete(form);
-    if (forms.size > 0) this.holders.set(beginning, forms);
-    else this.holders.delete(beginning);
-    if (by > 0) this.shortest = Math.min(this.shortest, form.length);
-    else if (left <= 0 && form.length === this.shortest) this.shortest = this.lengthOfShortest();
+  private hold(secret: string, beginnings: string[], by: 1 | -1): void {
+    for (const beginning of beginnings) {
+      const secrets = this.holders.get(beginning) ?? new Map<string, number>();
+      const left = (secrets.get(secret) ?? 0) + by;
+      if (left > 0) secrets.set(secret, left);
+      else secrets.delete(secret);
+      if (secrets.size > 0) this.holders.set(beginning, secrets);
+      else this.holders.delete(beginning);
+    }
+    if (by > 0) this.shortest = Math.min(this.shortest, secret.length);
+    else if (secret.length === this.shortest) this.shortest = this.lengthOfShortest();
   }
 
   private lengthOfShortest(): number {
     let shortest = Infinity;
-    for (const forms of this.holders.values()) {
-      for (const form of forms.keys()) shortest = Math.min(shortest, form.length);
+    for (const secrets of this.holders.values()) {
+      for (const secret of secrets.keys()) shortest = Math.min(shortest, secret.length);
     }
     return shortest;
   }
 }
 
+/** A plain text's forms begin as those of a few of its characters do. */
+function beginningsOf(secret: string): string[] {
+  const enough = PLAIN.test(secret) ? secret.slice(0, 2 * BEGINNING) : secret;
+  return [...new Set(formsOf(enough).map((form) => form.slice(0, BEGINNING)))];
+}
+
 function formsOf(secret: string): string[] {
-  if (secret.length < SHORTEST_SECRET) return [];
   // Most are plain: then some of the forms are one and the same.
-  const plain = /^[\w.~-]+$/.test(secret);
+  const plain = PLAIN.test(secret);
   const base64 = base64FormsOf(plain ? secret : latin1Of(secret));
   const base64Url = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
   if (plain) return [...new Set([secret, ...base64, ...base64Url])];

@@ -18,6 +18,7 @@ const KEPT_FREE_BY_WARNINGS = 4;
 const KEPT_FREE_BY_INFO = 4;
 const KEPT_FREE_BY_ERRORS = 2;
 
+/** `text`, if there is one, makes the lines of `LOG_FORMAT=text`. */
 type Fields = Record<string, unknown>;
 
 export interface Summary {
@@ -46,7 +47,7 @@ export class RequestLog {
     this.info("provision-machine invoked", {
       method,
       path,
-      text: [
+      text: () => [
         "========================================",
         "provision-machine invoked",
         `Method: ${method}`,
@@ -73,7 +74,7 @@ export class RequestLog {
     ];
     this.info(`Environment check: ${checks.join(", ")}`, {
       ...request,
-      text: [
+      text: () => [
         `Request: userId=${this.context["userId"]}, region=${request["region"]}, cpuPriority=${
           request["cpuPriority"]
         }`,
@@ -89,7 +90,7 @@ export class RequestLog {
       machineName,
       image,
       requestBody: body,
-      text: [
+      text: () => [
         `Calling Fly.io API to create machine in ${region}...`,
         `  App: ${app}`,
         `  Machine name: ${machineName}`,
@@ -134,19 +135,19 @@ export class RequestLog {
   alsoFailed(message: string, cause: unknown, fields: Fields = {}): void {
     this.tellWarnings();
     if (!this.admit(KEPT_FREE_BY_ERRORS)) return;
-    this.logger.error(literal(message), { ...this.context, ...describe(cause), ...fields });
+    this.logger.error(message, { ...this.context, ...describe(cause), ...fields });
   }
 
   info(message: string, fields: Fields = {}): void {
     if (this.admit(KEPT_FREE_BY_INFO)) {
-      this.logger.info(literal(message), { ...this.context, ...fields });
+      this.logger.info(message, { ...this.context, ...fields });
     }
   }
 
   /** Something that failed beside the request, when its summary has been written already. */
   afterSummary(message: string, cause: unknown, fields: Fields = {}): void {
     const afterRequestId = this.context["requestId"];
-    this.logger.error(literal(message), { afterRequestId, ...describe(cause), ...fields });
+    this.logger.error(message, { afterRequestId, ...describe(cause), ...fields });
   }
 
   /** The last event of every request, enough to debug from alone. */
@@ -165,17 +166,17 @@ export class RequestLog {
     this.tellWarnings();
     this.events++;
     const details = { code: error.code, ...fields, ...describe(error) };
-    this.logger.error(literal(message), {
+    this.logger.error(message, {
       ...this.context,
       ...details,
-      text: [message, `Error details: ${JSON.stringify(details)}`],
+      text: () => [message, `Error details: ${JSON.stringify(details)}`],
     });
   }
 
   private tellWarnings(): void {
     for (const { message, fields } of this.warnings.splice(0)) {
       if (!this.admit(KEPT_FREE_BY_WARNINGS)) continue;
-      this.logger.warn(literal(message), { ...this.context, ...fields });
+      this.logger.warn(message, { ...this.context, ...fields });
     }
   }
 
@@ -209,9 +210,4 @@ function describe(thrown: unknown): Fields {
       }
       : {}),
   };
-}
-
-/** LogTape takes a text in braces for the name of a field; what somebody else said may have some. */
-function literal(message: string): string {
-  return message.replaceAll("{", "{{").replaceAll("}", "}}");
 }

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import { z } from "zod/v3";
 
 /** What the Postgres function `read_metrics` returns. */
 export const MetricsSnapshot = z.object({

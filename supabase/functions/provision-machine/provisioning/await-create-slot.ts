@@ -4,6 +4,7 @@
  */
 import type { CloudMachine } from "../database/rows.ts";
 import { AppError } from "../errors.ts";
+import { sleep } from "../runtime.ts";
 import type { ProvisionContext } from "./provision-machine.ts";
 
 /** What a machine needs to be created and to start once its turn has come. */
@@ -30,7 +31,7 @@ export async function awaitCreateSlot(
   let leftMs = waitMs;
   while (leftMs > 0) {
     if (leftMs >= workDeadline.remainingMs()) throw noSlot(leftMs - workDeadline.remainingMs());
-    await runtime.clock.sleep(leftMs);
+    await sleep(runtime.clock, leftMs);
     const slot = await machines.takeCreateSlot(row.id, workDeadline);
     if (slot.outcome === "closed") throw destroyedMeanwhile();
     leftMs = slot.wait_ms;

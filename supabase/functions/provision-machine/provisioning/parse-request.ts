@@ -1,5 +1,5 @@
 /** The body of POST /provision-machine, checked against who is calling. */
-import { z } from "zod";
+import { z } from "zod/v3";
 import type { Caller } from "../auth/authenticate.ts";
 import { AppError } from "../errors.ts";
 import { CPU_PRIORITIES, type CpuPriority } from "./machine-config.ts";
@@ -16,17 +16,13 @@ export interface RegionSettings {
   regions: string[] | null;
 }
 
-const Body = z.strictObject({
-  userId: z.uuid("expected a UUID").toLowerCase().optional(),
+const Body = z.object({
+  userId: z.string().uuid("expected a UUID").toLowerCase().optional(),
   region: z.string().max(64).optional(),
-  cpuPriority: z.enum(CPU_PRIORITIES, `expected one of ${CPU_PRIORITIES.join(", ")}`)
-    .default("normal"),
-}, {
-  error: (issue) =>
-    issue.code === "invalid_type" && (issue.path ?? []).length === 0
-      ? "expected a JSON object"
-      : undefined,
-});
+  cpuPriority: z.enum(CPU_PRIORITIES, {
+    message: `expected one of ${CPU_PRIORITIES.join(", ")}`,
+  }).default("normal"),
+}, { invalid_type_error: "expected a JSON object" }).strict();
 
 /** Throws {@link AppError} `invalid_request`, with an issue for each mistake, or `forbidden`. */
 export function parseProvisionRequest(
@@ -71,11 +67,7 @@ export function invalid(issues: { path: string; message: string }[]): AppError {
   });
 }
 
-/** SHA-256 of what was asked for, to tell a repeated request from a reused Idempotency-Key. */
-export async function hashRequest(
-  { userId, region, cpuPriority }: ProvisionRequest,
-): Promise<string> {
-  const canonical = new TextEncoder().encode(JSON.stringify([userId, region, cpuPriority]));
-  const digest = await crypto.subtle.digest("SHA-256", canonical);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** What was asked for in one text, to tell a repeated request from a reused Idempotency-Key. */
+export function canonicalRequest({ userId, region, cpuPriority }: ProvisionRequest): string {
+  return JSON.stringify([userId, region, cpuPriority]);
 }

@@ -4,6 +4,7 @@ import type { CloudMachine } from "../database/rows.ts";
 import type { Deadline } from "../deadline.ts";
 import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import { prefersAsync } from "../http/request-context.ts";
+import { sleep } from "../runtime.ts";
 import { machineResponse } from "./responses.ts";
 
 const FIRST_LOOK_AFTER_MS = 250;
@@ -40,7 +41,7 @@ async function untilSettled(
   const { clock } = services.runtime;
   let current = row;
   for (let waitMs = FIRST_LOOK_AFTER_MS; current.status === "provisioning"; waitMs *= 2) {
-    await clock.sleep(Math.min(waitMs, LOOK_EVERY_AT_MOST_MS, deadline.remainingMs()));
+    await sleep(clock, Math.min(waitMs, LOOK_EVERY_AT_MOST_MS, deadline.remainingMs()));
     // Before the look: with no time left it would fail, and say so of a database that is well.
     if (deadline.passed()) throw stillProvisioning();
     const found = await database.machines.find(row.id, deadline).catch((error) => {
