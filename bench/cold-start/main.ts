@@ -2,12 +2,13 @@
  * How long a caller waits whose request starts a new isolate: from the start of the process to the
  * first answer, against an empty function and one that only imports supabase-js.
  *
- * `deno task bench:cold-start [--rounds N]`
+ * `deno task bench:cold-start [--rounds N] [--deno VERSION]`
  */
 import { parseArgs } from "node:util";
 import { startUpstreams, type Upstreams } from "../support/environment.ts";
 import { circumstances, type Goal, printTable, progress, report } from "../support/report.ts";
-import { ServerProcess } from "../support/server-process.ts";
+import { denoFromNpm } from "../../dev/function-process/mod.ts";
+import { HOSTED_DENO, ServerProcess } from "../support/server-process.ts";
 import { median, type Spread, spread } from "../support/statistics.ts";
 
 const GOAL = 1.25;
@@ -57,9 +58,17 @@ const VARIANTS: Variant[] = [
 ];
 
 /** Milliseconds from the start of a process to its first answer. */
-async function firstAnswerMs(variant: Variant, upstreams: Upstreams): Promise<number> {
+async function firstAnswerMs(
+  variant: Variant,
+  upstreams: Upstreams,
+  deno: string,
+): Promise<number> {
   const startedAt = performance.now();
-  await using server = await ServerProcess.start({ entry: variant.entry, env: upstreams.env });
+  await using server = await ServerProcess.start({
+    entry: variant.entry,
+    env: upstreams.env,
+    deno,
+  });
   const response = await fetch(server.url, variant.request(upstreams));
   await response.body?.cancel();
   const ms = performance.now() - startedAt;
@@ -70,16 +79,22 @@ async function firstAnswerMs(variant: Variant, upstreams: Upstreams): Promise<nu
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { rounds: { type: "string", default: "20" } } });
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "20" },
+      deno: { type: "string", default: HOSTED_DENO },
+    },
+  });
   const rounds = Number(values.rounds);
-  const found = { circumstances: circumstances() };
+  const deno = await denoFromNpm(values.deno);
+  const found = { circumstances: circumstances(values.deno) };
   // No latency: what is left is the function's own.
   await using upstreams = await startUpstreams({ databaseMs: 0, flyMs: 0 });
   const samples = new Map<string, number[]>(VARIANTS.map(({ name }) => [name, []]));
   for (let round = -1; round < rounds; round++) {
     progress(round < 0 ? "warming the caches" : `round ${round + 1} of ${rounds}`);
     for (const variant of VARIANTS) {
-      const ms = await firstAnswerMs(variant, upstreams);
+      const ms = await firstAnswerMs(variant, upstreams, deno);
       // The first one of each fills Deno's caches of compiled modules.
       if (round >= 0) samples.get(variant.name)?.push(ms);
     }

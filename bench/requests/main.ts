@@ -2,13 +2,14 @@
  * What a provisioning costs beside the floor and a naive version: all three in one run, in turn, on
  * the same upstreams with fixed latencies.
  *
- * `deno task bench:requests [--rounds N] [--calm N] [--busy N]`: per round and variant, `calm`
- * requests by few callers (latency) and `busy` requests by many (CPU time, throughput, memory).
+ * `deno task bench:requests [--rounds N] [--calm N] [--busy N] [--deno VERSION]`: per round and variant,
+ * `calm` requests by few callers (latency) and `busy` requests by many (CPU time, throughput, memory).
  */
 import { parseArgs } from "node:util";
 import { startUpstreams, type Upstreams } from "../support/environment.ts";
 import { circumstances, printTable, progress, report } from "../support/report.ts";
-import { ServerProcess } from "../support/server-process.ts";
+import { denoFromNpm } from "../../dev/function-process/mod.ts";
+import { HOSTED_DENO, ServerProcess } from "../support/server-process.ts";
 import { goals, rows, tableRow } from "./findings.ts";
 import { type Load, load } from "./load.ts";
 
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "4" },
       calm: { type: "string", default: "120" },
       busy: { type: "string", default: "2500" },
+      deno: { type: "string", default: HOSTED_DENO },
     },
   });
   const [rounds, calm, busy] = [values.rounds, values.calm, values.busy].map(Number) as [
@@ -53,7 +55,8 @@ async function main(): Promise<void> {
     number,
     number,
   ];
-  const found = { circumstances: circumstances() };
+  const deno = await denoFromNpm(values.deno);
+  const found = { circumstances: circumstances(values.deno) };
   pinThisProcess();
   await using upstreams = await startUpstreams({
     databaseMs: DATABASE_MS,
@@ -67,6 +70,7 @@ async function main(): Promise<void> {
       const entry = VARIANTS[name];
       const server = await ServerProcess.start({
         entry,
+        deno,
         processor: SERVER_PROCESSOR,
         env: { ...upstreams.env, FLY_RATE_PER_SECOND: "1000", FLY_RATE_BURST: "1000" },
       });

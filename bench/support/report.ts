@@ -16,20 +16,21 @@ export interface Circumstances {
   cpu: string;
   cores: number;
   kernel: string;
+  /** What the servers under measurement ran with. */
   deno: string;
   /** Load average of the last minute when the run began: above 1, others were at work too. */
   loadAtStart: number;
 }
 
-/** To be called before anything is measured. */
-export function circumstances(): Circumstances {
+/** To be called before anything is measured. `deno`: the version measured, if it is not this one. */
+export function circumstances(deno: string = Deno.version.deno): Circumstances {
   const processors = cpus();
   return {
     at: new Date().toISOString(),
     cpu: processors[0]?.model ?? "unknown",
     cores: processors.length,
     kernel: release(),
-    deno: Deno.version.deno,
+    deno,
     loadAtStart: Deno.loadavg()[0] ?? 0,
   };
 }

@@ -4,15 +4,9 @@
  * wake its reader at each line, and the time for that would be counted as its own.
  */
 import { fileURLToPath } from "node:url";
-import { denoFromNpm } from "../../dev/function-process/mod.ts";
 
-/** What the hosted runtime is compatible with, so what it costs there is seen best with this one. */
-const HOSTED_DENO = "2.1.4";
-
-/** The Deno to measure with: the version given, or the hosted runtime's. */
-export function measuredDeno(version: string = HOSTED_DENO): Promise<string> {
-  return denoFromNpm(version);
-}
+/** What the hosted runtime is compatible with: what a function costs there is seen best with this one. */
+export const HOSTED_DENO = "2.1.4";
 
 export interface ServerOptions {
   /** Its main module; it listens where `DENO_SERVE_ADDRESS` says. */

@@ -41,8 +41,9 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "answer a failure without closing the row",
     file: `${FUNCTION}/provisioning/give-up.ts`,
-    from: "  let stale = false;\n",
-    to: "  let stale = false;\n  if (flyMachineId === null) throw error;\n",
+    from: "  const flyMachineId = progress.machine?.id ?? null;\n",
+    to:
+      "  const flyMachineId = progress.machine?.id ?? null;\n  if (flyMachineId === null) throw error;\n",
     tests: ["model"],
   },
   {
@@ -134,8 +135,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "do not redact what Fly.io says",
     file: `${FUNCTION}/fly/client.ts`,
-    from: "this.options.redact(raw)",
-    to: "raw",
+    from: "return this.options.redact(text);",
+    to: "return text;",
     tests: ["regressions", "model"],
   },
   {
