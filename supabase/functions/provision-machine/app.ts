@@ -2,9 +2,11 @@
  * One request from end to end: identify, log, check the environment, route, authenticate, handle,
  * answer. Whatever is thrown on the way becomes an answer with a code and a log event.
  */
-import { authenticate, type Caller, callerSecrets } from "./auth/authenticate.ts";
+import { type Caller, callerSecrets, type Credentials, credentialsOf } from "./auth/credentials.ts";
+import { serviceKeys } from "./auth/service-keys.ts";
 import { configurationError, hasProblems, platformProblems } from "./config/configuration-error.ts";
 import type { EnvironmentProblem, Settings } from "./config/environment.ts";
+import type { Database } from "./database/database.ts";
 import { AppError, toAppError } from "./errors.ts";
 import { corsHeaders, preflight } from "./http/cors.ts";
 import { pathOf, requestIdOf, type TraceContext, traceContextOf } from "./http/request-context.ts";
@@ -13,7 +15,8 @@ import { configureLogging } from "./logging/configure.ts";
 import { RequestLog } from "./logging/request-log.ts";
 import { Measurements } from "./provisioning/measurements.ts";
 import { matchRoute } from "./routes.ts";
-import type { Database, DatabaseSettings, Services } from "./services.ts";
+import { sleep } from "./runtime.ts";
+import type { DatabaseSettings, Services } from "./services.ts";
 
 const SUPABASE_URL_MISSING: EnvironmentProblem = {
   variable: "SUPABASE_URL",
@@ -162,12 +165,14 @@ function logFailure(
 /** Beside the answer: tells the operators, should this failure be one too many. */
 async function alert(context: Unrouted, error: AppError): Promise<void> {
   const { afterFailure } = await import("./alerts/after-failure.ts");
-  await afterFailure({ ...context, database: openDatabase(context), error });
+  const settings = databaseSettingsOf(context);
+  const database = settings && await context.services.openDatabase(settings);
+  await afterFailure({ ...context, database, error });
 }
 
-function openDatabase({ services, settings, problems }: Unrouted): Database | null {
-  if (!hasUrl(settings) || hasProblems(platformProblems(problems))) return null;
-  return services.openDatabase(settings);
+/** Null when the platform's settings do not lead to a database. */
+function databaseSettingsOf({ settings, problems }: Unrouted): DatabaseSettings | null {
+  return hasUrl(settings) && !hasProblems(platformProblems(problems)) ? settings : null;
 }
 
 function hasUrl(settings: Partial<Settings>): settings is DatabaseSettings {
@@ -175,32 +180,63 @@ function hasUrl(settings: Partial<Settings>): settings is DatabaseSettings {
 }
 
 async function route(context: Unrouted, path: string): Promise<HandlerResult> {
-  const { request, problems, measurements } = context;
-  if (request.method === "OPTIONS") return preflight();
+  const { request, services, problems, measurements } = context;
+  if (request.method === "OPTIONS") {
+    services.runtime.waitUntil(prepareForNext(context, path));
+    return preflight();
+  }
   const { route, parameters } = matchRoute(request.method, path);
   context.state.provisioning = route.path === "/";
 
-  const database = openDatabase(context);
+  const settings = databaseSettingsOf(context);
   if (route.access === "anyone") {
     const handler = await route.load();
+    const database = settings && await services.openDatabase(settings);
     return await handler({ ...context, parameters, database });
   }
-  if (database === null) {
+  if (settings === null) {
     const broken = platformProblems(problems);
     throw configurationError(hasProblems(broken) ? broken : [SUPABASE_URL_MISSING]);
   }
-  // Loaded while the keys that verify the caller's token are fetched.
-  const loading = route.load();
+  const credentials = credentialsOf(request.headers, serviceKeys(settings));
+  // While the keys that verify the caller's token are fetched.
+  const loading = Promise.all([route.load(), services.openDatabase(settings)]);
   loading.catch(() => {/* told below, unless the caller is refused first */});
   const caller = await measurements.time(
     "auth",
-    () => authenticate(request.headers, database.auth, database.keys),
+    () => callerWith(credentials, services, settings),
   );
   if (route.access === "service" && caller.kind !== "service") {
     throw new AppError("forbidden", "Only a service may do this", {
       message: "Send one of the project's secret keys as apikey",
     });
   }
-  const handler = await loading;
+  const [handler, database] = await loading;
   return await handler({ ...context, database, caller, parameters });
+}
+
+async function callerWith(
+  credentials: Credentials,
+  services: Services,
+  settings: DatabaseSettings,
+): Promise<Caller> {
+  if (credentials.kind === "service") return { kind: "service" };
+  return { kind: "user", userId: await services.verifyUserToken(credentials.token, settings) };
+}
+
+/**
+ * A browser's preflight is the first that a new isolate hears of it, and says what comes next: that
+ * is loaded while the browser reads the answer.
+ */
+async function prepareForNext(context: Unrouted, path: string): Promise<void> {
+  const { services, request } = context;
+  const settings = databaseSettingsOf(context);
+  const method = request.headers.get("access-control-request-method");
+  if (settings === null || method === null) return;
+  await sleep(services.runtime.clock, 0);
+  try {
+    await Promise.all([matchRoute(method, path).route.load(), services.openDatabase(settings)]);
+  } catch {
+    // Whatever is wrong is told to the request itself.
+  }
 }

@@ -1,6 +1,7 @@
 /** Every route, who may call it, and what handles it. Handlers load when they are first needed. */
 import type { HandlerResult, OpenContext, RequestContext } from "./app.ts";
 import { AppError } from "./errors.ts";
+import { lazy } from "./lazy.ts";
 
 export type Handler<Context> = (context: Context) => HandlerResult | Promise<HandlerResult>;
 
@@ -29,31 +30,31 @@ export const ROUTES: readonly Route[] = [
     method: "POST",
     path: "/",
     access: "user-or-service",
-    load: async () => (await import("./provisioning/handle-provision.ts")).handleProvision,
+    load: lazy(async () => (await import("./provisioning/handle-provision.ts")).handleProvision),
   },
   {
     method: "DELETE",
     path: "/{machineId}",
     access: "user-or-service",
-    load: async () => (await import("./destroy/handle-destroy.ts")).handleDestroy,
+    load: lazy(async () => (await import("./destroy/handle-destroy.ts")).handleDestroy),
   },
   {
     method: "GET",
     path: "/health",
     access: "anyone",
-    load: async () => (await import("./health/handle-health.ts")).handleHealth,
+    load: lazy(async () => (await import("./health/handle-health.ts")).handleHealth),
   },
   {
     method: "GET",
     path: "/metrics",
     access: "service",
-    load: async () => (await import("./metrics/handle-metrics.ts")).handleMetrics,
+    load: lazy(async () => (await import("./metrics/handle-metrics.ts")).handleMetrics),
   },
   {
     method: "POST",
     path: "/reconcile",
     access: "service",
-    load: async () => (await import("./reconcile/handle-reconcile.ts")).handleReconcile,
+    load: lazy(async () => (await import("./reconcile/handle-reconcile.ts")).handleReconcile),
   },
 ];
 

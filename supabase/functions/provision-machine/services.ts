@@ -1,33 +1,26 @@
 /** What a request works with: made once an isolate, or once for each environment seen. */
 import { ENVIRONMENT, parseEnvironment } from "./config/environment.ts";
 import type { Environment, Settings } from "./config/environment.ts";
-import { type AuthClient, createAuthClient } from "./auth/client.ts";
+import type { GoTrueClient } from "@supabase/supabase-js";
 import { serviceKeys } from "./auth/service-keys.ts";
-import { createDatabaseClient } from "./database/client.ts";
-import { DatabaseCaller } from "./database/caller.ts";
-import { CloudMachines } from "./database/cloud-machines.ts";
-import { FlyClient } from "./fly/client.ts";
+import type { Database } from "./database/database.ts";
 import type { CachedHealth } from "./health/handle-health.ts";
-import { childTraceparent, type TraceContext } from "./http/request-context.ts";
 import { Redactor } from "./logging/redactor.ts";
 import { configureLogging } from "./logging/configure.ts";
 import { RequestLog } from "./logging/request-log.ts";
 import { secretsOf } from "./logging/secrets.ts";
 import { Unfinished } from "./provisioning/unfinished.ts";
+import { lazy } from "./lazy.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** What leads to a database. */
+/** What leads to the database and to the Auth server. */
 export type DatabaseSettings =
   & Pick<Settings, "SUPABASE_URL">
   & Partial<Pick<Settings, "SUPABASE_SECRET_KEYS" | "SUPABASE_SERVICE_ROLE_KEY">>;
 
-export interface Database {
-  auth: AuthClient;
-  machines: CloudMachines;
-  caller: DatabaseCaller;
-  /** Every key with service rights. */
-  keys: string[];
-}
+/** With supabase-js, half of what there is to load: not before somebody has credentials to be checked. */
+const loadDatabase = lazy(() => import("./database/database.ts"));
+const loadAuth = lazy(() => import("./auth/verify-user-token.ts"));
 
 /** What is read of the environment: the settings, and a secret of the platform that must not leave. */
 const VARIABLES = [...Object.keys(ENVIRONMENT), "SUPABASE_DB_URL"];
@@ -42,7 +35,8 @@ export class Services {
   health: CachedHealth | undefined;
   /** When this isolate sent an alert by itself, by error code, in milliseconds since the epoch. */
   readonly lastLoneAlertAt = new Map<string, number>();
-  private database: (Database & { madeFor: DatabaseSettings }) | undefined;
+  private database: { madeFor: DatabaseSettings; database: Database } | undefined;
+  private auth: { madeFor: DatabaseSettings; client: GoTrueClient } | undefined;
   private environment: ReadEnvironment | undefined;
   private releaseSecrets = () => {};
 
@@ -61,23 +55,30 @@ export class Services {
     return this.environment = { ...parsed, env };
   }
 
-  /** The database and the Auth server; the clients are kept, and with them connections and keys. */
-  openDatabase(settings: DatabaseSettings): Database {
+  /** The database; its client is kept, and with it its connections. */
+  async openDatabase(settings: DatabaseSettings): Promise<Database> {
+    const { connectDatabase } = await loadDatabase();
     // Settings are parsed anew only when they have changed.
     if (this.database?.madeFor !== settings) {
-      const keys = serviceKeys(settings);
-      const [key = ""] = keys;
-      const client = createDatabaseClient(settings.SUPABASE_URL, key, this.runtime);
-      const caller = new DatabaseCaller(client, this.runtime);
-      this.database = {
-        auth: createAuthClient(settings.SUPABASE_URL, key, this.runtime),
-        machines: new CloudMachines(caller),
-        caller,
-        keys,
-        madeFor: settings,
-      };
+      const [key = ""] = serviceKeys(settings);
+      const database = connectDatabase(settings.SUPABASE_URL, key, this.runtime);
+      this.database = { madeFor: settings, database };
     }
-    return this.database;
+    return this.database.database;
+  }
+
+  /**
+   * The id of the user whose token it is; the keys that verify tokens are kept. Throws
+   * {@link AppError} `unauthorized` or `internal_error`.
+   */
+  async verifyUserToken(token: string, settings: DatabaseSettings): Promise<string> {
+    const { createAuthClient, verifyUserToken } = await loadAuth();
+    if (this.auth?.madeFor !== settings) {
+      const [key = ""] = serviceKeys(settings);
+      const client = createAuthClient(settings.SUPABASE_URL, key, this.runtime);
+      this.auth = { madeFor: settings, client };
+    }
+    return await verifyUserToken(token, this.auth.client);
   }
 
   /** The last resort of a promise that nobody awaited. Never throws. */
@@ -86,20 +87,6 @@ export class Services {
     const log = new RequestLog(configureLogging(settings, this.redactor), "none");
     log.alsoFailed("❌ An error was not handled by any request", reason, {
       code: "internal_error",
-    });
-  }
-
-  flyClient(
-    settings: Pick<Settings, "FLY_API_HOSTNAME" | "FLY_API_TOKEN" | "FLY_REQUEST_TIMEOUT_SECONDS">,
-    trace: TraceContext | undefined,
-  ): FlyClient {
-    return new FlyClient({
-      runtime: this.runtime,
-      baseUrl: settings.FLY_API_HOSTNAME,
-      token: settings.FLY_API_TOKEN,
-      requestTimeoutMs: settings.FLY_REQUEST_TIMEOUT_SECONDS * 1_000,
-      redact: (text) => this.redactor.redact(text),
-      traceparent: trace && childTraceparent(trace, this.runtime.randomBytes(8)),
     });
   }
 }

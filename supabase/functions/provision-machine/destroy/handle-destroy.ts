@@ -12,6 +12,7 @@ import { destroyRowMachine } from "../fly/destroy-row-machine.ts";
 import { toProvisioningError } from "../fly/provisioning-error.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { machineIdentity } from "../provisioning/machine-config.ts";
+import { makeFlyClient } from "../fly/make-client.ts";
 
 const BUDGET_MS = 60_000;
 /** Kept for closing the row: a slow Fly.io must not look like a database that does not answer. */
@@ -69,7 +70,7 @@ async function destroyAtFly(
   try {
     return await destroyRowMachine({
       runtime: services.runtime,
-      fly: services.flyClient(complete, trace),
+      fly: makeFlyClient(services, complete, trace),
       app,
       machineId: machine.machine_id,
       identity: machineIdentity(complete.SUPABASE_URL, machine.id),

@@ -4,7 +4,8 @@
  * overall status, a service every check.
  */
 import type { OpenContext } from "../app.ts";
-import { isService } from "../auth/authenticate.ts";
+import { isService } from "../auth/credentials.ts";
+import { serviceKeys } from "../auth/service-keys.ts";
 import type { HealthReport } from "./run-checks.ts";
 import { runChecks } from "./run-checks.ts";
 
@@ -18,13 +19,13 @@ export interface CachedHealth {
 }
 
 export async function handleHealth(context: OpenContext): Promise<Response> {
-  const { services, request, database } = context;
+  const { services, request, settings, database } = context;
   const now = services.runtime.clock.now();
   if (services.health === undefined || now - services.health.madeAt >= CACHE_MS) {
     services.health = { madeAt: now, report: runChecks(context) };
   }
   const report = await services.health.report;
-  const maySeeAll = database !== null && isService(request.headers, database.keys);
+  const maySeeAll = database !== null && isService(request.headers, serviceKeys(settings));
   const body = maySeeAll ? report : { status: report.status };
   return new Response(services.redactor.redact(JSON.stringify(body)), {
     status: report.status === "fail" ? 503 : 200,

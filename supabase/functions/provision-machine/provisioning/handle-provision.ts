@@ -28,6 +28,7 @@ import {
 } from "./provision-machine.ts";
 import { replay } from "./replay.ts";
 import { limitReached, machineResponse } from "./responses.ts";
+import { makeFlyClient } from "../fly/make-client.ts";
 
 /** What is kept of the request's budget for closing the row and cleaning up. */
 const CLOSE_RESERVE = { share: 0.2, maxMs: 10_000 };
@@ -164,7 +165,7 @@ async function provision(
       () =>
         provisionMachine({
           runtime: services.runtime,
-          fly: services.flyClient(settings, context.trace),
+          fly: makeFlyClient(services, settings, context.trace),
           machines: database.machines,
           redactor: services.redactor,
           workDeadline,

@@ -1,6 +1,6 @@
 /** The body of POST /provision-machine, checked against who is calling. */
 import { z } from "zod/v3";
-import type { Caller } from "../auth/authenticate.ts";
+import type { Caller } from "../auth/credentials.ts";
 import { AppError } from "../errors.ts";
 import { CPU_PRIORITIES, type CpuPriority } from "./machine-config.ts";
 

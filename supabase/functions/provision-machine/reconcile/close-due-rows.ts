@@ -11,6 +11,7 @@ import type { Origin } from "../database/cloud-machines.ts";
 import { machineIdentity } from "../provisioning/machine-config.ts";
 import type { ReconcileContext } from "./handle-reconcile.ts";
 import { inParallel } from "./in-parallel.ts";
+import { makeFlyClient } from "../fly/make-client.ts";
 
 const PAGE = 20;
 const MAX_PAGES = 5;
@@ -109,7 +110,7 @@ function destroy(
   if (row.fly_app_name === null) return Promise.resolve(true);
   return destroyRowMachine({
     runtime: request.services.runtime,
-    fly: request.services.flyClient(settings, request.trace),
+    fly: makeFlyClient(request.services, settings, request.trace),
     app: row.fly_app_name,
     machineId: row.machine_id,
     identity: machineIdentity(settings.SUPABASE_URL, row.id),
@@ -124,7 +125,7 @@ async function findMachine(
 ): Promise<FlyMachine | null> {
   const { fly_app_name: app, fly_machine_id: id } = row;
   if (app === null) return null;
-  const fly = request.services.flyClient(settings, request.trace);
+  const fly = makeFlyClient(request.services, settings, request.trace);
   if (id !== null) return await getMachine(fly, app, id, { deadline });
   const identity = machineIdentity(settings.SUPABASE_URL, row.id);
   return await findOwnMachine({ fly, app, body: { name: row.machine_id }, identity, deadline }) ??

@@ -4,6 +4,7 @@ import { getMachine } from "../fly/machines.ts";
 import { originOf } from "./close-due-rows.ts";
 import type { ReconcileContext } from "./handle-reconcile.ts";
 import { inParallel } from "./in-parallel.ts";
+import { makeFlyClient } from "../fly/make-client.ts";
 
 const PAGE = 500;
 const PARALLEL = 4;
@@ -49,7 +50,7 @@ async function markIfLost(
   row: CloudMachine,
 ): Promise<void> {
   const { request, settings, deadline, report } = context;
-  const fly = request.services.flyClient(settings, request.trace);
+  const fly = makeFlyClient(request.services, settings, request.trace);
   const machine = await getMachine(fly, app, row.fly_machine_id ?? "", { deadline });
   if (machine !== null && machine.state !== "destroyed") return;
   const marked = await request.database.machines.markError(

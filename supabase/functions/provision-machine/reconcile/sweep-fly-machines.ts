@@ -6,6 +6,7 @@ import type { CloudMachine } from "../database/rows.ts";
 import { destroyMachine, type FlyMachine, listMachines } from "../fly/machines.ts";
 import type { ReconcileContext } from "./handle-reconcile.ts";
 import { inParallel } from "./in-parallel.ts";
+import { makeFlyClient } from "../fly/make-client.ts";
 
 const PARALLEL = 4;
 const MAX_DESTROYED_PER_RUN = 50;
@@ -20,7 +21,7 @@ export async function sweepFlyMachines(
   identity: Record<string, string>,
 ): Promise<Set<string> | null> {
   const { request, settings, deadline, report } = context;
-  const fly = request.services.flyClient(settings, request.trace);
+  const fly = makeFlyClient(request.services, settings, request.trace);
   let listed: FlyMachine[];
   try {
     listed = await listMachines(fly, app, identity, { deadline });

@@ -1,0 +1,64 @@
+/**
+ * Who says to be calling: a service with a secret key, or a signed-in user with a JWT, which is
+ * verified next. The platform's own check is off (`verify_jwt = false`), so this is the only one.
+ */
+import { AppError } from "../errors.ts";
+import { isServiceKey } from "./service-keys.ts";
+
+/** `nobody` reaches only the routes that are open to anyone. */
+export type Caller = { kind: "service" } | { kind: "user"; userId: string } | { kind: "nobody" };
+
+/** What a request brings along: a key that was checked, or a token that has to be. */
+export type Credentials = { kind: "service" } | { kind: "user-token"; token: string };
+
+/** Throws {@link AppError} `unauthorized` when there are none, or none that can be valid. */
+export function credentialsOf(headers: Headers, serviceKeys: string[]): Credentials {
+  if (isService(headers, serviceKeys)) return { kind: "service" };
+  const token = bearerToken(headers);
+  if (token !== undefined && looksLikeJwt(token)) return { kind: "user-token", token };
+  if (token === undefined && headers.get("apikey") === null) {
+    throw unauthorized("No credentials: send the user's access token as Authorization: Bearer");
+  }
+  throw unauthorized("The credentials are neither a user's access token nor a valid secret key");
+}
+
+/**
+ * Whether the caller is a service. A user's token next to a secret key acts for that user: the
+ * lesser of the two rights.
+ */
+export function isService(headers: Headers, serviceKeys: string[]): boolean {
+  const apikey = headers.get("apikey")?.trim();
+  const bearer = bearerToken(headers);
+  if (bearer !== undefined && isServiceKey(bearer, serviceKeys)) return true;
+  if (bearer !== undefined && looksLikeJwt(bearer)) return false;
+  return apikey !== undefined && isServiceKey(apikey, serviceKeys);
+}
+
+/** What Supabase's secrets look like: a JWT, or a key with its prefix. */
+const SECRET = /^([\w-]{16,}\.[\w-]{16,}\.[\w-]{16,}|sb_[a-z]+_[\w-]{16,})$/;
+
+/**
+ * The secrets that the caller sent, which must not surface anywhere. Only what can be one: an
+ * ordinary word that is sent as a key would be blacked out in everybody's answers and log lines.
+ */
+export function callerSecrets(headers: Headers): string[] {
+  return [headers.get("apikey")?.trim() ?? "", bearerToken(headers) ?? ""]
+    .filter((credential) => SECRET.test(credential));
+}
+
+function bearerToken(headers: Headers): string | undefined {
+  return headers.get("authorization")?.match(/^Bearer +(\S+) *$/i)?.[1];
+}
+
+function looksLikeJwt(token: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token);
+}
+
+/** The answer to whoever is not known. */
+export function unauthorized(error: string, cause?: unknown): AppError {
+  return new AppError("unauthorized", error, {
+    message: "Sign in and send a current access token",
+    headers: { "www-authenticate": "Bearer" },
+    cause,
+  });
+}

@@ -1,0 +1,68 @@
+/** Verifies the access tokens of users with Supabase Auth. */
+import { GoTrueClient, isAuthRetryableFetchError } from "@supabase/supabase-js";
+import { withTimeout } from "../deadline.ts";
+import { AppError } from "../errors.ts";
+import type { Runtime } from "../runtime.ts";
+import { unauthorized } from "./credentials.ts";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** The Auth server answers in milliseconds; whatever takes this long will not come. */
+const TIMEOUT_MS = 10_000;
+
+/** A client for the Auth server. One an isolate, so that the keys that verify tokens are kept. */
+export function createAuthClient(
+  url: string,
+  serviceKey: string,
+  runtime: Pick<Runtime, "fetch" | "clock">,
+): GoTrueClient {
+  return new GoTrueClient({
+    url: `${url}/auth/v1`,
+    // Spelled as auth-js spells it, which replaces it by the user's token where that is sent.
+    headers: { apikey: serviceKey, Authorization: `Bearer ${serviceKey}` },
+    persistSession: false,
+    autoRefreshToken: false,
+    detectSessionInUrl: false,
+    // auth-js sets no limit. The body is read inside it too, for a connection can stall there.
+    fetch: (input, init) =>
+      withTimeout(runtime.clock, TIMEOUT_MS, async (signal) => {
+        const response = await runtime.fetch(input, { ...init, signal });
+        return new Response(await response.arrayBuffer(), response);
+      }),
+  });
+}
+
+/**
+ * `getClaims` verifies the signature with the project's published keys, or asks the Auth server
+ * where tokens are signed with the legacy shared secret.
+ * https://supabase.com/docs/reference/javascript/auth-getclaims
+ *
+ * Returns the user's id. Throws {@link AppError}: `unauthorized`, or `internal_error` when the Auth
+ * server that has to verify a legacy HS256 token cannot be asked.
+ */
+export async function verifyUserToken(token: string, auth: GoTrueClient): Promise<string> {
+  let result: Awaited<ReturnType<typeof auth.getClaims>>;
+  try {
+    result = await auth.getClaims(token);
+  } catch (cause) {
+    throw unauthorized("The access token is malformed", cause);
+  }
+  const { data, error } = result;
+  if (error) {
+    const status = error.status ?? 0;
+    if (isAuthRetryableFetchError(error) || status >= 500 || status === 429) {
+      throw new AppError("internal_error", "The access token could not be verified", {
+        message: "Supabase Auth did not answer; try again shortly",
+        retryAfterSeconds: 5,
+        cause: error,
+      });
+    }
+    throw unauthorized("The access token is invalid or has expired", error);
+  }
+  const claims = data?.claims;
+  // The anon key is a validly signed token too, but nobody's.
+  if (claims?.role !== "authenticated" || !UUID.test(claims.sub ?? "")) {
+    throw unauthorized("The access token does not belong to a signed-in user");
+  }
+  return claims.sub.toLowerCase();
+}
