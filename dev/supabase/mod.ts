@@ -29,6 +29,7 @@ import { LiteService } from "./lite-service.ts";
 import { applyMigrations } from "./migrations.ts";
 import { keepLiteFromGranting, preparePlatform } from "./platform.ts";
 import { answerLikePostgrest } from "./postgrest-errors.ts";
+import { shareSchemaLook } from "./schema-cache.ts";
 
 export type { Fault, FaultRule, Outage, RequestHook, RequestRecord, Service } from "./faults.ts";
 export type { FunctionTarget } from "./functions-proxy.ts";
@@ -133,6 +134,7 @@ async function prepare(
 ): Promise<LiteService> {
   const { onProgress = () => {}, exposeNewTables = true } = options;
   answerLikePostgrest(database.connection);
+  shareSchemaLook(database.connection);
   const lite = new LiteService(database, keys, options.signingKeys ?? []);
   await database.alone(async () => {
     await lite.ensureSchema();
