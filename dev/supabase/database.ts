@@ -27,9 +27,9 @@ export interface Database extends SqlRunner {
   /** Runs `work` in one transaction, rolled back when it throws. */
   transaction<T>(work: (transaction: SqlRunner) => Promise<T>): Promise<T>;
   /**
-   * Runs `work` while nothing else uses the connection, where there is only one.
-   * lite opens a transaction per request on PGlite's single session without locking it, so two
-   * requests at once would share one transaction and one role.
+   * Runs `work` while it has a connection to itself, in the order of the calls.
+   * PGlite has a single session, on which lite opens a transaction per request without locking it:
+   * two requests at once would share one transaction and one role.
    */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
   /** Runs `work` while no other process does so on the same database. */
@@ -48,7 +48,7 @@ export async function openPglite(
     query: async (sql, params = []) => (await driver.query<Row>(sql, params)).rows,
     script: async (sql) => void await driver.exec(sql),
   };
-  const inTurn = oneAtATime();
+  const inTurn = takingTurns(1);
   const exclusive = <T>(work: () => Promise<T>) => inTurn(() => keepExitCode(work));
   return {
     kind: "pglite",
@@ -82,7 +82,12 @@ export async function openPostgres(databaseUrl: string): Promise<Database> {
   const place = describeDatabaseUrl(databaseUrl);
   const connection = createPostgresConnection({
     url: databaseUrl,
-    postgresOptions: { onnotice: () => {}, connect_timeout: 10, types: JSON_AS_LITE_SENDS_IT },
+    postgresOptions: {
+      max: CONNECTIONS,
+      onnotice: () => {},
+      connect_timeout: 10,
+      types: JSON_AS_LITE_SENDS_IT,
+    },
   });
   const { driver } = connection;
   try {
@@ -109,7 +114,7 @@ export async function openPostgres(databaseUrl: string): Promise<Database> {
       if (result === undefined) throw new Error("the transaction ended without its result");
       return result.value;
     },
-    exclusive: (work) => work(),
+    exclusive: takingTurns(CONNECTIONS),
     alone: async (work) => {
       const session = await driver.reserve();
       try {
@@ -136,6 +141,9 @@ const JSON_AS_LITE_SENDS_IT = Object.fromEntries(
     parse: (text: string) => JSON.parse(text),
   }]),
 );
+
+/** As many as PostgREST has by default. */
+const CONNECTIONS = 10;
 
 /** Key of the advisory lock that a start holds; any number that nobody else uses. */
 const START_LOCK = 5_432_154_321;
@@ -176,11 +184,19 @@ function connectReason(error: unknown): string {
   return error instanceof Error && error.message !== "" ? error.message : String(code || error);
 }
 
-function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const result = last.then(work, work);
-    last = result.catch(() => {/* its own caller sees it */});
-    return result;
+/** Runs so much work at a time, the rest in the order in which it came. */
+function takingTurns(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let free = atOnce;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    }
   };
 }

@@ -5,6 +5,7 @@ import { App, type ResolvedKey } from "@supabase/lite";
 import { createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify, SignJWT } from "jose";
 import type { Database } from "./database.ts";
 import type { StackKeys } from "./keys.ts";
+import { ConnectionReset } from "./listen.ts";
 
 /** Auth and Data API of one stack. */
 export class LiteService {
@@ -57,9 +58,12 @@ export class LiteService {
     // Read before the database is taken, so that a slow sender blocks nobody else.
     const body = request.body === null ? null : await request.arrayBuffer();
     const adapted = new Request(request.url, { method: request.method, headers, body });
-    const response = await this.#database.exclusive(() =>
-      this.#app.fetch(adapted, { peerAddress })
-    );
+    const response = await this.#database.exclusive(() => {
+      // Callers who ask again would queue behind what they gave up, and give up again. PostgREST
+      // does not keep them for long either (db-pool-acquisition-timeout).
+      if (request.signal.aborted) throw new ConnectionReset("the caller hung up before its turn");
+      return this.#app.fetch(adapted, { peerAddress });
+    });
     return withCors(response, pathname);
   }
 
