@@ -2,8 +2,8 @@
  * Four processes, one Postgres, thousands of provisions: what each process did, and everything that
  * is not as it should be afterwards.
  *
- * `deno task bench:scale-out [--users N] [--machines N] [--processes N] [--seed N]`; `machines`
- * is how many each user may have.
+ * `deno task bench:scale-out [--users N] [--machines N] [--processes N] [--width N] [--seed N]`;
+ * `machines` is how many each user may have, `width` how many users call at the same time.
  */
 import { parseArgs } from "node:util";
 import { circumstances, printTable, progress, report } from "../support/report.ts";
@@ -18,12 +18,14 @@ async function main(): Promise<void> {
       users: { type: "string", default: "120" },
       machines: { type: "string", default: "18" },
       processes: { type: "string", default: "4" },
+      width: { type: "string", default: "4" },
       seed: { type: "string", default: "1" },
     },
   });
   const users = Number(values.users);
   const machinesPerUser = Number(values.machines);
   const processes = Number(values.processes);
+  const width = Number(values.width);
   const seed = Number(values.seed);
   const found = { circumstances: circumstances() };
   progress(`signing up ${users} users`);
@@ -32,7 +34,7 @@ async function main(): Promise<void> {
     users,
     machinesPerUser,
     seed,
-    width: 4,
+    width,
     rate: RATE,
     onProgress: (done) => done % 20 === 0 && progress(`${done} of ${users} users served`),
   });
@@ -40,16 +42,17 @@ async function main(): Promise<void> {
   printTable(`${processes} processes, one Postgres, ${users} users, seed ${seed}`, [{
     provisions: result.provisions,
     calls: result.calls,
+    "asked again": result.askedAgain,
     "by process": result.byProcess.join(" + "),
     answers: Object.entries(result.answers).map(([status, n]) => `${n} × ${status}`).join(", "),
     "429s of Fly.io": result.refused,
-    "provisions/s": (result.provisions / result.seconds).toFixed(0),
+    "provisions/s": result.provisionsPerSecond.toFixed(0),
     violations: result.violations.length,
   }]);
   for (const violation of result.violations.slice(0, 20)) progress(violation);
   await report("scale-out", {
     ...found,
-    settings: { users, machinesPerUser, processes, seed, RATE },
+    settings: { users, machinesPerUser, processes, width, seed, RATE },
     ...result,
     goals: [{
       goal: "thousands of provisions, no invariant broken",

@@ -1,0 +1,67 @@
+/** What each user and each key must have come to, also when some calls failed truthfully. */
+import type { Call, FinalState } from "../../tests/postgres/final-state.ts";
+
+/** How many machines of a user run. */
+export function machinesOf({ rows }: Pick<FinalState, "rows">, userId: string): number {
+  return rows.filter(({ user_id, status }) => user_id === userId && status === "running").length;
+}
+
+/** How many keys got a machine. */
+export function keysServed(calls: readonly Call[]): number {
+  return byKey(calls).filter((pair) => pair.some(succeeded)).length;
+}
+
+/**
+ * A user has as many machines as allowed when the calls have ended and reconcile has been round. A
+ * call that failed is truthful and frees its place, so each key in `calls` that came to nothing but
+ * failures excuses one machine less. Nothing excuses one more.
+ */
+export function wrongCounts(
+  state: Pick<FinalState, "rows">,
+  calls: readonly Call[],
+  allowed: number,
+): string[] {
+  return [...Map.groupBy(calls, ({ userId = "" }) => userId)].flatMap(([userId, own]) => {
+    const failures = byKey(own).filter((pair) => pair.some(hasFailed) && !pair.some(succeeded));
+    const machines = machinesOf(state, userId);
+    return machines <= allowed && machines >= allowed - failures.length
+      ? []
+      : [`${userId} has ${machines} machines, and ${failures.length} of its keys failed`];
+  });
+}
+
+/**
+ * Calls with one key are told the same. Two answers are true beside another one: that the outcome is
+ * not known, and that there was no place, if a failure of the same user freed one since.
+ */
+export function splitAnswers(calls: readonly Call[]): string[] {
+  const withFailures = new Set(calls.filter(hasFailed).map(({ userId }) => userId));
+  return byKey(calls).flatMap((pair) => {
+    const told = pair.filter((call) =>
+      !isUnknown(call) && !(isRefused(call) && withFailures.has(call.userId))
+    ).map(answerOf);
+    return new Set(told).size <= 1 ? [] : [`one key, two answers: ${told.join(" and ")}`];
+  });
+}
+
+/** Calls that were not answered while their caller waited. */
+export function unanswered(calls: readonly Call[]): string[] {
+  return calls.filter(({ answer }) => answer === null)
+    .map(({ key, leaveAfterMs }) => `${key} got no answer within ${leaveAfterMs} ms`);
+}
+
+/** Who was refused for the limit is told of any live machine, so only the status counts. */
+function answerOf(call: Call): string {
+  return succeeded(call) ? `200 ${bodyOf(call).machineId}` : String(call.answer?.status);
+}
+
+function isUnknown(call: Call): boolean {
+  return hasFailed(call) &&
+    /may still say provisioning|outcome is not known yet/.test(bodyOf(call).message);
+}
+
+const byKey = (calls: readonly Call[]) => [...Map.groupBy(calls, ({ key }) => key).values()];
+const succeeded = ({ answer }: Call) => answer?.status === 200;
+const isRefused = ({ answer }: Call) => answer?.status === 409;
+const hasFailed = ({ answer }: Call) => (answer?.status ?? 0) >= 500;
+const bodyOf = ({ answer }: Call) => JSON.parse(answer?.text ?? "{}");
