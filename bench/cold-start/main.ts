@@ -20,8 +20,16 @@ interface Variant {
   status: number;
 }
 
+const EMPTY = "(a) an empty Deno.serve";
+const SUPABASE_JS = "(b) imports supabase-js";
+const OURS = "ours, answers 401";
 const FUNCTION = new URL("../../supabase/functions/provision-machine/index.ts", import.meta.url);
 const stranger = () => ({ method: "POST" });
+/** What a browser sends before a POST to another origin. */
+const preflight = () => ({
+  method: "OPTIONS",
+  headers: { origin: "https://app.example.com", "access-control-request-method": "POST" },
+});
 const user = ({ tokens: [token] }: Upstreams) => ({
   method: "POST",
   headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
@@ -30,18 +38,19 @@ const user = ({ tokens: [token] }: Upstreams) => ({
 
 const VARIANTS: Variant[] = [
   {
-    name: "(a) an empty Deno.serve",
+    name: EMPTY,
     entry: new URL("./empty.ts", import.meta.url),
     request: stranger,
     status: 401,
   },
   {
-    name: "(b) imports supabase-js",
+    name: SUPABASE_JS,
     entry: new URL("./only-supabase-js.ts", import.meta.url),
     request: stranger,
     status: 401,
   },
-  { name: "ours, answers 401", entry: FUNCTION, request: stranger, status: 401 },
+  { name: OURS, entry: FUNCTION, request: stranger, status: 401 },
+  { name: "ours, answers a preflight", entry: FUNCTION, request: preflight, status: 204 },
   {
     name: "floor, provisions",
     entry: new URL("../requests/floor.ts", import.meta.url),
@@ -101,7 +110,8 @@ async function main(): Promise<void> {
   }
 
   const spreads = new Map([...samples].map(([name, values]) => [name, spread(values)]));
-  const [a, b, ours] = [...samples.values()].map(median) as [number, number, number];
+  const medianOf = (name: string) => median(samples.get(name) ?? []);
+  const [a, b, ours] = [medianOf(EMPTY), medianOf(SUPABASE_JS), medianOf(OURS)];
   printTable(
     `Process start to first answer, ${rounds} starts each, alternating, milliseconds`,
     [...spreads].map(([name, s]) => row(name, s, b)),
