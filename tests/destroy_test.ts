@@ -104,6 +104,28 @@ Deno.test("destroying a machine", async (t) => {
     assert.deepEqual(stack.liveMachines(machineId), []);
   });
 
+  await t.step("while its create is about to be sent again: it is not", async () => {
+    const user = await supabase.createUser();
+    const creates = () => simulator.requests().filter(({ action }) => action === "create").length;
+    const before = creates();
+    // The machine comes to be and its answer is lost; the look for it is slow enough to be overtaken.
+    simulator.addFault({ match: { action: "create" }, do: { kind: "reset", when: "after" } });
+    simulator.addFault({
+      match: { action: "list" },
+      do: { kind: "delay", ms: 2_000, when: "before" },
+    });
+    const provisioning = stack.call(user, { body: {} });
+    const machineId = await until("the machine is looked for", async () => {
+      const [row] = await stack.rowsOf(user);
+      return simulator.pendingFaults().length === 0 && row?.machine_id;
+    });
+    assert.equal((await destroy(user, machineId)).status, 200);
+    assertError(await provisioning, 500, "machine_failed");
+    assert.equal((await stack.row(machineId)).status, "destroyed");
+    assert.deepEqual(stack.liveMachines(machineId), []);
+    assert.equal(creates() - before, 1);
+  });
+
   await t.step("Fly.io is out: 500, and reconcile finishes it", async () => {
     const { user, machineId } = await provision();
     simulator.addFault({

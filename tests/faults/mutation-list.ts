@@ -25,6 +25,13 @@ export const MUTATIONS: Mutation[] = [
     tests: ["model"],
   },
   {
+    name: "create again without asking whether the row still wants a machine",
+    file: `${FUNCTION}/fly/create-once.ts`,
+    from: "    await options.assertWanted();\n",
+    to: "",
+    tests: ["destroying"],
+  },
+  {
     name: "do not treat 409 as ours",
     file: `${FUNCTION}/fly/create-once.ts`,
     from: "if (error instanceof FlyError && error.nameIsTaken) {",

@@ -9,6 +9,7 @@ export const TESTS = {
     "--no-shrink",
   ],
   "regressions": ["test", "-A", "--no-check", "tests/faults/regressions_test.ts"],
+  "destroying": ["test", "-A", "--no-check", "tests/destroy_test.ts"],
   "row level security": ["test", "-A", "--no-check", "tests/row-level-security_test.ts"],
   "concurrency on Postgres": ["test", "-A", "--no-check", "tests/postgres/concurrency_test.ts"],
 } as const;

@@ -41,6 +41,11 @@ export interface CreateOnceOptions {
    * for a pause of `retryAfterMs`. Rejects with {@link AppError} when that would be too late.
    */
   awaitTurn(retryAfterMs: number): Promise<void>;
+  /**
+   * Asked before a create is sent again whose first one left nothing to be found: whoever destroys the
+   * machine says so in its row beforehand. Rejects with {@link AppError} when the row wants no machine.
+   */
+  assertWanted(): Promise<void>;
   /** Told of each attempt, before and after it. */
   observer: CreateObserver;
 }
@@ -127,6 +132,7 @@ async function createOrFind(
   if (mayExist) {
     const found = await findOwnMachine(options);
     if (found) return found;
+    await options.assertWanted();
   }
   observer.calling(region, attempt);
   try {
