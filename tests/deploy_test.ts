@@ -14,11 +14,13 @@ import {
   runSupabaseCli,
   SUPABASE_CLI_VERSION,
 } from "../dev/supabase-cli.ts";
+import { ROUTES } from "../supabase/functions/provision-machine/routes.ts";
 import { serveManagementApi, type UploadedFunction } from "./support/management-api.ts";
 
 const PROJECT_ROOT = resolve(import.meta.dirname ?? ".", "..");
 const FUNCTION = "supabase/functions/provision-machine";
 const PROJECT = { ref: "abcdefghijklmnopqrst", accessToken: `sbp_${"0123456789".repeat(4)}` };
+const SECRET_KEY = "sb_secret_deploy_test";
 const UPDATE_LOCK = "run `deno task lock`";
 
 // The version that supabase/edge-runtime is built on (its deno/Cargo.toml).
@@ -62,10 +64,34 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
   await t.step("a call without a token is turned away", async () => {
     await using running = await boot(deno, uploaded, {
       SUPABASE_URL: "http://127.0.0.1:9",
-      SUPABASE_SECRET_KEYS: JSON.stringify({ default: "sb_secret_deploy_test" }),
+      SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
     });
     await assertPreflight(running.url);
     await assertPostIsRefused(running.url, 401, "unauthorized");
+  });
+
+  await t.step("what is loaded when it is needed was uploaded too", async () => {
+    await using running = await boot(deno, uploaded, {
+      SUPABASE_URL: "http://127.0.0.1:9",
+      SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
+    });
+    const answers: Record<string, string> = {};
+    for (const { method, path } of ROUTES) {
+      const response = await fetch(running.url + path.replace("{machineId}", "machine-1"), {
+        method,
+        headers: { apikey: SECRET_KEY },
+      });
+      answers[`${method} ${path}`] = codeOf(await response.text());
+    }
+    // Nothing is there to work with, which each handler says in its own way.
+    assert.deepEqual(answers, {
+      "POST /": "invalid_request",
+      "DELETE /{machineId}": "database_error",
+      "GET /health": "fail",
+      "GET /metrics": "database_error",
+      "POST /reconcile": "configuration_error",
+    });
+    await assertPostIsRefused(running.url, 401, "unauthorized", { authorization: "Bearer a.b.c" });
   });
 
   await t.step("the lock file names every package that was loaded", async () => {
@@ -230,8 +256,20 @@ async function assertPreflight(url: string): Promise<void> {
   }
 }
 
-async function assertPostIsRefused(url: string, status: number, code: string): Promise<void> {
-  const headers = { "content-type": "application/json" };
+/** Of an error, or the status of a health report. */
+function codeOf(text: string): string {
+  const { code, status } = z.object({ code: z.string(), status: z.string() }).partial()
+    .parse(JSON.parse(text));
+  return code ?? status ?? text;
+}
+
+async function assertPostIsRefused(
+  url: string,
+  status: number,
+  code: string,
+  credentials: Record<string, string> = {},
+): Promise<void> {
+  const headers = { "content-type": "application/json", ...credentials };
   const response = await fetch(url, { method: "POST", headers, body: "{}" });
   const body = z.object({ code: z.string(), requestId: z.string() }).parse(await response.json());
   assert.deepEqual([response.status, body.code], [status, code]);
