@@ -81,6 +81,15 @@ const FAILURE = { machineId: "machine-1", code: "fly_unavailable", message: "", 
 const LOGGED = '{"level":"error","requestId":"request-1","code":"fly_unavailable"}';
 const GONE = machine({ state: "destroyed", live: false });
 
+/** A machine that was there for a while after noon. */
+function lived(id: string, fromMs: number, toMs: number): Machine {
+  const history: Machine["history"] = [
+    { at: NOON + fromMs, state: "created" },
+    { at: NOON + toMs, state: "destroyed" },
+  ];
+  return { ...GONE, id, history };
+}
+
 /** A state that breaks one promise, and how that is said. */
 const BROKEN: Record<string, [Partial<FinalState>, RegExp]> = {
   "an open row": [{ rows: [row({ status: "provisioning" })] }, /^I1 machine-1 stayed/],
@@ -121,6 +130,13 @@ const BROKEN: Record<string, [Partial<FinalState>, RegExp]> = {
     { machines: [machine(), { ...GONE, id: "fly-2" }] },
     /^I3 machine-1 has 2 Fly machines/,
   ],
+  "two machines of one row that lived at once": [
+    {
+      rows: [row({ status: "destroyed", destroy_requested_at: "2026-11-01T12:00:02Z" })],
+      machines: [lived("fly-1", 0, 900), lived("fly-2", 800, 2_000)],
+    },
+    /^I3 machine-1 has 2 Fly machines/,
+  ],
   "one key, two machines": [
     {
       rows: [row(), row({ id: "row-2", machine_id: "machine-2", ...FAILED })],
@@ -156,6 +172,12 @@ Deno.test("violations: none where every promise was kept", () => {
   assert.deepEqual(violations(state()), []);
   const failed = { rows: [row(FAILED)], machines: [GONE], calls: [call(500, FAILURE)] };
   assert.deepEqual(violations(state({ ...failed, lines: [LOGGED] })), []);
+  const oneByOne = {
+    rows: [row({ status: "destroyed", destroy_requested_at: "2026-11-01T12:00:02Z" })],
+    machines: [lived("fly-1", 0, 700), lived("fly-2", 800, 2_000)],
+    calls: [],
+  };
+  assert.deepEqual(violations(state(oneByOne)), []);
   const signedOut = [call(401, { machineId: null })];
   assert.deepEqual(violations(state({ calls: signedOut, deletedUsers: ["user-1"] })), []);
 });
