@@ -174,7 +174,7 @@ async function assertCallsNothing(
       p_region: "iad",
       p_cpu_priority: "high",
       p_request_id: "forged",
-      p_request: "forged",
+      p_request_hash: "forged",
       p_machine_limit: 100,
       p_timeout_ms: 1_000,
       p_rate_per_second: 1,

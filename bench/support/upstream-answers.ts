@@ -78,7 +78,7 @@ function row(id: string, args: Record<string, unknown>): Record<string, unknown>
     error_code: null,
     error_message: null,
     idempotency_key: null,
-    request_hash: "0".repeat(64),
+    request_hash: args["p_request_hash"] ?? "",
     request_id: args["p_request_id"] ?? "",
     deadline_at: inAMinute,
     reconcile_at: inAMinute,

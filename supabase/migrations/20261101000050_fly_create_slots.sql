@@ -196,10 +196,7 @@ declare
   v_first_at timestamptz;
   v_delay interval;
 begin
-  -- The new slot's foreign key locks the row. Locked only then, after the slots, it would be locked in
-  -- the opposite order to whoever closes the row meanwhile and gives back its slot: a deadlock.
-  select fly_app_name, user_id into v_app_name, v_user_id from public.cloud_machines
-  where id = p_id for key share;
+  select fly_app_name, user_id into v_app_name, v_user_id from public.cloud_machines where id = p_id;
   perform 1 from public.fly_create_buckets b where b.app_name = v_app_name for update;
   if not found then
     return jsonb_build_object('outcome', 'wait', 'wait_ms', p_retry_after_ms);

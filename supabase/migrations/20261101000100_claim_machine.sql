@@ -8,7 +8,7 @@ create function public.claim_machine(
   p_region text,
   p_cpu_priority text,
   p_request_id text,
-  p_request text,
+  p_request_hash text,
   p_machine_limit integer,
   p_timeout_ms integer,
   p_rate_per_second numeric,
@@ -25,7 +25,6 @@ set search_path = ''
 as $$
 declare
   v_machine public.cloud_machines;
-  v_request_hash constant text := encode(sha256(convert_to(p_request, 'UTF8')), 'hex');
   v_slot_at timestamptz;
   v_wait_ms integer := 0;
   v_granted boolean;
@@ -56,7 +55,7 @@ begin
     where user_id = p_user_id and idempotency_key = p_idempotency_key;
     if found then
       return jsonb_build_object(
-        'outcome', case when v_machine.request_hash = v_request_hash then 'replayed' else 'key_reused' end,
+        'outcome', case when v_machine.request_hash = p_request_hash then 'replayed' else 'key_reused' end,
         'machine', to_jsonb(v_machine)
       );
     end if;
@@ -101,7 +100,7 @@ begin
       case when v_error_code is null then 'provisioning' else 'error' end,
       v_error_code, left(v_error_message, 2000),
       replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', p_machine_id),
-      p_idempotency_key, v_request_hash, p_request_id,
+      p_idempotency_key, p_request_hash, p_request_id,
       now() + make_interval(secs => p_timeout_ms / 1000.0),
       case when v_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
     ) returning * into v_machine;

@@ -15,8 +15,7 @@ export interface ClaimInput {
   region: string;
   cpuPriority: string;
   requestId: string;
-  /** What was asked for; the same text is the same request. */
-  request: string;
+  requestHash: string;
   idempotencyKey: string | null;
   /** The apps that may hold the machine; null when the setting is broken. */
   flyAppNames: string[] | null;
@@ -50,7 +49,7 @@ export class CloudMachines {
         p_region: input.region,
         p_cpu_priority: input.cpuPriority,
         p_request_id: input.requestId,
-        p_request: input.request,
+        p_request_hash: input.requestHash,
         p_machine_limit: input.machineLimit,
         p_timeout_ms: Math.ceil(input.timeoutMs),
         p_rate_per_second: input.rate.perSecond,

@@ -15,7 +15,7 @@ import {
   machineIdentity,
 } from "./machine-config.ts";
 import {
-  canonicalRequest,
+  hashRequest,
   invalid,
   parseProvisionRequest,
   type ProvisionRequest,
@@ -56,14 +56,15 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
     perSecond: settings.FLY_RATE_PER_SECOND ?? 1,
     burst: settings.FLY_RATE_BURST ?? 1,
   };
-  const claim = await measurements.time("claim", () =>
-    context.database.machines.claim({
+  const claim = await measurements.time("claim", async () =>
+    await context.database.machines.claim({
       userId: wanted.userId,
       machineId: generateMachineName(services.runtime),
       region,
       cpuPriority: wanted.cpuPriority,
       requestId: context.requestId,
-      request: canonicalRequest(wanted),
+      // Compared only with a request of the same key.
+      requestHash: idempotencyKey === null ? "" : await hashRequest(wanted),
       idempotencyKey,
       flyAppNames: settings.FLY_APP_NAME ?? null,
       websocketUrlTemplate: settings.FLY_APP_NAME ? settings.WEBSOCKET_URL_TEMPLATE ?? null : null,

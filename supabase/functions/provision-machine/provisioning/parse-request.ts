@@ -67,7 +67,11 @@ export function invalid(issues: { path: string; message: string }[]): AppError {
   });
 }
 
-/** What was asked for in one text, to tell a repeated request from a reused Idempotency-Key. */
-export function canonicalRequest({ userId, region, cpuPriority }: ProvisionRequest): string {
-  return JSON.stringify([userId, region, cpuPriority]);
+/** SHA-256 of what was asked for, to tell a repeated request from a reused Idempotency-Key. */
+export async function hashRequest(
+  { userId, region, cpuPriority }: ProvisionRequest,
+): Promise<string> {
+  const canonical = new TextEncoder().encode(JSON.stringify([userId, region, cpuPriority]));
+  const digest = await crypto.subtle.digest("SHA-256", canonical);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
