@@ -18,6 +18,8 @@ export function createAuthClient(
 ): GoTrueClient {
   return new GoTrueClient({
     url: `${url}/auth/v1`,
+    // auth-js keeps the keys that verify tokens by this name, for all clients of the isolate.
+    storageKey: url,
     // Spelled as auth-js spells it, which replaces it by the user's token where that is sent.
     headers: { apikey: serviceKey, Authorization: `Bearer ${serviceKey}` },
     persistSession: false,
