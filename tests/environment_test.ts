@@ -52,7 +52,15 @@ const DEFAULTS: Omit<Settings, (typeof REQUIRED)[number]> = {
 
 const NO_COUNT = ["-7", "0", "7.5", "seven", "1e7", "10000001"];
 const NO_DURATION = ["-7", "0", "seven", "1e7", "Infinity", "0x10", "7s"];
-const NO_JSON_OF_STRINGS = ["{broken-json", "[7]", '"seven"', '{"A":7}', '{"A":null}', "null"];
+const NO_JSON_OF_STRINGS = [
+  "{broken-json",
+  "[7]",
+  '"seven"',
+  '{"A":7}',
+  '{"A":null}',
+  "null",
+  '{"A":"half a pair: \\ud83d"}',
+];
 const NO_URL = ["not a url", "ftp://files.example.com", "api.machines.dev", "//api.machines.dev"];
 
 /** Values that must be refused. A variable without any here fails the test. */

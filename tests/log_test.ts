@@ -108,6 +108,21 @@ Deno.test("the log, one JSON object a line", async (t) => {
     assert.deepEqual(log.at(-1)?.["flyRequestIds"], [asked?.requestId]);
   });
 
+  await t.step("a failure without an answer names the newest that there was", async () => {
+    const unavailable = { kind: "status" as const, status: 503, body: { error: "unavailable" } };
+    stack.simulator.addFault({ match: { action: "create" }, do: unavailable });
+    stack.simulator.addFault({
+      match: { action: "create" },
+      times: 4,
+      do: { kind: "reset", when: "before" },
+    });
+    const answer = await stack.call(user, { body: {} });
+    assertError(answer, 500, "fly_unavailable");
+    const answered = stack.simulator.requests().findLast(({ status }) => status === 503);
+    const error = (await stack.log(answer)).find(({ level }) => level === "error");
+    assert.equal(error?.["flyRequestId"], answered?.requestId);
+  });
+
   await t.step("a request that its caller got wrong", async () => {
     const answer = await stack.call(user, { body: { region: "xyz" } });
     const log = await stack.log(answer);

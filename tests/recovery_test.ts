@@ -124,6 +124,22 @@ Deno.test("recovering from hiccups", async (t) => {
     assert.deepEqual(creates.map(({ status }) => status), [null, 409]);
   });
 
+  await t.step("time runs out while the row is asked: the database is not blamed", async () => {
+    await using fn = await stack.start({ PROVISION_TIMEOUT_SECONDS: "2" });
+    stack.simulator.addFault({
+      match: { action: "create" },
+      do: { kind: "status", status: 503, body: { error: "unavailable" } },
+    });
+    const remove = stack.supabase.addFault({
+      rpc: "take_create_slot",
+      fault: { kind: "hang-before" },
+    });
+    const answer = await fn.call(await stack.supabase.createUser(), { body: {} });
+    remove();
+    assertError(answer, 500, "provision_timeout");
+    await assertFailedRow(stack, answer, "left to reconcile");
+  });
+
   await t.step("another's machine with the same name is never adopted", async () => {
     const answer = await callWhileNameIsTaken(stack);
     assertError(answer, 500, "fly_rejected");

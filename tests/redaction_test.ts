@@ -203,6 +203,9 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
       assert.equal(status, 401, JSON.stringify(options));
     }
     assert.equal(await callAsUser(stack.fn, "an unknown field", { body }), 400);
+    // What is said of a body's keys repeats them.
+    const own = { [user.accessToken]: 1 };
+    assert.equal(await callAsUser(stack.fn, "the token as a field", { body: own }), 400);
     assert.equal(await callAsUser(stack.fn, "no JSON", { body: `{"a": "${wrong}` }), 400);
   });
 

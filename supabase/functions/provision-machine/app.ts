@@ -118,8 +118,10 @@ export function createApp(services: Services): (request: Request) => Promise<Res
     };
     const failed = (thrown: unknown): Response => {
       const error = toAppError(thrown);
+      // Before `finish` lets go of the caller's secrets.
+      const answer = errorResponse(error, { requestId, machineId: state.machineId }, redactor);
       finish({ status: error.status, outcome: "failed", error });
-      return errorResponse(error, { requestId, machineId: state.machineId }, redactor);
+      return answer;
     };
 
     let response: Response;
@@ -165,14 +167,22 @@ function logFailure(
 /** Beside the answer: tells the operators, should this failure be one too many. */
 async function alert(context: Unrouted, error: AppError): Promise<void> {
   const { afterFailure } = await import("./alerts/after-failure.ts");
-  const settings = databaseSettingsOf(context);
-  const database = settings && await context.services.openDatabase(settings);
-  await afterFailure({ ...context, database, error });
+  await afterFailure({ ...context, database: await databaseIfAny(context), error });
 }
 
 /** Null when the platform's settings do not lead to a database. */
 function databaseSettingsOf({ settings, problems }: Unrouted): DatabaseSettings | null {
   return hasUrl(settings) && !hasProblems(platformProblems(problems)) ? settings : null;
+}
+
+/** For what has to work when nothing else does. */
+async function databaseIfAny(context: Unrouted): Promise<Database | null> {
+  const settings = databaseSettingsOf(context);
+  if (settings === null) return null;
+  return await context.services.openDatabase(settings).catch((error) => {
+    context.services.logUnhandled(error);
+    return null;
+  });
 }
 
 function hasUrl(settings: Partial<Settings>): settings is DatabaseSettings {
@@ -191,8 +201,7 @@ async function route(context: Unrouted, path: string): Promise<HandlerResult> {
   const settings = databaseSettingsOf(context);
   if (route.access === "anyone") {
     const handler = await route.load();
-    const database = settings && await services.openDatabase(settings);
-    return await handler({ ...context, parameters, database });
+    return await handler({ ...context, parameters, database: await databaseIfAny(context) });
   }
   if (settings === null) {
     const broken = platformProblems(problems);

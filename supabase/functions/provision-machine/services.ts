@@ -50,8 +50,9 @@ export class Services {
     }
     const env = Object.fromEntries(VARIABLES.map((name) => [name, runtime.env(name)]));
     const parsed = parseEnvironment(env);
-    this.releaseSecrets();
+    const releaseOldSecrets = this.releaseSecrets;
     this.releaseSecrets = this.redactor.protect(secretsOf(env, parsed.settings));
+    releaseOldSecrets();
     return this.environment = { ...parsed, env };
   }
 

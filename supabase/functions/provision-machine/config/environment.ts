@@ -27,7 +27,10 @@ const jsonRecord = (text: z.ZodString, expected: string) =>
   text.transform((value, context): Record<string, string> => {
     try {
       const parsed = z.record(z.string(), z.string()).safeParse(JSON.parse(value));
-      if (parsed.success) return parsed.data;
+      // Half of a surrogate pair is no text: it can be sent nowhere and looked for nowhere.
+      if (parsed.success && Object.values(parsed.data).every((text) => text.isWellFormed())) {
+        return parsed.data;
+      }
     } catch {
       // Not JSON at all: reported below with the same words.
     }

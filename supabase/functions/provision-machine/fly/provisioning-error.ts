@@ -20,13 +20,7 @@ const RETRY_AFTER_SECONDS: Partial<Record<AppError["code"], number>> = {
 
 /** The contract's error for a failed call; running out of time is an error of its own. */
 export function toProvisioningError(failure: FlyError, deadline: Deadline): AppError {
-  if (deadline.passed()) {
-    return new AppError("provision_timeout", "Provisioning did not finish in time", {
-      message: "The machine did not start in time and was given up; try again",
-      retryAfterSeconds: 10,
-      cause: failure,
-    });
-  }
+  if (deadline.passed()) return outOfTime(failure);
   const seconds = failure.retryAfterMs === undefined
     ? RETRY_AFTER_SECONDS[failure.code]
     : Math.ceil(failure.retryAfterMs / 1_000);
@@ -34,5 +28,14 @@ export function toProvisioningError(failure: FlyError, deadline: Deadline): AppE
     ...(HINTS[failure.code] ? { message: HINTS[failure.code] } : {}),
     ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
     cause: failure,
+  });
+}
+
+/** The budget of the request is used up. */
+export function outOfTime(cause: unknown): AppError {
+  return new AppError("provision_timeout", "Provisioning did not finish in time", {
+    message: "The machine did not start in time and was given up; try again",
+    retryAfterSeconds: 10,
+    cause,
   });
 }

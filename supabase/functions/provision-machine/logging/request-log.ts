@@ -135,7 +135,8 @@ export class RequestLog {
   alsoFailed(message: string, cause: unknown, fields: Fields = {}): void {
     this.tellWarnings();
     if (!this.admit(KEPT_FREE_BY_ERRORS)) return;
-    this.logger.error(message, { ...this.context, ...describe(cause), ...fields });
+    const code = cause instanceof AppError || cause instanceof FlyError ? cause.code : undefined;
+    this.logger.error(message, { ...this.context, code, ...describe(cause), ...fields });
   }
 
   info(message: string, fields: Fields = {}): void {
@@ -165,7 +166,14 @@ export class RequestLog {
   private failed(message: string, error: AppError, fields: Fields): void {
     this.tellWarnings();
     this.events++;
-    const details = { code: error.code, ...fields, ...describe(error) };
+    const described = describe(error);
+    const details = {
+      code: error.code,
+      ...fields,
+      ...described,
+      // A call that was not answered has none; then the newest that there is.
+      flyRequestId: described["flyRequestId"] ?? fields["flyRequestId"],
+    };
     this.logger.error(message, {
       ...this.context,
       ...details,

@@ -2,8 +2,10 @@
  * Waits for the row's turn to create its machine. The claim has reserved a slot in Postgres, where
  * all isolates of the project meet, so that together they keep to Fly.io's limit.
  */
-import type { CloudMachine } from "../database/rows.ts";
+import type { CloudMachine, CreateSlot } from "../database/rows.ts";
+import type { Deadline } from "../deadline.ts";
 import { AppError } from "../errors.ts";
+import { outOfTime } from "../fly/provisioning-error.ts";
 import { sleep } from "../runtime.ts";
 import type { ProvisionContext } from "./provision-machine.ts";
 
@@ -32,9 +34,29 @@ export async function awaitCreateSlot(
   while (leftMs > 0) {
     if (leftMs >= workDeadline.remainingMs()) throw noSlot(leftMs - workDeadline.remainingMs());
     await sleep(runtime.clock, leftMs);
-    const slot = await machines.takeCreateSlot(row.id, workDeadline);
-    if (slot.outcome === "closed") throw destroyedMeanwhile();
-    leftMs = slot.wait_ms;
+    leftMs = (await takeCreateSlot({ machines, workDeadline }, row)).wait_ms;
+  }
+}
+
+/**
+ * Takes the row's slot if its time has come. Throws {@link AppError}: `machine_failed` when somebody
+ * closed the row or wants its machine gone; `provision_timeout`; `database_error`.
+ */
+export async function takeCreateSlot(
+  { machines, workDeadline }: Pick<ProvisionContext, "machines" | "workDeadline">,
+  row: CloudMachine,
+): Promise<CreateSlot> {
+  const slot = await withinTime(workDeadline, machines.takeCreateSlot(row.id, workDeadline));
+  if (slot.outcome === "closed") throw destroyedMeanwhile();
+  return slot;
+}
+
+/** A call that was cut short because the request's time is up says nothing of the database. */
+export async function withinTime<T>(deadline: Deadline, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw deadline.passed() ? outOfTime(error) : error;
   }
 }
 

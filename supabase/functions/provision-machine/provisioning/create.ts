@@ -1,8 +1,7 @@
 /** The first half: the machine comes to exist at Fly.io. */
 import { CreateFailed, createMachineOnce } from "../fly/create-once.ts";
 import type { FlyMachine } from "../fly/machines.ts";
-import type { CloudMachine } from "../database/rows.ts";
-import { awaitCreateSlot, destroyedMeanwhile } from "./await-create-slot.ts";
+import { awaitCreateSlot, takeCreateSlot, withinTime } from "./await-create-slot.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./provision-machine.ts";
 
 /** Keeps `progress.mayExist` true to what Fly.io may hold. Throws {@link AppError}. */
@@ -25,7 +24,7 @@ export async function create(
         regions,
         deadline: workDeadline,
         awaitTurn: (retryAfterMs) => awaitTurnAfterRefusal(context, input, retryAfterMs),
-        assertWanted: () => assertWanted(context, input.row),
+        assertWanted: async () => void await takeCreateSlot(context, input.row),
         observer: {
           calling(region, attempt) {
             measurements.createAttempts = attempt;
@@ -73,15 +72,9 @@ async function awaitTurnAfterRefusal(
   retryAfterMs: number,
 ): Promise<void> {
   const { machines, workDeadline } = context;
-  const slot = await machines.delayCreates(row.id, retryAfterMs, rate, workDeadline);
+  const slot = await withinTime(
+    workDeadline,
+    machines.delayCreates(row.id, retryAfterMs, rate, workDeadline),
+  );
   await context.measurements.time("slot", () => awaitCreateSlot(context, row, slot.wait_ms));
-}
-
-/** Throws {@link AppError} `machine_failed` when somebody closed the row or wants its machine gone. */
-async function assertWanted(
-  { machines, workDeadline }: ProvisionContext,
-  row: CloudMachine,
-): Promise<void> {
-  const slot = await machines.takeCreateSlot(row.id, workDeadline);
-  if (slot.outcome === "closed") throw destroyedMeanwhile();
 }
