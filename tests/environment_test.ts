@@ -51,7 +51,7 @@ const DEFAULTS: Omit<Settings, (typeof REQUIRED)[number]> = {
 };
 
 const NO_COUNT = ["-7", "0", "7.5", "seven", "1e7", "10000001"];
-const NO_DURATION = ["-7", "0", "seven", "1e7", "Infinity", "0x10", "7s"];
+const NO_DURATION = ["-7", "0", "seven", "1e7", "Infinity", "0x10", "7s", "1000001"];
 const NO_JSON_OF_STRINGS = [
   "{broken-json",
   "[7]",
@@ -85,14 +85,14 @@ const MALFORMED: Record<VariableName, string[]> = {
     "wss://{app}.fly.dev:port/{machineId}",
   ],
   MAX_MACHINES_PER_USER: NO_COUNT,
-  PROVISION_TIMEOUT_SECONDS: [...NO_DURATION, "150.0", "3600"],
+  PROVISION_TIMEOUT_SECONDS: [...NO_DURATION, "0.9", "150.0", "3600"],
   FLY_REQUEST_TIMEOUT_SECONDS: NO_DURATION,
-  FLY_RATE_PER_SECOND: NO_DURATION,
+  FLY_RATE_PER_SECOND: [...NO_DURATION, "0.0001"],
   FLY_RATE_BURST: NO_COUNT,
   ALERT_WEBHOOK_URL: NO_URL,
   ALERT_FAILURE_THRESHOLD: NO_COUNT,
-  ALERT_WINDOW_MINUTES: NO_DURATION,
-  ALERT_COOLDOWN_MINUTES: NO_DURATION,
+  ALERT_WINDOW_MINUTES: [...NO_DURATION, "10081"],
+  ALERT_COOLDOWN_MINUTES: [...NO_DURATION, "10081"],
   ALLOWED_ORIGINS: ["my.app.example.com", "https://app.example.com/path", ",", "null"],
   LOG_LEVEL: ["loud", "INFO"],
   LOG_FORMAT: ["xml", "JSON"],

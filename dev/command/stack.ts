@@ -83,6 +83,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey,
       },
       watch,
+      oneStream: true,
       onLine,
     }),
     async (started) => void await started.stop(),

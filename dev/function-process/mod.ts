@@ -32,7 +32,12 @@ export interface StartFunctionOptions {
   deno?: string;
   /** Restart on a change of its files, at the same address. */
   watch?: boolean;
-  /** Told every line as it comes. */
+  /**
+   * Reads what it writes as one stream, in the order in which it was written, as a terminal shows it.
+   * Without a POSIX shell the two streams are read side by side all the same. Default false.
+   */
+  oneStream?: boolean;
+  /** Told every line as it comes; with `oneStream` all are of `stdout`. */
   onLine?: (stream: OutputLine["stream"], line: string) => void;
   /** How long it may take until it listens (it may have to fetch packages). Default 120,000. */
   startTimeoutMs?: number;
@@ -69,13 +74,17 @@ const STOP_GRACE_MS = 5_000;
  * @throws Error with the function's output when it ends before, or does not listen in time
  */
 export async function startFunction(options: StartFunctionOptions): Promise<FunctionProcess> {
-  const { watch = false, startTimeoutMs = 120_000 } = options;
+  const { watch = false, oneStream = false, startTimeoutMs = 120_000 } = options;
   const entry = toFileUrl(options.entry ?? DEFAULT_ENTRY);
   const deno = options.deno ?? await resolveFunctionDeno();
   // A function that restarts must come back where it was, so its port is chosen beforehand.
   const port = options.port ?? (watch ? freePort() : 0);
-  const child = new Deno.Command(deno, {
-    args: [...denoArgs(entry, deno, watch), mainModule(entry)],
+  const command = [deno, ...denoArgs(entry, deno, watch), mainModule(entry)];
+  const [program = deno, ...args] = oneStream && Deno.build.os !== "windows"
+    ? ["sh", "-c", 'exec "$@" 2>&1', "sh", ...command]
+    : command;
+  const child = new Deno.Command(program, {
+    args,
     clearEnv: true,
     env: {
       ...environmentForDeno(),
@@ -95,7 +104,7 @@ export async function startFunction(options: StartFunctionOptions): Promise<Func
     for await (const line of text) {
       const [, url] = /^Listening on (http:\/\/127\.0\.0\.1:\d+)\/$/.exec(line) ?? [];
       // The launcher's line; what remains is the function's.
-      if (url !== undefined && stream === "stderr") {
+      if (url !== undefined && (oneStream || stream === "stderr")) {
         listening.resolve(url);
         continue;
       }

@@ -8,6 +8,15 @@ import type { Clock, Runtime } from "../../supabase/functions/provision-machine/
 import type { Random } from "../../dev/fly-simulator/mod.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
+// Loaded by the function when first needed. Reading and compiling a module is real work that nobody
+// announces, and virtual time would pass meanwhile.
+import "../../supabase/functions/provision-machine/alerts/after-failure.ts";
+import "../../supabase/functions/provision-machine/auth/verify-user-token.ts";
+import "../../supabase/functions/provision-machine/database/database.ts";
+import "../../supabase/functions/provision-machine/destroy/handle-destroy.ts";
+import "../../supabase/functions/provision-machine/provisioning/handle-provision.ts";
+import "../../supabase/functions/provision-machine/reconcile/handle-reconcile.ts";
+
 /** Carries one call of an isolate to its upstream. */
 export type Carry = (isolate: Isolate, request: Request, signal: AbortSignal | null) => Promise<
   Response

@@ -7,10 +7,6 @@ import { ModelDatabase } from "./model-database.ts";
 import { USERS } from "./schedule.ts";
 import { trackCrypto, type VirtualTime } from "./virtual-time.ts";
 
-// Loaded by the function when first needed; reading a module is real work that nobody announces.
-import "../../supabase/functions/provision-machine/destroy/handle-destroy.ts";
-import "../../supabase/functions/provision-machine/reconcile/handle-reconcile.ts";
-
 export const FLY_APPS = ["model-app", "second-app"] as const;
 export const REGIONS = ["iad", "lhr", "nrt"];
 

@@ -85,7 +85,8 @@ export class Services {
   /** The last resort of a promise that nobody awaited. Never throws. */
   logUnhandled(reason: unknown): void {
     const { settings } = this.readEnvironment();
-    const log = new RequestLog(configureLogging(settings, this.redactor), "none");
+    const logger = configureLogging(settings, this.redactor);
+    const log = new RequestLog(logger, this.runtime.clock, "none");
     log.alsoFailed("❌ An error was not handled by any request", reason, {
       code: "internal_error",
     });

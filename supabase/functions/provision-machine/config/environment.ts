@@ -9,12 +9,18 @@ import { FLY_REGIONS } from "./fly-regions.ts";
 const FLY_CREATE_RATE = { perSecond: 1, burst: 3 };
 /** Supabase closes a request that has not answered after 150 s. https://supabase.com/docs/guides/functions/limits */
 const PLATFORM_IDLE_LIMIT_SECONDS = 150;
+const WEEK_MINUTES = 7 * 24 * 60;
 
 const list = (text: string) => text.split(",").map((item) => item.trim()).filter((item) => item);
 
-const positiveNumber = (text: z.ZodString) =>
-  text.regex(/^\d+(\.\d+)?$/, "expected a positive number").transform(Number)
-    .refine((value) => value > 0, "expected a positive number");
+/** What lies beyond the bounds is a slip of the pen, and nothing that Postgres could count with. */
+const positiveNumber = (text: z.ZodString, { atLeast = 0, atMost = 1_000_000 } = {}) => {
+  const expected = "expected a positive number" +
+    (atLeast > 0 ? `, at least ${atLeast}` : "") +
+    (atMost < 1_000_000 ? `, at most ${atMost}` : "");
+  return text.regex(/^\d+(\.\d+)?$/, expected).transform(Number)
+    .refine((value) => value > 0 && value >= atLeast && value <= atMost, expected);
+};
 const positiveInteger = (text: z.ZodString) =>
   text.regex(/^\d+$/, "expected a positive whole number").transform(Number)
     .refine((value) => value > 0 && value <= 1_000_000, "expected a positive whole number");
@@ -42,7 +48,7 @@ const text = z.string();
 const flyAppName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const flyRegion = /^[a-z]{3}$/;
 
-/** One entry a variable. `optional()` means not required; defaults are in the contract's table. */
+/** One entry a variable. `optional()` means not required; the README's table says the same. */
 export const ENVIRONMENT = {
   SUPABASE_URL: httpUrl(text),
   SUPABASE_SECRET_KEYS: jsonRecord(text, "expected a JSON object of key names to secret keys")
@@ -75,17 +81,19 @@ export const ENVIRONMENT = {
     "expected a ws:// or wss:// URL with {machineId} and, if wanted, {app}",
   ).default("wss://{app}.fly.dev/machines/{machineId}"),
   MAX_MACHINES_PER_USER: positiveInteger(text).default("1"),
-  PROVISION_TIMEOUT_SECONDS: positiveNumber(text).refine(
+  PROVISION_TIMEOUT_SECONDS: positiveNumber(text, { atLeast: 1 }).refine(
     (seconds) => seconds < PLATFORM_IDLE_LIMIT_SECONDS,
     `expected less than ${PLATFORM_IDLE_LIMIT_SECONDS} seconds, the platform's limit`,
   ).default("120"),
   FLY_REQUEST_TIMEOUT_SECONDS: positiveNumber(text).default("30"),
-  FLY_RATE_PER_SECOND: positiveNumber(text).default(String(FLY_CREATE_RATE.perSecond)),
+  FLY_RATE_PER_SECOND: positiveNumber(text, { atLeast: 0.001 }).default(
+    String(FLY_CREATE_RATE.perSecond),
+  ),
   FLY_RATE_BURST: positiveInteger(text).default(String(FLY_CREATE_RATE.burst)),
   ALERT_WEBHOOK_URL: httpUrl(text).optional(),
   ALERT_FAILURE_THRESHOLD: positiveInteger(text).default("3"),
-  ALERT_WINDOW_MINUTES: positiveNumber(text).default("10"),
-  ALERT_COOLDOWN_MINUTES: positiveNumber(text).default("30"),
+  ALERT_WINDOW_MINUTES: positiveNumber(text, { atMost: WEEK_MINUTES }).default("10"),
+  ALERT_COOLDOWN_MINUTES: positiveNumber(text, { atMost: WEEK_MINUTES }).default("30"),
   ALLOWED_ORIGINS: text.transform(list).refine(
     (origins) =>
       origins.length > 0 &&

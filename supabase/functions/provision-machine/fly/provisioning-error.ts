@@ -12,21 +12,28 @@ const HINTS: Partial<Record<AppError["code"], string>> = {
   fly_invalid_response: "Fly.io answered something that could not be understood; try again shortly",
 };
 const RETRY_AFTER_SECONDS: Partial<Record<AppError["code"], number>> = {
+  provision_timeout: 10,
+  database_error: 10,
   fly_rate_limited: 5,
   fly_capacity: 60,
   fly_unavailable: 10,
   fly_invalid_response: 10,
 };
 
+/** When trying again can help after a failure, if nobody said when; undefined when it cannot. */
+export function retryAfter(code: AppError["code"]): { retryAfterSeconds?: number } {
+  const retryAfterSeconds = RETRY_AFTER_SECONDS[code];
+  return retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+}
+
 /** The contract's error for a failed call; running out of time is an error of its own. */
 export function toProvisioningError(failure: FlyError, deadline: Deadline): AppError {
   if (deadline.passed()) return outOfTime(failure);
-  const seconds = failure.retryAfterMs === undefined
-    ? RETRY_AFTER_SECONDS[failure.code]
-    : Math.ceil(failure.retryAfterMs / 1_000);
   return new AppError(failure.code, failure.message, {
     ...(HINTS[failure.code] ? { message: HINTS[failure.code] } : {}),
-    ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
+    ...(failure.retryAfterMs === undefined
+      ? retryAfter(failure.code)
+      : { retryAfterSeconds: Math.ceil(failure.retryAfterMs / 1_000) }),
     cause: failure,
   });
 }
@@ -35,7 +42,7 @@ export function toProvisioningError(failure: FlyError, deadline: Deadline): AppE
 export function outOfTime(cause: unknown): AppError {
   return new AppError("provision_timeout", "Provisioning did not finish in time", {
     message: "The machine did not start in time and was given up; try again",
-    retryAfterSeconds: 10,
+    ...retryAfter("provision_timeout"),
     cause,
   });
 }

@@ -7,6 +7,7 @@ import type { Logger } from "@logtape/logtape";
 import { AppError } from "../errors.ts";
 import { cut } from "./format.ts";
 import { FlyError } from "../fly/errors.ts";
+import type { Clock } from "../runtime.ts";
 
 /** At most 10 events a request; one is kept for the summary. */
 const MAX_EVENTS = 10;
@@ -34,7 +35,12 @@ export class RequestLog {
   private readonly warnings: { message: string; fields: Fields }[] = [];
   private readonly context: Fields;
 
-  constructor(private readonly logger: Logger, requestId: string, traceId?: string) {
+  constructor(
+    private readonly logger: Logger,
+    private readonly clock: Pick<Clock, "now">,
+    requestId: string,
+    traceId?: string,
+  ) {
     this.context = { requestId, machineId: undefined, userId: undefined, traceId };
   }
 
@@ -128,7 +134,8 @@ export class RequestLog {
    * the reasons of all retries.
    */
   retrying(message: string, fields: Fields = {}): void {
-    this.warnings.push({ message, fields });
+    const happenedAt = new Date(this.clock.now()).toISOString();
+    this.warnings.push({ message, fields: { happenedAt, ...fields } });
   }
 
   /** A second failure, such as the error state that could not be written. */

@@ -3,6 +3,7 @@ import type { RequestContext } from "../app.ts";
 import type { CloudMachine } from "../database/rows.ts";
 import type { Deadline } from "../deadline.ts";
 import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
+import { retryAfter } from "../fly/provisioning-error.ts";
 import { prefersAsync } from "../http/request-context.ts";
 import { sleep } from "../runtime.ts";
 import { machineResponse } from "./responses.ts";
@@ -91,10 +92,12 @@ function replayedFailure(row: CloudMachine): AppError {
       },
     );
   }
-  const code = row.error_code ?? "internal_error";
-  return new AppError(
-    isProvisioningErrorCode(code) ? code : "internal_error",
-    row.error_message ?? "Provisioning failed",
-    { message: "This request failed before; send a new key to try again", headers: REPLAYED },
-  );
+  const code = row.error_code !== null && isProvisioningErrorCode(row.error_code)
+    ? row.error_code
+    : "internal_error";
+  return new AppError(code, row.error_message ?? "Provisioning failed", {
+    message: "This request failed before; send a new key to try again",
+    ...retryAfter(code),
+    headers: REPLAYED,
+  });
 }
