@@ -72,3 +72,6 @@ as $$
     )
   )
 $$;
+
+comment on column public.cloud_machines.request_hash is
+  'SHA-256 of the request, to tell a repeated request from a reused key; empty where there is no key.';
