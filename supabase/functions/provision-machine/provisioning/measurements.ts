@@ -36,8 +36,7 @@ export class Measurements {
       return await work();
     } finally {
       const ms = this.clock.now() - startedAt;
-      // What need not be waited for is not worth a word in the log.
-      if (phase !== "slot" || ms > 0) this.phases[phase] = (this.phases[phase] ?? 0) + ms;
+      this.phases[phase] = (this.phases[phase] ?? 0) + ms;
     }
   }
 

@@ -57,10 +57,12 @@ export async function provisionMachine(
 ): Promise<CloudMachine> {
   const progress: Progress = { machine: undefined, mayExist: false };
   try {
-    await context.measurements.time(
-      "slot",
-      () => awaitCreateSlot(context, input.row, input.slotInMs),
-    );
+    if (input.slotInMs > 0) {
+      await context.measurements.time(
+        "slot",
+        () => awaitCreateSlot(context, input.row, input.slotInMs),
+      );
+    }
     progress.machine = await create(context, input, progress);
     return await start(context, input.row, progress.machine, input.app);
   } catch (thrown) {
