@@ -15,6 +15,7 @@ import {
   SUPABASE_CLI_VERSION,
 } from "../dev/supabase-cli.ts";
 import { ROUTES } from "../supabase/functions/provision-machine/routes.ts";
+import { HOSTED_DENO_VERSION } from "../dev/function-process/mod.ts";
 import { serveManagementApi, type UploadedFunction } from "./support/management-api.ts";
 
 const PROJECT_ROOT = resolve(import.meta.dirname ?? ".", "..");
@@ -22,9 +23,6 @@ const FUNCTION = "supabase/functions/provision-machine";
 const PROJECT = { ref: "abcdefghijklmnopqrst", accessToken: `sbp_${"0123456789".repeat(4)}` };
 const SECRET_KEY = "sb_secret_deploy_test";
 const UPDATE_LOCK = "run `deno task lock`";
-
-// The version that supabase/edge-runtime is built on (its deno/Cargo.toml).
-const HOSTED_DENO = "deno@2.1.4";
 
 Deno.test("the function deploys, and what was uploaded boots on the hosted Deno", async (t) => {
   await using folder = await temporaryFolder();
@@ -166,7 +164,7 @@ async function deployCopy(
 /** @returns the path of the Deno that the hosted runtime is compatible with */
 async function hostedDeno(): Promise<string> {
   const { stdout } = await runNpmPackage(
-    HOSTED_DENO,
+    `deno@${HOSTED_DENO_VERSION}`,
     ["eval", "--no-config", "console.log(Deno.execPath())"],
     { cwd: PROJECT_ROOT, env: environmentWithout("DENO_") },
   );

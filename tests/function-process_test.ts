@@ -2,13 +2,11 @@ import assert from "node:assert/strict";
 import {
   denoFromNpm,
   type FunctionProcess,
+  HOSTED_DENO_VERSION,
   type OutputLine,
   resolveFunctionDeno,
   startFunction,
 } from "../dev/function-process/mod.ts";
-
-/** The Deno of the hosted runtime; what runs there must run here. */
-const HOSTED_DENO = "2.1.4";
 
 /** A directory with one function, removed when disposed. */
 async function functionDirectory(source: string) {
@@ -58,7 +56,7 @@ async function stopped(fn: FunctionProcess): Promise<void> {
   assert.equal(await listens(fn.url), false);
 }
 
-for (const version of [Deno.version.deno, HOSTED_DENO]) {
+for (const version of [Deno.version.deno, HOSTED_DENO_VERSION]) {
   const deno = () => version === Deno.version.deno ? Deno.execPath() : denoFromNpm(version);
 
   Deno.test(`function process on Deno ${version}: serves with its own environment`, async () => {
@@ -219,13 +217,13 @@ for (const version of [Deno.version.deno, HOSTED_DENO]) {
 Deno.test("function process: the environment chooses the Deno that runs it", async () => {
   assert.equal(await resolveFunctionDeno({}), Deno.execPath());
   assert.equal(await resolveFunctionDeno({ FUNCTION_DENO: "/opt/deno" }), "/opt/deno");
-  const path = await resolveFunctionDeno({ FUNCTION_DENO_VERSION: HOSTED_DENO });
+  const path = await resolveFunctionDeno({ FUNCTION_DENO_VERSION: HOSTED_DENO_VERSION });
   assert.notEqual(path, Deno.execPath());
   const { stdout } = await new Deno.Command(path, { args: ["--version"] }).output();
-  assert.match(new TextDecoder().decode(stdout), new RegExp(`^deno ${HOSTED_DENO} `));
+  assert.match(new TextDecoder().decode(stdout), new RegExp(`^deno ${HOSTED_DENO_VERSION} `));
   await assert.rejects(resolveFunctionDeno({ FUNCTION_DENO_VERSION: "newest" }), /no version/);
   await assert.rejects(
-    resolveFunctionDeno({ FUNCTION_DENO: "x", FUNCTION_DENO_VERSION: HOSTED_DENO }),
+    resolveFunctionDeno({ FUNCTION_DENO: "x", FUNCTION_DENO_VERSION: HOSTED_DENO_VERSION }),
     /not both/,
   );
 });

@@ -7,8 +7,8 @@
 import { parseArgs } from "node:util";
 import { startUpstreams, type Upstreams } from "../support/environment.ts";
 import { circumstances, type Goal, printTable, progress, report } from "../support/report.ts";
-import { denoFromNpm } from "../../dev/function-process/mod.ts";
-import { HOSTED_DENO, ServerProcess } from "../support/server-process.ts";
+import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/function-process/mod.ts";
+import { ServerProcess } from "../support/server-process.ts";
 import { median, type Spread, spread } from "../support/statistics.ts";
 
 const GOAL = 1.25;
@@ -91,7 +91,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       rounds: { type: "string", default: "20" },
-      deno: { type: "string", default: HOSTED_DENO },
+      deno: { type: "string", default: HOSTED_DENO_VERSION },
     },
   });
   const rounds = Number(values.rounds);

@@ -8,8 +8,8 @@
 import { parseArgs } from "node:util";
 import { startUpstreams, type Upstreams } from "../support/environment.ts";
 import { circumstances, printTable, progress, report } from "../support/report.ts";
-import { denoFromNpm } from "../../dev/function-process/mod.ts";
-import { HOSTED_DENO, ServerProcess } from "../support/server-process.ts";
+import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/function-process/mod.ts";
+import { ServerProcess } from "../support/server-process.ts";
 import { goals, rows, tableRow } from "./findings.ts";
 import { type Load, load } from "./load.ts";
 
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "4" },
       calm: { type: "string", default: "120" },
       busy: { type: "string", default: "2500" },
-      deno: { type: "string", default: HOSTED_DENO },
+      deno: { type: "string", default: HOSTED_DENO_VERSION },
     },
   });
   const [rounds, calm, busy] = [values.rounds, values.calm, values.busy].map(Number) as [

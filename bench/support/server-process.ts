@@ -4,9 +4,7 @@
  * wake its reader at each line, and the time for that would be counted as its own.
  */
 import { fileURLToPath } from "node:url";
-
-/** What the hosted runtime is compatible with: what a function costs there is seen best with this one. */
-export const HOSTED_DENO = "2.1.4";
+import { mainModule } from "../../dev/function-process/mod.ts";
 
 export interface ServerOptions {
   /** Its main module; it listens where `DENO_SERVE_ADDRESS` says. */
@@ -22,7 +20,7 @@ export interface ServerOptions {
 
 const PROJECT = new URL("../../", import.meta.url);
 const FUNCTION = new URL("supabase/functions/provision-machine/", PROJECT);
-const SERVE_ADDRESS = new URL("../../dev/function-process/serve-address.ts", import.meta.url);
+const SERVE_ADDRESS = new URL("dev/function-process/serve-address.ts", PROJECT);
 /** What Deno itself needs to find its cache and its registry. */
 const NAMES_FOR_DENO =
   /^(PATH|HOME|TMPDIR|DENO_DIR|DENO_CERT|DENO_TLS_CA_STORE|SSL_CERT_.*|NPM_CONFIG_.*|HTTPS?_PROXY|NO_PROXY)$/i;
@@ -111,7 +109,7 @@ function command(options: ServerOptions, logFile: string): Deno.Command {
     "--allow-env",
     ...packagesFor(deno),
     ...denoFlags,
-    mainModule(entry),
+    mainModule(SERVE_ADDRESS, entry),
   ];
   const pinned = processor === undefined ? [] : ["taskset", "--cpu-list", String(processor)];
   return new Deno.Command("sh", {
@@ -128,13 +126,6 @@ function command(options: ServerOptions, logFile: string): Deno.Command {
     stdout: "piped",
     stderr: "piped",
   });
-}
-
-function mainModule(entry: URL): string {
-  const source = `import ${JSON.stringify(SERVE_ADDRESS.href)};import ${
-    JSON.stringify(entry.href)
-  };`;
-  return `data:application/javascript,${encodeURIComponent(source)}`;
 }
 
 /**

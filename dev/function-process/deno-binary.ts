@@ -3,6 +3,9 @@
  * can be run by the one that the hosted runtime has.
  */
 
+/** The version that supabase/edge-runtime is built on (its deno/Cargo.toml). */
+export const HOSTED_DENO_VERSION = "2.1.4";
+
 const resolvedVersions = new Map<string, Promise<string>>();
 
 /**

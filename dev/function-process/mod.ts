@@ -12,7 +12,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { TextLineStream } from "./text-line-stream.ts";
 import { resolveFunctionDeno } from "./deno-binary.ts";
 
-export { denoFromNpm, resolveFunctionDeno } from "./deno-binary.ts";
+export { denoFromNpm, HOSTED_DENO_VERSION, resolveFunctionDeno } from "./deno-binary.ts";
 
 /** One line that the function wrote. */
 export interface OutputLine {
@@ -79,7 +79,7 @@ export async function startFunction(options: StartFunctionOptions): Promise<Func
   const deno = options.deno ?? await resolveFunctionDeno();
   // A function that restarts must come back where it was, so its port is chosen beforehand.
   const port = options.port ?? (watch ? freePort() : 0);
-  const command = [deno, ...denoArgs(entry, deno, watch), mainModule(entry)];
+  const command = [deno, ...denoArgs(entry, deno, watch), mainModule(LAUNCHER, entry)];
   const [program = deno, ...args] = oneStream && Deno.build.os !== "windows"
     ? ["sh", "-c", 'exec "$@" 2>&1', "sh", ...command]
     : command;
@@ -147,11 +147,11 @@ export async function startFunction(options: StartFunctionOptions): Promise<Func
 }
 
 /**
- * The launcher, then the entry. Both are imported statically, which needs no permission; a dynamic
- * import of the entry would need to read files.
+ * A main module that loads `first`, then the entry. Both are imported statically, which needs no
+ * permission; a dynamic import of the entry would need to read files.
  */
-function mainModule(entry: URL): string {
-  const source = `import ${JSON.stringify(LAUNCHER.href)};import ${JSON.stringify(entry.href)};`;
+export function mainModule(first: URL, entry: URL): string {
+  const source = `import ${JSON.stringify(first.href)};import ${JSON.stringify(entry.href)};`;
   return `data:application/javascript,${encodeURIComponent(source)}`;
 }
 

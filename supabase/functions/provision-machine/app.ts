@@ -199,11 +199,11 @@ async function route(context: Unrouted, path: string): Promise<HandlerResult> {
   const { route, parameters } = matchRoute(request.method, path);
   context.state.provisioning = route.path === "/";
 
-  const settings = databaseSettingsOf(context);
   if (route.access === "anyone") {
     const handler = await route.load();
     return await handler({ ...context, parameters, database: await databaseIfAny(context) });
   }
+  const settings = databaseSettingsOf(context);
   if (settings === null) {
     const broken = platformProblems(problems);
     throw configurationError(hasProblems(broken) ? broken : [SUPABASE_URL_MISSING]);

@@ -74,6 +74,21 @@ export class AppError extends Error {
   }
 }
 
+const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = {
+  provision_timeout: 10,
+  database_error: 10,
+  fly_rate_limited: 5,
+  fly_capacity: 60,
+  fly_unavailable: 10,
+  fly_invalid_response: 10,
+};
+
+/** When trying again can help after a failure, if nobody said when; undefined when it cannot. */
+export function retryAfter(code: ErrorCode): { retryAfterSeconds?: number } {
+  const retryAfterSeconds = RETRY_AFTER_SECONDS[code];
+  return retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+}
+
 /** Whether a code is one of those that answer HTTP 500 and close the row as `error`. */
 export function isProvisioningErrorCode(code: string): code is ProvisioningErrorCode {
   return Object.hasOwn(PROVISIONING_ERRORS, code);

@@ -5,7 +5,7 @@
  */
 import type { z } from "zod/v3";
 import { type Deadline, TimeoutError, withTimeout } from "../deadline.ts";
-import { AppError } from "../errors.ts";
+import { AppError, retryAfter } from "../errors.ts";
 import { type Runtime, sleep } from "../runtime.ts";
 import type { DatabaseClient } from "./client.ts";
 import type { Database } from "./types.ts";
@@ -99,7 +99,7 @@ export class DatabaseCallError extends Error {
 function unreachable(cause: unknown): AppError {
   return new AppError("database_error", "The database could not be used", {
     message: "The database did not answer as it should; try again shortly",
-    retryAfterSeconds: 10,
+    ...retryAfter("database_error"),
     cause,
   });
 }

@@ -1,5 +1,5 @@
 import type { Deadline } from "../deadline.ts";
-import { AppError } from "../errors.ts";
+import { AppError, retryAfter } from "../errors.ts";
 import type { FlyError } from "./errors.ts";
 
 const HINTS: Partial<Record<AppError["code"], string>> = {
@@ -11,20 +11,6 @@ const HINTS: Partial<Record<AppError["code"], string>> = {
   fly_unavailable: "Fly.io could not be reached or failed; try again shortly",
   fly_invalid_response: "Fly.io answered something that could not be understood; try again shortly",
 };
-const RETRY_AFTER_SECONDS: Partial<Record<AppError["code"], number>> = {
-  provision_timeout: 10,
-  database_error: 10,
-  fly_rate_limited: 5,
-  fly_capacity: 60,
-  fly_unavailable: 10,
-  fly_invalid_response: 10,
-};
-
-/** When trying again can help after a failure, if nobody said when; undefined when it cannot. */
-export function retryAfter(code: AppError["code"]): { retryAfterSeconds?: number } {
-  const retryAfterSeconds = RETRY_AFTER_SECONDS[code];
-  return retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
-}
 
 /** The contract's error for a failed call; running out of time is an error of its own. */
 export function toProvisioningError(failure: FlyError, deadline: Deadline): AppError {

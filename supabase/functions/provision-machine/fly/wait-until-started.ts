@@ -5,7 +5,7 @@
  * is seen by looking at it from time to time beside the wait. A machine that starts quickly, as
  * most do, costs no look at all.
  */
-import { AppError } from "../errors.ts";
+import { AppError, retryAfter } from "../errors.ts";
 import type { Deadline } from "../deadline.ts";
 import { cut } from "../logging/format.ts";
 import { type Runtime, sleep } from "../runtime.ts";
@@ -140,7 +140,7 @@ function machineFailed(machine: FlyMachine, why: string, cause?: FlyError): AppE
 function timedOut(machine: FlyMachine, cause?: FlyError): AppError {
   return new AppError("provision_timeout", `Fly machine ${machine.id} did not start in time`, {
     message: "The machine did not start in time and was given up; try again",
-    retryAfterSeconds: 10,
+    ...retryAfter("provision_timeout"),
     cause,
   });
 }

@@ -2,8 +2,7 @@
 import type { RequestContext } from "../app.ts";
 import type { CloudMachine } from "../database/rows.ts";
 import type { Deadline } from "../deadline.ts";
-import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
-import { retryAfter } from "../fly/provisioning-error.ts";
+import { AppError, isProvisioningErrorCode, retryAfter, toAppError } from "../errors.ts";
 import { prefersAsync } from "../http/request-context.ts";
 import { sleep } from "../runtime.ts";
 import { machineResponse } from "./responses.ts";
