@@ -15,7 +15,7 @@ import { securityHeaders } from "./content-security-policy.ts";
 import { OPERATOR_PATH, proxyOperator } from "./operator-proxy.ts";
 import { type ConsoleConfig, type ConsoleConfigInput, parseConfig } from "./page/config.ts";
 
-const SOURCES = ["client", "operator", "page", "styles", "index.html"];
+const SOURCES = ["../client", "operator", "page", "styles", "index.html"];
 const TYPES: Record<string, string> = {
   css: "text/css; charset=utf-8",
   html: "text/html; charset=utf-8",

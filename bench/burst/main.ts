@@ -5,7 +5,7 @@
  * `deno task bench:burst [--calls N] [--seeds N]`; every run is in virtual time and repeatable.
  */
 import { parseArgs } from "node:util";
-import { FLY_RATE_LIMITS } from "../../dev/fly-simulator/mod.ts";
+import { FLY_RATE_LIMITS } from "../../dev/stack/fly/mod.ts";
 import { circumstances, type Goal, printTable, progress, report } from "../support/report.ts";
 import { median } from "../support/statistics.ts";
 import { fullJitter, type Pause, runStrategy, sleepAndRetry } from "./strategies.ts";

@@ -7,8 +7,8 @@ import {
   FlySimulator,
   type Random,
   seededRandom,
-} from "../../dev/fly-simulator/mod.ts";
-import { VirtualTime } from "../../tests/faults/virtual-time.ts";
+} from "../../dev/stack/fly/mod.ts";
+import { VirtualTime } from "../../tests/model/virtual-time.ts";
 
 /** Milliseconds to sleep after refusal number `attempt` (from 1). */
 export type Pause = (attempt: number, random: Random) => number;

@@ -9,11 +9,15 @@ import {
   type Random,
   type RateLimits,
   seededRandom,
-} from "../../dev/fly-simulator/mod.ts";
-import { generateSigningKey, mintUserToken, type SigningKey } from "../../dev/supabase/mod.ts";
-import { CONNECTION_LOST, Isolate } from "../../tests/faults/isolate.ts";
-import { ModelDatabase } from "../../tests/faults/model-database.ts";
-import { trackCrypto, VirtualTime } from "../../tests/faults/virtual-time.ts";
+} from "../../dev/stack/fly/mod.ts";
+import {
+  generateSigningKey,
+  mintUserToken,
+  type SigningKey,
+} from "../../dev/stack/supabase/mod.ts";
+import { CONNECTION_LOST, Isolate } from "../../tests/model/isolate.ts";
+import { ModelDatabase } from "../../tests/model/model-database.ts";
+import { trackCrypto, VirtualTime } from "../../tests/model/virtual-time.ts";
 
 export const APP = "burst-app";
 const TOKEN = "fo1_burst00000000000000000000000000000000000";

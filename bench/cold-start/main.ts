@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import { startUpstreams, type Upstreams } from "../support/environment.ts";
 import { circumstances, type Goal, printTable, progress, report } from "../support/report.ts";
-import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/function-process/mod.ts";
+import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/stack/function/mod.ts";
 import { ServerProcess } from "../support/server-process.ts";
 import { median, type Spread, spread } from "../support/statistics.ts";
 

@@ -6,8 +6,8 @@
  */
 import { parseArgs } from "node:util";
 import postgres, { type Sql } from "postgres";
-import { startPostgres } from "../../dev/postgres/mod.ts";
-import { startSupabase } from "../../dev/supabase/mod.ts";
+import { startPostgres } from "../../dev/stack/postgres/mod.ts";
+import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { circumstances, type Goal, printTable, progress, report } from "../support/report.ts";
 import { type Spread, spread } from "../support/statistics.ts";
 import { growTo } from "./history.ts";

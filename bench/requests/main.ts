@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { startUpstreams, type Upstreams } from "../support/environment.ts";
 import { circumstances, printTable, progress, report } from "../support/report.ts";
-import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/function-process/mod.ts";
+import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/stack/function/mod.ts";
 import { ServerProcess } from "../support/server-process.ts";
 import { goals, rows, tableRow } from "./findings.ts";
 import { type Load, load } from "./load.ts";

@@ -6,7 +6,7 @@
  * On a machine that is too busy the function fails calls, truthfully. Who is left with fewer machines
  * by that asks again with new keys, as the README tells callers to.
  */
-import { type Random, type RateLimit, seededRandom } from "../../dev/fly-simulator/mod.ts";
+import { type Random, type RateLimit, seededRandom } from "../../dev/stack/fly/mod.ts";
 import { type Call, type CallIntent, violations } from "../../tests/postgres/final-state.ts";
 import { System, type TestUser } from "../../tests/postgres/system.ts";
 import { keysServed, machinesOf, splitAnswers, unanswered, wrongCounts } from "./judge.ts";

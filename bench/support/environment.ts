@@ -1,5 +1,9 @@
 /** What every benchmarked server is started with, and the users who call it. */
-import { generateSigningKey, mintUserToken, type SigningKey } from "../../dev/supabase/mod.ts";
+import {
+  generateSigningKey,
+  mintUserToken,
+  type SigningKey,
+} from "../../dev/stack/supabase/mod.ts";
 import { ServerProcess } from "./server-process.ts";
 
 export interface Upstreams extends AsyncDisposable {

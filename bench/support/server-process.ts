@@ -4,7 +4,7 @@
  * wake its reader at each line, and the time for that would be counted as its own.
  */
 import { fileURLToPath } from "node:url";
-import { mainModule } from "../../dev/function-process/mod.ts";
+import { mainModule } from "../../dev/stack/function/mod.ts";
 
 export interface ServerOptions {
   /** Its main module; it listens where `DENO_SERVE_ADDRESS` says. */
@@ -20,7 +20,7 @@ export interface ServerOptions {
 
 const PROJECT = new URL("../../", import.meta.url);
 const FUNCTION = new URL("supabase/functions/provision-machine/", PROJECT);
-const SERVE_ADDRESS = new URL("dev/function-process/serve-address.ts", PROJECT);
+const SERVE_ADDRESS = new URL("dev/stack/function/serve-address.ts", PROJECT);
 /** What Deno itself needs to find its cache and its registry. */
 const NAMES_FOR_DENO =
   /^(PATH|HOME|TMPDIR|DENO_DIR|DENO_CERT|DENO_TLS_CA_STORE|SSL_CERT_.*|NPM_CONFIG_.*|HTTPS?_PROXY|NO_PROXY)$/i;

@@ -1,5 +1,5 @@
 /** A failed call in human words, with what to do next and the request id to tell. */
-import type { ProvisionMachineError } from "../client/mod.ts";
+import type { ProvisionMachineError } from "../../client/mod.ts";
 import { type Countdown, countdown } from "./countdown.ts";
 import { copyButton, fill, h } from "./dom.ts";
 import { explain } from "./error-sentences.ts";

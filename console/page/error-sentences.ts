@@ -1,5 +1,5 @@
 /** Every error code in words for the person in front of the page, and what they can do about it. */
-import type { ErrorCode } from "../client/mod.ts";
+import type { ErrorCode } from "../../client/mod.ts";
 
 /** Codes of a row in `error` that no answer has: reconcile found out later. */
 export type RowOnlyCode = "interrupted" | "machine_lost";

@@ -1,5 +1,5 @@
 /** Where and how strong: the form behind the Provision button. */
-import type { CpuPriority, ProvisionRequest } from "../client/mod.ts";
+import type { CpuPriority, ProvisionRequest } from "../../client/mod.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import { regionName, REGIONS } from "./regions.ts";
 

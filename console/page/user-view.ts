@@ -4,7 +4,7 @@ import {
   createProvisionMachineClient,
   ProvisionMachineError,
   type ProvisionRequest,
-} from "../client/mod.ts";
+} from "../../client/mod.ts";
 import { type ConsoleConfig, functionUrl } from "./config.ts";
 import { fill, h, setText } from "./dom.ts";
 import { errorPanel } from "./error-panel.ts";

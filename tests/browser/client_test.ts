@@ -4,7 +4,7 @@ import {
   createProvisionMachineClient,
   ERROR_CODES,
   ProvisionMachineError,
-} from "../../console/client/mod.ts";
+} from "../../client/mod.ts";
 import { parsePrometheus, sumBy } from "../../console/operator/prometheus.ts";
 import { binOutcomes, quantile, SPANS, total } from "../../console/operator/outcomes.ts";
 import { percent } from "../../console/operator/percent.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { startPostgres } from "../../dev/postgres/mod.ts";
-import { startSupabase } from "../../dev/supabase/mod.ts";
+import { startPostgres } from "../../dev/stack/postgres/mod.ts";
+import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { runDevCommand } from "../support/dev-command.ts";
 import { postgresTest } from "./postgres-test.ts";
 

@@ -1,5 +1,5 @@
 /** What is looked at when a run is over, and each way in which it can break a promise. */
-import type { MachineRecord } from "../../dev/fly-simulator/mod.ts";
+import type { MachineRecord } from "../../dev/stack/fly/mod.ts";
 
 /** What somebody asked for. */
 export interface CallIntent {

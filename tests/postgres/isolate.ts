@@ -3,7 +3,7 @@ import {
   type FunctionProcess,
   type OutputLine,
   startFunction,
-} from "../../dev/function-process/mod.ts";
+} from "../../dev/stack/function/mod.ts";
 
 export class Isolate {
   kills = 0;

@@ -1,5 +1,5 @@
 /** One run of: load, SIGKILLs at random moments, restarts, reconcile, and a look at everything. */
-import { seededRandom } from "../../dev/fly-simulator/mod.ts";
+import { seededRandom } from "../../dev/stack/fly/mod.ts";
 import { violations } from "./final-state.ts";
 import type { Isolate } from "./isolate.ts";
 import { answersByStatus, askAgain, Load } from "./load.ts";

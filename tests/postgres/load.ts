@@ -2,7 +2,7 @@
  * Users who do everything at once: new machines, repeated keys, 202s, DELETEs, hanging up, deleting
  * their account. What they do follows from the seed; how it interleaves does not.
  */
-import { type Fault, type Random, seededRandom } from "../../dev/fly-simulator/mod.ts";
+import { type Fault, type Random, seededRandom } from "../../dev/stack/fly/mod.ts";
 import type { Call, CallIntent } from "./final-state.ts";
 import type { Isolate } from "./isolate.ts";
 import { PROVISION_TIMEOUT_SECONDS, type System, type TestUser } from "./system.ts";

@@ -1,5 +1,5 @@
 /** Tests that need an installed Postgres: said once when it is missing, and never skipped in CI. */
-import { findPostgres, INSTALL_POSTGRES } from "../../dev/postgres/mod.ts";
+import { findPostgres, INSTALL_POSTGRES } from "../../dev/stack/postgres/mod.ts";
 
 const installed = await findPostgres() !== null;
 const inCi = Deno.env.get("CI") === "true";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { findPostgres, startPostgres } from "../../dev/postgres/mod.ts";
+import { findPostgres, startPostgres } from "../../dev/stack/postgres/mod.ts";
 import { eventually, postgresTest } from "./postgres-test.ts";
 
 Deno.test("no Postgres on this machine: none is found, and nothing is guessed", async () => {
@@ -45,7 +45,7 @@ postgresTest(
 postgresTest(
   "a throw-away Postgres goes with the process that started it, however that ends",
   async () => {
-    const module = JSON.stringify(import.meta.resolve("../../dev/postgres/mod.ts"));
+    const module = JSON.stringify(import.meta.resolve("../../dev/stack/postgres/mod.ts"));
     for (const end of ["throw new Error('the test failed');", "Deno.kill(Deno.pid, 'SIGKILL');"]) {
       const code = `
       import { startPostgres } from ${module};

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { startPostgres } from "../../dev/postgres/mod.ts";
-import { startSupabase } from "../../dev/supabase/mod.ts";
+import { startPostgres } from "../../dev/stack/postgres/mod.ts";
+import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { eventually, postgresTest } from "./postgres-test.ts";
 
 /** One create a second, so that the second of two has to wait for its slot. */

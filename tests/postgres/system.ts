@@ -8,14 +8,14 @@ import {
   seededRandom,
   type ServedFlySimulator,
   serveFlySimulator,
-} from "../../dev/fly-simulator/mod.ts";
-import { type PostgresServer, startPostgres } from "../../dev/postgres/mod.ts";
+} from "../../dev/stack/fly/mod.ts";
+import { type PostgresServer, startPostgres } from "../../dev/stack/postgres/mod.ts";
 import {
   generateSigningKey,
   type LocalSupabase,
   mintUserToken,
   startSupabase,
-} from "../../dev/supabase/mod.ts";
+} from "../../dev/stack/supabase/mod.ts";
 import { FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
 import type { Call, CallIntent, FinalState } from "./final-state.ts";
 import { Isolate } from "./isolate.ts";

@@ -1,6 +1,6 @@
 /** A stack with a webhook, and what tests of alerts do with it. */
 import assert from "node:assert/strict";
-import type { Fault } from "../../dev/fly-simulator/mod.ts";
+import type { Fault } from "../../dev/stack/fly/mod.ts";
 import { type Answer, FLY_APP, type Stack, startStack } from "./stack.ts";
 import type { RunningFunction } from "./running-function.ts";
 import { until } from "./until.ts";

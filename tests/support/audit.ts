@@ -3,9 +3,9 @@
  * log's budget and order, the invariants of rows and machines, and that no secret went anywhere.
  */
 import assert from "node:assert/strict";
-import type { FlySimulator } from "../../dev/fly-simulator/mod.ts";
-import type { OutputLine } from "../../dev/function-process/mod.ts";
-import type { LocalSupabase } from "../../dev/supabase/mod.ts";
+import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
+import type { OutputLine } from "../../dev/stack/function/mod.ts";
+import type { LocalSupabase } from "../../dev/stack/supabase/mod.ts";
 import { isSummary, type LogEvent, parseLog } from "./log-events.ts";
 
 const BUDGETS = {

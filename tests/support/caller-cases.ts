@@ -1,6 +1,6 @@
 /** Requests that are their callers' mistakes, by the code that they are answered with. */
 import assert from "node:assert/strict";
-import type { LocalUser } from "../../dev/supabase/mod.ts";
+import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import type { CallerErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
 import type { Answer, Stack } from "./stack.ts";
 

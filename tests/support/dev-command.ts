@@ -29,7 +29,7 @@ export class DevCommand implements AsyncDisposable {
   constructor(args: string[], { env = {}, throughTask = false }: DevCommandOptions = {}) {
     const how = throughTask
       ? ["task", "--quiet", "dev"]
-      : ["run", "--quiet", "-A", join(PROJECT_ROOT, "dev/main.ts")];
+      : ["run", "--quiet", "-A", join(PROJECT_ROOT, "dev/tasks/start/main.ts")];
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [...how, ...args],
       cwd: PROJECT_ROOT,

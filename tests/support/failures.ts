@@ -1,5 +1,5 @@
 /** Ways to make a call to provision-machine fail, by the code that it must answer with. */
-import { CAPACITY_VARIANT_NAMES, type Fault } from "../../dev/fly-simulator/mod.ts";
+import { CAPACITY_VARIANT_NAMES, type Fault } from "../../dev/stack/fly/mod.ts";
 import type { ProvisioningErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
 import type { Stack } from "./stack.ts";
 

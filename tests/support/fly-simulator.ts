@@ -9,7 +9,7 @@ import {
   type MachineState,
   seededRandom,
   VirtualClock,
-} from "../../dev/fly-simulator/mod.ts";
+} from "../../dev/stack/fly/mod.ts";
 
 const eventSchema = z.looseObject({
   type: z.string(),

@@ -1,6 +1,6 @@
 /** What happens behind the function's back: its process dies, somebody creates a machine at Fly.io. */
 import assert from "node:assert/strict";
-import type { LocalUser } from "../../dev/supabase/mod.ts";
+import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import { FLY_APP, FLY_TOKEN, type MachineRow, type Stack } from "./stack.ts";
 import { until } from "./until.ts";
 

@@ -1,5 +1,5 @@
 /** The function's output as log events. */
-import type { OutputLine } from "../../dev/function-process/mod.ts";
+import type { OutputLine } from "../../dev/stack/function/mod.ts";
 
 export interface LogEvent {
   timestamp: string;

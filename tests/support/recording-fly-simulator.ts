@@ -1,4 +1,4 @@
-import { FlySimulator } from "../../dev/fly-simulator/mod.ts";
+import { FlySimulator } from "../../dev/stack/fly/mod.ts";
 
 /** A simulator that also keeps what each create call asked for. */
 export class RecordingFlySimulator extends FlySimulator {

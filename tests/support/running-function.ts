@@ -4,8 +4,8 @@ import {
   type FunctionProcess,
   type OutputLine,
   startFunction,
-} from "../../dev/function-process/mod.ts";
-import type { LocalUser } from "../../dev/supabase/mod.ts";
+} from "../../dev/stack/function/mod.ts";
+import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import { logViolations, type Secrets } from "./audit.ts";
 import { isSummary, type LogEvent, parseLog } from "./log-events.ts";
 import { until } from "./until.ts";

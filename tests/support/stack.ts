@@ -4,14 +4,14 @@
  * everything that happened: see audit.ts.
  */
 import assert from "node:assert/strict";
-import { type FlySimulatorOptions, serveFlySimulator } from "../../dev/fly-simulator/mod.ts";
-import type { ServedFlySimulator } from "../../dev/fly-simulator/mod.ts";
+import { type FlySimulatorOptions, serveFlySimulator } from "../../dev/stack/fly/mod.ts";
+import type { ServedFlySimulator } from "../../dev/stack/fly/mod.ts";
 import {
   type LocalSupabase,
   type LocalUser,
   startSupabase,
   type StartSupabaseOptions,
-} from "../../dev/supabase/mod.ts";
+} from "../../dev/stack/supabase/mod.ts";
 import { invariantViolations, Secrets } from "./audit.ts";
 import { RecordingFlySimulator } from "./recording-fly-simulator.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { serveConsole, type ServedConsole } from "../../../console/serve.ts";
-import { type ServedMachines, serveMachines } from "../../../dev/fly-simulator/mod.ts";
+import { type ServedMachines, serveMachines } from "../../../dev/stack/fly/mod.ts";
 import { type Stack, type StackOptions, startStack } from "../../support/stack.ts";
 import { findChromium, launchChromium, NO_CHROMIUM } from "./chromium.ts";
 

@@ -1,5 +1,5 @@
 /** A past for the operator's charts: real attempts on the stack, whose times are then moved apart. */
-import { seededRandom } from "../../../dev/fly-simulator/mod.ts";
+import { seededRandom } from "../../../dev/stack/fly/mod.ts";
 import type { Stack } from "../../support/stack.ts";
 
 const ATTEMPTS = 70;

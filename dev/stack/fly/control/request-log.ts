@@ -1,0 +1,44 @@
+import { authorizationScheme } from "../api/authorization.ts";
+import type { Route } from "../api/routes.ts";
+import type { RequestRecord } from "../world/types.ts";
+
+/** Every call to the API, in order of arrival. The `Authorization` header's value is never kept. */
+export class RequestLog {
+  #records: RequestRecord[] = [];
+  #count = 0;
+
+  /** Enters a call that has just arrived; the caller fills in the rest as it becomes known. */
+  open(request: Request, route: Route, requestId: string, atMs: number): RequestRecord {
+    const url = new URL(request.url);
+    const record: RequestRecord = {
+      number: ++this.#count,
+      atMs,
+      method: request.method,
+      path: url.pathname + url.search,
+      action: route.action,
+      app: route.app,
+      machineId: route.machineId,
+      machineName: null,
+      requestId,
+      status: null,
+      tookEffect: false,
+      faults: [],
+      clientLeft: false,
+      authorizationScheme: authorizationScheme(request.headers.get("authorization")),
+      traceparent: request.headers.get("traceparent"),
+      userAgent: request.headers.get("user-agent"),
+      durationMs: null,
+    };
+    this.#records.push(record);
+    return record;
+  }
+
+  records(): RequestRecord[] {
+    return structuredClone(this.#records);
+  }
+
+  clear(): void {
+    this.#records = [];
+    this.#count = 0;
+  }
+}

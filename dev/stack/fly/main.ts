@@ -1,0 +1,80 @@
+/**
+ * Starts the simulator from the command line:
+ * `deno run -A dev/stack/fly/main.ts --port 4280 --app demo --token secret`
+ */
+import { parseArgs } from "node:util";
+import { DEFAULT_TOKEN, FlySimulator } from "./control/simulator.ts";
+import { serveFlySimulator } from "./serve/serve-api.ts";
+import { serveMachines } from "./serve/serve-machines.ts";
+
+const HELP = `Options:
+  --port N             port of the Machines API (4280)
+  --machines-port N    port of the Machines' own WebSockets (4281)
+  --app NAME           an app that exists; may be repeated (demo)
+  --token TOKEN        a token that is accepted; may be repeated (${DEFAULT_TOKEN})
+  --start-delay-ms N   from create to started (300)
+  --keep-alive         keep connections open between calls
+`;
+
+/** Reads a whole number from the command line. */
+function number(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > max) {
+    throw new RangeError(`--${name} must be a whole number from 0 to ${max}, not "${text}"`);
+  }
+  return value;
+}
+
+async function main(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      port: { type: "string", default: "4280" },
+      "machines-port": { type: "string", default: "4281" },
+      app: { type: "string", multiple: true, default: ["demo"] },
+      token: { type: "string", multiple: true, default: [DEFAULT_TOKEN] },
+      "start-delay-ms": { type: "string", default: "300" },
+      "keep-alive": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const print = (text: string) => Deno.stdout.write(new TextEncoder().encode(text));
+  if (values.help) {
+    await print(HELP);
+    return;
+  }
+  const simulator = new FlySimulator({
+    apps: values.app,
+    tokens: values.token,
+    settings: { startDelayMs: number("start-delay-ms", values["start-delay-ms"], 3_600_000) },
+  });
+  const api = await serveFlySimulator(simulator, {
+    port: number("port", values.port, 65535),
+    keepAlive: values["keep-alive"],
+  });
+  const machines = serveMachines(simulator, {
+    port: number("machines-port", values["machines-port"], 65535),
+  });
+  await print(`Fly.io Machines API simulator
+  FLY_API_HOSTNAME=${api.url}
+  FLY_APP_NAME=${values.app.join(" or ")}
+  WEBSOCKET_URL_TEMPLATE=${machines.websocketUrlTemplate}
+
+Script a fault, here a create that takes effect and whose answer is lost:
+  curl -X POST ${api.url}/_control/faults \\
+    -d '{"match": {"action": "create"}, "do": {"kind": "reset", "when": "after"}}'
+See what happened:
+  curl ${api.url}/_control/state
+  curl ${api.url}/_control/requests
+`);
+  const stopped = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, stopped.resolve);
+  }
+  await stopped.promise;
+  await Promise.all([api.shutdown(), machines.shutdown()]);
+  // Signal listeners would keep the process alive.
+  Deno.exit(0);
+}
+
+await main(Deno.args);

@@ -1,0 +1,110 @@
+import type { FailMachine, Fate } from "../control/faults.ts";
+import type { Machine } from "./machine.ts";
+import type { Transition } from "./types.ts";
+
+export interface LaunchPlan {
+  nowMs: number;
+  /** How long until `started`, in milliseconds. */
+  startDelayMs: number;
+  /** How long a destruction takes, in milliseconds (for a Machine that destroys itself). */
+  destroyDelayMs: number;
+  fates: readonly Fate[];
+}
+
+/** A new Machine comes up: `created`, halfway `starting`, then `started`. */
+export function launch(machine: Machine, plan: LaunchPlan): void {
+  start(machine, plan, plan.nowMs + Math.floor(startDelayMs(plan) / 2));
+}
+
+/** A stopped Machine comes up: `starting` at once, then `started`. */
+export function start(machine: Machine, plan: LaunchPlan, startingAtMs: number = plan.nowMs): void {
+  const startedAtMs = Math.max(startingAtMs, plan.nowMs + startDelayMs(plan));
+  const never = plan.fates.find((fate) => fate.kind === "never-start");
+  const transitions: Transition[] = [];
+  if (never?.state !== "created") {
+    transitions.push(machine.transition(startingAtMs, "starting", {
+      type: "start",
+      status: "starting",
+      source: "user",
+    }));
+  }
+  if (never === undefined) {
+    transitions.push(machine.transition(startedAtMs, "started", {
+      type: "start",
+      status: "started",
+      source: "flyd",
+    }));
+  }
+  machine.reschedule(plan.nowMs, transitions);
+  const failure = plan.fates.find((fate) => fate.kind === "fail-machine");
+  if (failure) {
+    const atMs = failure.afterMs === undefined ? startedAtMs : plan.nowMs + failure.afterMs;
+    fail(machine, plan.nowMs, atMs, failure, plan.destroyDelayMs);
+  }
+}
+
+function startDelayMs(plan: LaunchPlan): number {
+  const scripted = plan.fates.find((fate) => fate.kind === "start-delay");
+  return scripted?.ms ?? plan.startDelayMs;
+}
+
+/**
+ * The Machine's main process ends, or the VM never boots. From `atMs` on nothing else happens, except
+ * that a Machine with `auto_destroy` is destroyed, and so is one whose launch failed (documented:
+ * `launch_failed` "will transition to destroyed").
+ */
+export function fail(
+  machine: Machine,
+  nowMs: number,
+  atMs: number,
+  failure: Omit<FailMachine, "kind" | "afterMs">,
+  destroyDelayMs: number,
+): void {
+  const { state = "failed", exitCode = 1, reason = "" } = failure;
+  const transitions = [
+    machine.transition(atMs, state, {
+      type: "exit",
+      status: state,
+      source: "flyd",
+      exit: { exit_code: exitCode, error: reason, guest_error: reason },
+    }),
+  ];
+  if (state === "launch_failed" || machine.identity.config.auto_destroy === true) {
+    transitions.push(...destruction(machine, atMs, destroyDelayMs, "flyd"));
+  }
+  machine.rescheduleFrom(nowMs, atMs, transitions);
+}
+
+/** Somebody stops the Machine: `stopping`, then `stopped`. */
+export function stop(machine: Machine, nowMs: number, stopDelayMs: number): void {
+  machine.reschedule(nowMs, [
+    machine.transition(nowMs, "stopping", { type: "stop", status: "stopping", source: "user" }),
+    machine.transition(nowMs + stopDelayMs, "stopped", {
+      type: "exit",
+      status: "stopped",
+      source: "flyd",
+      exit: { requested_stop: true },
+    }),
+  ]);
+}
+
+/** Somebody destroys the Machine: `destroying`, then `destroyed`. */
+export function destroy(machine: Machine, nowMs: number, destroyDelayMs: number): void {
+  machine.reschedule(nowMs, destruction(machine, nowMs, destroyDelayMs, "user"));
+}
+
+function destruction(
+  machine: Machine,
+  atMs: number,
+  destroyDelayMs: number,
+  source: "user" | "flyd",
+): Transition[] {
+  return [
+    machine.transition(atMs, "destroying", { type: "destroy", status: "destroying", source }),
+    machine.transition(atMs + destroyDelayMs, "destroyed", {
+      type: "destroy",
+      status: "destroyed",
+      source: "flyd",
+    }),
+  ];
+}

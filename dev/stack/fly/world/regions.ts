@@ -1,0 +1,104 @@
+import { FlyError } from "../api/errors.ts";
+
+/** Fly.io's regions (https://fly.io/docs/reference/regions/, August 2026). */
+export const FLY_REGIONS: readonly string[] = [
+  "ams",
+  "arn",
+  "bom",
+  "cdg",
+  "dfw",
+  "ewr",
+  "fra",
+  "gru",
+  "iad",
+  "jnb",
+  "lax",
+  "lhr",
+  "nrt",
+  "ord",
+  "sin",
+  "sjc",
+  "syd",
+  "yyz",
+];
+
+/**
+ * The ways in which Fly.io says that a region has no room. The status alone never tells: the same 409
+ * is a name conflict, the same 412 a failed precondition, the same 422 a rejected request.
+ */
+export const CAPACITY_VARIANTS = {
+  // fly-go, flaps/flaps_error_test.go.
+  "422-status": () => new FlyError(422, "could not find a candidate host", "insufficient_capacity"),
+  "409-text": () =>
+    new FlyError(
+      409,
+      "aborted: insufficient resources available to fulfill request: insufficient memory available to fulfill request",
+    ),
+  "409-no-capacity": () => new FlyError(409, "aborted: no capacity"),
+  "503-status": () => new FlyError(503, "out of capacity", "insufficient_capacity"),
+  // Recorded: `fly machine start` and `fly deploy` in a full region.
+  "412-text": () =>
+    new FlyError(
+      412,
+      "insufficient resources available to fulfill request: could not reserve resource for machine: insufficient memory available to fulfill request",
+    ),
+  // Composed of a documented status and a documented code.
+  "412-status": () =>
+    new FlyError(412, "could not reserve resource for machine", "insufficient_capacity"),
+  "409-status": () =>
+    new FlyError(409, "could not reserve resource for machine", "insufficient_capacity"),
+  "422-text": () => new FlyError(422, "insufficient memory available to fulfill request"),
+} as const;
+
+export type CapacityVariant = keyof typeof CAPACITY_VARIANTS;
+
+export const CAPACITY_VARIANT_NAMES = Object.keys(CAPACITY_VARIANTS) as [
+  CapacityVariant,
+  ...CapacityVariant[],
+];
+
+/** Which regions exist, and which of them are full. */
+export class Regions {
+  readonly #known: ReadonlySet<string>;
+  readonly #full = new Map<string, CapacityVariant>();
+
+  constructor(known: readonly string[]) {
+    this.#known = new Set(known);
+  }
+
+  /** Every region, in order. */
+  codes(): string[] {
+    return [...this.#known];
+  }
+
+  has(region: string): boolean {
+    return this.#known.has(region);
+  }
+
+  /**
+   * @throws {RangeError} when no such region exists.
+   */
+  setCapacity(region: string, capacity: boolean, variant: CapacityVariant = "422-status"): void {
+    if (!this.has(region)) {
+      throw new RangeError(`no region "${region}"; there are ${this.codes().join(", ")}`);
+    }
+    if (capacity) this.#full.delete(region);
+    else this.#full.set(region, variant);
+  }
+
+  /** The error that a full region gives; undefined while it has room. */
+  capacityError(region: string): FlyError | undefined {
+    const variant = this.#full.get(region);
+    return variant === undefined ? undefined : CAPACITY_VARIANTS[variant]();
+  }
+
+  /** The full regions and how each says so. */
+  full(): Record<string, CapacityVariant> {
+    return Object.fromEntries(this.#full);
+  }
+
+  /** Gives every region room again. */
+  reset(): void {
+    this.#full.clear();
+  }
+}

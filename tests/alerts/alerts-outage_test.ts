@@ -1,0 +1,105 @@
+/** Alerts when what they are decided with is out itself. */
+import assert from "node:assert/strict";
+import { HINTS } from "../../supabase/functions/provision-machine/alerts/hints.ts";
+import { Alerting } from "../support/alerting.ts";
+import { until } from "../support/until.ts";
+
+Deno.test("alerts when the database is the problem", async (t) => {
+  await using alerting = await Alerting.start();
+  const { stack, webhook } = alerting;
+  const outageUser = stack.supabase.createUser();
+  const fail = async () => {
+    const answer = await stack.call(await stack.supabase.createUser(), { body: {} });
+    assert.equal(answer.body.code, "database_error");
+    return answer;
+  };
+
+  await t.step("a failure before there was a row counts like any other", async () => {
+    const restore = stack.supabase.onRequest(({ rpc }) =>
+      rpc === "claim_machine" ? { kind: "reset-before" } : undefined
+    );
+    const answers = [await fail(), await fail(), await fail()];
+    restore();
+    await webhook.nth(1);
+    const requestIds = answers.map(({ requestId }) => requestId);
+    assert.match(webhook.texts[0] ?? "", /: 3 failures in .*\n• database_error: 3\n/);
+    assert.ok(requestIds.some((id) => webhook.texts[0]?.includes(`Newest request: ${id}`)));
+    const events = await stack.supabase.sql<{ request_id: string }>(
+      "select request_id from machine_events where cloud_machine_id is null and kind = 'failed'",
+    );
+    assert.deepEqual(events.map(({ request_id }) => request_id).sort(), requestIds.sort());
+    const counted = await stack.supabase.sql(
+      "select labels, sum(value)::int as n from metric_counters where metric = 'attempts' group by labels",
+    );
+    assert.deepEqual(counted, [
+      { labels: { outcome: "error", code: "database_error", region: "" }, n: 3 },
+    ]);
+    await alerting.sent();
+  });
+
+  await t.step("a database that is gone is told at once, once for each isolate", async () => {
+    webhook.deliveries.length = 0;
+    stack.supabase.setOutage({ services: ["rest"] });
+    const first = await fail();
+    await webhook.nth(1);
+    const second = await fail();
+    await stack.fn.log(second.requestId);
+    await using other = await stack.start();
+    const third = await other.call(await stack.supabase.createUser(), { body: {} });
+    await webhook.nth(2);
+    stack.supabase.setOutage(false);
+    assert.deepEqual(
+      webhook.texts,
+      [first, third].map(({ requestId }) =>
+        [
+          "❌ provision-machine: database_error: The database could not be used",
+          `Newest request: ${requestId}`,
+          `What to do: ${HINTS.database_error}`,
+        ].join("\n")
+      ),
+    );
+  });
+
+  await t.step("an Auth server that is gone is told like any other failure", async () => {
+    await alerting.reset();
+    stack.supabase.setOutage({ services: ["auth"] });
+    const user = await outageUser;
+    for (let i = 0; i < 3; i++) {
+      const { body } = await stack.call(user, { body: {} });
+      assert.equal(body.code, "internal_error");
+    }
+    stack.supabase.setOutage(false);
+    await webhook.nth(1);
+    assert.match(webhook.texts[0] ?? "", /: 3 failures in .*\n• internal_error: 3\n/);
+    await alerting.sent();
+  });
+
+  await t.step("without the platform's own settings: told at once", async () => {
+    webhook.deliveries.length = 0;
+    await using fn = await stack.start({ SUPABASE_URL: undefined });
+    const answer = await fn.call(null, { body: {} });
+    assert.equal(answer.body.code, "configuration_error");
+    await webhook.nth(1);
+    assert.match(
+      webhook.texts[0] ?? "",
+      /^❌ provision-machine: configuration_error: SUPABASE_URL not configured/,
+    );
+  });
+
+  await t.step("a failure without a row is counted without a webhook too", async () => {
+    await alerting.reset();
+    await using fn = await stack.start({ ALERT_WEBHOOK_URL: undefined });
+    const user = await outageUser;
+    stack.supabase.setOutage({ services: ["auth"] });
+    const { requestId } = await fn.call(user, { body: {} });
+    stack.supabase.setOutage(false);
+    await until("the failure is counted", async () => {
+      const events = await stack.supabase.sql(
+        "select 1 from machine_events where request_id = $1 and error_code = 'internal_error'",
+        [requestId],
+      );
+      return events.length === 1;
+    });
+    assert.deepEqual(await alerting.rows(), []);
+  });
+});

@@ -1,0 +1,165 @@
+/** Alerts: when there is one, that it is one, and what it says. */
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { startPostgres } from "../../dev/stack/postgres/mod.ts";
+import { startSupabase } from "../../dev/stack/supabase/mod.ts";
+import { HINTS } from "../../supabase/functions/provision-machine/alerts/hints.ts";
+import { postgresTest } from "../postgres/postgres-test.ts";
+import { Alerting } from "../support/alerting.ts";
+import { until } from "../support/until.ts";
+
+Deno.test("alerts", async (t) => {
+  await using alerting = await Alerting.start();
+  const { stack, webhook } = alerting;
+
+  await t.step(
+    "nothing below the threshold, one message at it, silence in the cooldown",
+    async () => {
+      await alerting.failAndSettle();
+      await alerting.failAndSettle();
+      assert.deepEqual(webhook.texts, []);
+      const third = await alerting.failAndSettle();
+      await alerting.failAndSettle();
+      await alerting.failAndSettle();
+      assert.deepEqual(webhook.texts, [
+        [
+          "❌ provision-machine: 3 failures in the last 10 minutes",
+          "• fly_rejected: 3",
+          `Newest request: ${third.requestId}`,
+          `What to do: ${HINTS.fly_rejected}`,
+        ].join("\n"),
+      ]);
+      const [delivery] = webhook.deliveries;
+      assert.deepEqual(Object.keys(JSON.parse(delivery?.raw ?? "{}")), ["text"]);
+      assert.equal(delivery?.headers.get("content-type"), "application/json");
+      const [row] = await alerting.rows();
+      assert.deepEqual([row?.event, row?.attempts, row?.next_attempt_at], ["firing", 1, null]);
+    },
+  );
+
+  await t.step("the most frequent code decides what to do", async () => {
+    await alerting.reset();
+    await alerting.failures("fly_capacity", 3);
+    await alerting.failures("provision_timeout", 1);
+    await alerting.failAndSettle();
+    assert.match(
+      webhook.texts.join(),
+      /: 5 failures .*\n• fly_capacity: 3\n(• (fly_rejected|provision_timeout): 1\n){2}/,
+    );
+    assert.ok(webhook.texts[0]?.endsWith(`What to do: ${HINTS.fly_capacity}`));
+  });
+
+  await t.step("failures outside the window do not count", async () => {
+    await alerting.reset();
+    await alerting.failures("fly_capacity", 2);
+    await alerting.pass(11);
+    await alerting.failAndSettle();
+    assert.deepEqual(webhook.texts, []);
+  });
+
+  await t.step(
+    "still failing after the cooldown: told again, by reconcile at the latest",
+    async () => {
+      await alerting.reset();
+      await alerting.failures("fly_capacity", 3);
+      assert.equal(await alerting.reconcile(), 1);
+      assert.equal(await alerting.reconcile(), 0);
+      await alerting.pass(30);
+      await alerting.failures("fly_capacity", 4);
+      assert.equal(await alerting.reconcile(), 1);
+      assert.match(webhook.texts[1] ?? "", /: 4 failures/);
+    },
+  );
+
+  await t.step("a message when it is over, once", async () => {
+    await alerting.pass(9);
+    assert.equal(await alerting.reconcile(), 0);
+    await alerting.pass(2);
+    assert.equal(await alerting.reconcile(), 1);
+    assert.equal(await alerting.reconcile(), 0);
+    assert.deepEqual(webhook.texts.slice(2), [
+      "✅ provision-machine recovered: no failures in the last 10 minutes",
+    ]);
+  });
+
+  await t.step("failing again in the cooldown after a recovery is told, when it ends", async () => {
+    await alerting.failures("fly_unavailable", 3);
+    assert.equal(await alerting.reconcile(), 0);
+    // Over for so long that no window holds the failures any more.
+    await alerting.pass(19);
+    assert.equal(await alerting.reconcile(), 1);
+    assert.match(webhook.texts.at(-1) ?? "", /^❌.*: 3 failures(.|\n)*• fly_unavailable: 3/);
+    assert.equal(await alerting.reconcile(), 1);
+    assert.match(webhook.texts.at(-1) ?? "", /^✅/);
+  });
+
+  await t.step("a broken configuration alerts at once, and is over on its own", async () => {
+    await alerting.reset();
+    await using fn = await stack.start({ DOCKER_IMAGE: undefined });
+    const answer = await alerting.failAndSettle(fn);
+    assert.equal(answer.body.code, "configuration_error");
+    assert.deepEqual(webhook.texts, [
+      [
+        "❌ provision-machine: 1 failure in the last 10 minutes",
+        "• configuration_error: 1",
+        `Newest request: ${answer.requestId}`,
+        `What to do: ${HINTS.configuration_error}`,
+      ].join("\n"),
+    ]);
+    await alerting.failAndSettle(fn);
+    assert.equal(webhook.texts.length, 1);
+    await alerting.pass(11);
+    assert.equal(await alerting.reconcile(), 1);
+    assert.match(webhook.texts[1] ?? "", /recovered: no configuration errors/);
+    stack.simulator.clearFaults();
+  });
+
+  await t.step("isolates that fail at the same moment send one message", async () => {
+    await alerting.reset();
+    await using other = await stack.start();
+    const decided = alerting.decisions();
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) => alerting.fail(i % 2 === 0 ? other : stack.fn)),
+    );
+    await until("all are decided", () => alerting.decisions() === decided + 10);
+    await alerting.sent();
+    assert.equal(webhook.texts.length, 1);
+    assert.equal((await alerting.rows()).length, 1);
+  });
+});
+
+postgresTest("on a real Postgres, twenty connections at once decide upon one message", async () => {
+  await using server = await startPostgres();
+  const supabase = await startSupabase({ databaseUrl: server.url });
+  const connections = postgres(server.url, { max: 20, onnotice: () => {} });
+  try {
+    await supabase.sql(
+      `insert into machine_events (request_id, kind, error_code)
+       select 'r' || n, 'failed', 'fly_capacity' from generate_series(1, 50) n`,
+    );
+    await Promise.all(
+      Array.from({ length: 20 }, () => connections`select pg_sleep(0.01)`),
+    );
+    const decisions = await Promise.all(
+      Array.from(
+        { length: 100 },
+        () => connections`select evaluate_alerts(3, 600000, 1800000, 30000) as alerts`,
+      ),
+    );
+    const alerts = decisions.flatMap(([row]) => row?.["alerts"]);
+    assert.equal(alerts.length, 1);
+    assert.deepEqual(alerts[0].content.byCode, { fly_capacity: 50 });
+    const taken = await Promise.all(
+      Array.from({ length: 20 }, () => connections`select take_due_alerts(5, 30000) as alerts`),
+    );
+    assert.deepEqual(taken.flatMap(([row]) => row?.["alerts"]), []);
+    await supabase.sql("update alerts set next_attempt_at = now()");
+    const due = await Promise.all(
+      Array.from({ length: 20 }, () => connections`select take_due_alerts(5, 30000) as alerts`),
+    );
+    assert.equal(due.flatMap(([row]) => row?.["alerts"]).length, 1);
+  } finally {
+    await connections.end({ timeout: 1 });
+    await supabase.close();
+  }
+});

@@ -1,0 +1,121 @@
+/** The platform ends an isolate that is still provisioning: nothing is lost and nothing is silent. */
+import assert from "node:assert/strict";
+import { type Answer, type MachineRow, type Stack, startStack } from "../support/stack.ts";
+import { assertProvisioned } from "../support/expectations.ts";
+import { until } from "../support/until.ts";
+
+const ENTRY = new URL("../support/function-with-unload.ts", import.meta.url);
+
+Deno.test("beforeunload", async (t) => {
+  await using stack = await startStack();
+  const { simulator, supabase } = stack;
+
+  await t.step("the row is handed over to reconcile, and an error is logged", async () => {
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-start" } });
+    const { requestId, row } = await beginProvisioning(stack);
+    unload(stack);
+    const history = await handedOver(stack, row);
+    assert.deepEqual(history?.detail, { reason: "wall_clock" });
+    assert.equal(history.request_id, requestId);
+    const left = await stack.row(row.machine_id);
+    assert.equal(left.status, "provisioning");
+    assert.ok(
+      Date.parse(left.reconcile_at ?? "") < Date.parse(left.deadline_at),
+      "reconcile need not wait for the deadline",
+    );
+    const event = await until(
+      "the error is logged",
+      () => stack.fn.events(requestId).find(({ level }) => level === "error"),
+    );
+    assert.match(event.message, /^❌ Fly\.io provisioning failed: .*wall_clock/);
+    assert.equal(event.stream, "stderr");
+    assert.equal(event["code"], "interrupted");
+    assert.equal(event["machineId"], row.machine_id);
+    assert.match((event["error"] as { stack: string }).stack, /\n {4}at /);
+
+    await stack.fn.kill();
+    await stack.restart();
+    await stack.makeDue(row.machine_id);
+    assert.equal((await stack.reconcile()).body.interrupted, 1);
+    assert.equal((await stack.row(row.machine_id)).error_code, "interrupted");
+    assert.deepEqual(stack.liveMachines(row.machine_id), []);
+  });
+
+  await t.step("a request that finishes after all is true", async () => {
+    const release = holdBack(stack);
+    const { answer, row } = await beginProvisioning(stack);
+    unload(stack);
+    await handedOver(stack, row);
+    release();
+    await assertProvisioned(stack, await answer as Answer);
+  });
+
+  await t.step("the database is out: that is logged too", async () => {
+    const release = holdBack(stack);
+    const { answer, requestId, row } = await beginProvisioning(stack);
+    supabase.addFault({
+      rpc: "hand_over_to_reconcile",
+      times: 3,
+      fault: { kind: "status", status: 503 },
+    });
+    unload(stack);
+    await until(
+      "both errors are logged",
+      () => stack.fn.events(requestId).filter(({ level }) => level === "error").length === 2,
+    );
+    const [, second] = stack.fn.events(requestId).filter(({ level }) => level === "error");
+    assert.match(second?.message ?? "", /could not be handed over; reconcile takes it/);
+    release();
+    await assertProvisioned(stack, await answer as Answer);
+    assert.equal((await stack.historyOf(row.machine_id)).some(isHandedOver), false);
+  });
+
+  await t.step("with nothing under way nothing happens", async () => {
+    await stack.restart({}, { entry: ENTRY });
+    unload(stack);
+    const user = await supabase.createUser();
+    await assertProvisioned(stack, await stack.call(user, { body: {} }));
+    const errors = stack.fn.events().filter(({ level }) => level === "error");
+    assert.deepEqual(errors, []);
+  });
+});
+
+/** Starts a provision in a fresh function; resolves once Fly's id is in the row. */
+async function beginProvisioning(stack: Stack): Promise<{
+  answer: Promise<Answer | Error>;
+  requestId: string;
+  row: MachineRow;
+}> {
+  await stack.restart({}, { entry: ENTRY });
+  const user = await stack.supabase.createUser();
+  const requestId = crypto.randomUUID();
+  const answer = stack.call(user, { headers: { "x-request-id": requestId }, body: {} })
+    .catch((error: Error) => error);
+  const row = await until("Fly.io has the machine", async () => {
+    const [row] = await stack.rowsOf(user);
+    return row !== undefined && row.fly_machine_id !== null && row;
+  });
+  return { answer, requestId, row };
+}
+
+/** Keeps the row from becoming `running` until the returned function is called. */
+function holdBack({ supabase }: Stack): () => void {
+  const { promise: until, resolve } = Promise.withResolvers<void>();
+  supabase.addFault({ rpc: "mark_machine_running", fault: { kind: "delay", until } });
+  return resolve;
+}
+
+function unload(stack: Stack): void {
+  Deno.kill(stack.fn.pid, "SIGUSR1");
+}
+
+function isHandedOver({ kind }: { kind: string }): boolean {
+  return kind === "handed_over";
+}
+
+function handedOver(stack: Stack, row: MachineRow) {
+  return until(
+    "the row is handed over",
+    async () => (await stack.historyOf(row.machine_id)).find(isHandedOver),
+  );
+}

@@ -1,0 +1,137 @@
+/**
+ * Bursts at Fly.io's limit, in virtual time: the function's own code, the project's migrations, the
+ * simulator's rate limiter. Every number here is of that time, so a busy machine changes nothing.
+ */
+import assert from "node:assert/strict";
+import { type Burst, BurstWorld, type Outcome } from "../../bench/burst/world.ts";
+
+const INTERVAL_MS = 1_000;
+const BURST = 3;
+const START_DELAY_MS = 1_000;
+/** One provisioning alone: its calls, and the machine's start. */
+const ALONE_MS = 1_150;
+
+const times = <T>(n: number, make: (index: number) => T) =>
+  Array.from({ length: n }, (_, i) => make(i));
+const failed = (burst: Burst): Outcome[] => burst.outcomes.filter(({ status }) => status !== 200);
+
+/** What holds after every burst: one machine for each 200, and none for anybody else. */
+async function assertTold(world: BurstWorld, { outcomes, simulator }: Burst): Promise<void> {
+  const machines = simulator.liveMachines().filter(({ name }) => !name.startsWith("stranger"));
+  const succeeded = outcomes.filter(({ status }) => status === 200);
+  assert.deepEqual(
+    machines.map(({ name }) => name).sort(),
+    succeeded.map(({ machineId }) => machineId).sort(),
+  );
+  assert.ok(machines.every(({ state }) => state === "started"));
+  const rows = await world.database.rows();
+  assert.equal(rows.length, outcomes.length);
+  for (const { machineId, status, code } of outcomes) {
+    const row = rows.find(({ machine_id }) => machine_id === machineId);
+    assert.equal(row?.status, status === 200 ? "running" : "error");
+    assert.equal(row?.error_code, code);
+  }
+  const left = await world.database.stack.sql(
+    "select * from fly_create_slots where cloud_machine_id is not null",
+  );
+  assert.deepEqual(left, [], "nobody holds a slot any more");
+}
+
+Deno.test("bursts", async (t) => {
+  await using world = await BurstWorld.open();
+
+  await t.step(
+    "100 users at once: nobody fails, Fly.io refuses nobody, no slot is lost",
+    async () => {
+      const calls = 100;
+      const burst = await world.run({
+        calls: times(calls, (user) => ({ user })),
+        startDelayMs: START_DELAY_MS,
+      });
+      assert.deepEqual(failed(burst), []);
+      assert.ok(burst.refused < 3, `${burst.refused} creates were refused`);
+      const minimumMs = (calls - BURST) * INTERVAL_MS + ALONE_MS;
+      assert.ok(
+        burst.makespanMs <= 1.1 * minimumMs,
+        `${burst.makespanMs} ms, the minimum is ${minimumMs} ms`,
+      );
+      await assertTold(world, burst);
+    },
+  );
+
+  await t.step("no seed makes Fly.io refuse: slots allow for an uneven network", async () => {
+    for (const seed of [11, 12, 13, 14]) {
+      const burst = await world.run({ calls: times(25, (user) => ({ user })), seed, isolates: 4 });
+      assert.deepEqual([failed(burst), burst.refused], [[], 0], `seed ${seed}`);
+    }
+  });
+
+  await t.step("more than the budget has slots for: the rest is refused at once", async () => {
+    const env = { PROVISION_TIMEOUT_SECONDS: "20" };
+    const burst = await world.run({ calls: times(30, (user) => ({ user })), env });
+    const refused = failed(burst);
+    assert.ok(refused.length > 0 && refused.length < 30);
+    for (const { code, answeredAtMs, retryAfterSeconds } of refused) {
+      assert.equal(code, "fly_rate_limited");
+      assert.ok(answeredAtMs < INTERVAL_MS, "who has no chance is not kept waiting");
+      assert.ok(retryAfterSeconds !== null && retryAfterSeconds > 0);
+    }
+    // No slot of the budget stayed empty: 20 s, less the reserves for closing and for the start.
+    const slots = BURST + Math.floor((20 - 4 - 4 - 0.2) * 1_000 / INTERVAL_MS);
+    assert.equal(burst.outcomes.length - refused.length, slots);
+    await assertTold(world, burst);
+
+    const soonest = Math.min(...refused.map(({ retryAfterSeconds }) => retryAfterSeconds ?? 0));
+    const again = await world.run({
+      calls: [
+        ...times(30, (user) => ({ user })),
+        { user: 99, atMs: soonest * 1_000 + INTERVAL_MS },
+      ],
+      env,
+    });
+    assert.equal(again.outcomes.at(-1)?.status, 200, "Retry-After was honest");
+  });
+
+  await t.step(
+    "users take turns: 40 calls of one delay nobody else by more than a turn",
+    async () => {
+      const greedy = times(40, () => ({ user: 0 }));
+      const modest = times(8, (index) => ({ user: index + 1, atMs: 1_500 + index }));
+      const burst = await world.run({ calls: [...greedy, ...modest] });
+      assert.deepEqual(failed(burst), []);
+      const waits = burst.outcomes.filter(({ user }) => user !== 0)
+        .map(({ sentAtMs, answeredAtMs }) => answeredAtMs - sentAtMs - ALONE_MS);
+      // Before each of them goes one create of the greedy user, and the modest ones that came earlier.
+      const turnMs = (modest.length + 1) * INTERVAL_MS + 200;
+      assert.ok(Math.max(...waits) <= turnMs, `waits: ${waits.join(", ")}`);
+      const last = Math.max(
+        ...burst.outcomes.filter(({ user }) => user === 0).map((o) => o.answeredAtMs),
+      );
+      assert.ok(last <= (40 + 8 - BURST) * INTERVAL_MS + ALONE_MS + 1_000, "and costs no slot");
+    },
+  );
+
+  await t.step(
+    "a 429 all the same moves everybody: few more follow, and nobody fails",
+    async () => {
+      const strangersAtMs = [5_000, 5_001, 9_000];
+      const burst = await world.run({ calls: times(40, (user) => ({ user })), strangersAtMs });
+      assert.deepEqual(failed(burst), []);
+      assert.ok(burst.refused >= 1, "the strangers took a token of ours");
+      assert.ok(burst.refused <= strangersAtMs.length + 1, `${burst.refused} refusals`);
+      await assertTold(world, burst);
+    },
+  );
+
+  await t.step("two apps drain a burst twice as fast", async () => {
+    const apps = ["burst-app", "burst-app-2"];
+    const burst = await world.run({
+      calls: times(40, (user) => ({ user })),
+      env: { FLY_APP_NAME: apps.join(",") },
+      apps,
+    });
+    assert.deepEqual([failed(burst), burst.refused], [[], 0]);
+    const minimumMs = (40 / 2 - BURST) * INTERVAL_MS + ALONE_MS;
+    assert.ok(burst.makespanMs <= 1.1 * minimumMs, `${burst.makespanMs} of ${minimumMs} ms`);
+  });
+});

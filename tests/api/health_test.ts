@@ -1,0 +1,283 @@
+/** GET /health: what it says of each part, whom it says it to, and that nobody can abuse it. */
+import assert from "node:assert/strict";
+import type { Check } from "../../supabase/functions/provision-machine/health/run-checks.ts";
+import { EXPECTED_SCHEMA_VERSION } from "../../supabase/functions/provision-machine/health/schema-version.ts";
+import type { RunningFunction } from "../support/running-function.ts";
+import { type Answer, FLY_APP, type Stack, startStack } from "../support/stack.ts";
+
+/** An app that the token is not valid for. */
+const FORBIDDEN_APP = "somebody-elses-app";
+const HEALTH = { method: "GET", path: "/health" };
+
+/** What a service sees, from a function that nobody has asked before. */
+async function health(
+  stack: Stack,
+  env: Record<string, string | undefined> = {},
+): Promise<{ answer: Answer; checks: Record<string, Check> }> {
+  await using fn = await stack.start(env);
+  return await healthOf(stack, fn);
+}
+
+async function healthOf(
+  stack: Stack,
+  fn: RunningFunction,
+): Promise<{ answer: Answer; checks: Record<string, Check> }> {
+  const answer = await fn.call(null, { ...HEALTH, headers: { apikey: stack.supabase.secretKey } });
+  const checks = Object.fromEntries(
+    Object.entries<Check[]>(answer.body.checks).map(([name, [check, ...others]]) => {
+      assert.deepEqual(others, []);
+      assert.ok(check);
+      return [name, check];
+    }),
+  );
+  return { answer, checks };
+}
+
+function statuses(checks: Record<string, Check>): Record<string, string> {
+  return Object.fromEntries(Object.entries(checks).map(([name, { status }]) => [name, status]));
+}
+
+/** The checks that do not pass, with what they say. */
+function complaints(checks: Record<string, Check>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(checks).filter(([, { status }]) => status !== "pass")
+      .map(([name, { status, output, observedValue }]) => [
+        name,
+        `${status}: ${output ?? observedValue}`,
+      ]),
+  );
+}
+
+Deno.test("health", async (t) => {
+  await using stack = await startStack({
+    fly: { apps: [FLY_APP, FORBIDDEN_APP] },
+  });
+  assert.equal((await stack.reconcile()).status, 200);
+
+  await t.step("everything passes, and a service sees each check", async () => {
+    const { answer, checks } = await health(stack);
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.get("content-type"), "application/health+json");
+    assert.equal(answer.headers.get("cache-control"), "no-store");
+    assert.deepEqual(
+      [answer.body.status, answer.body.description, answer.body.version],
+      ["pass", "provision-machine", "1"],
+    );
+    assert.deepEqual(statuses(checks), {
+      "environment:SUPABASE_URL": "pass",
+      "environment:FLY_API_TOKEN": "pass",
+      "environment:FLY_APP_NAME": "pass",
+      "environment:DOCKER_IMAGE": "pass",
+      "environment:SUPABASE_SECRET_KEYS": "pass",
+      "database:responseTime": "pass",
+      "database:schemaVersion": "pass",
+      "reconcile:lastRun": "pass",
+      "machines:pastDeadline": "pass",
+      "alerts:undelivered": "pass",
+      [`fly:${FLY_APP}`]: "pass",
+    });
+    for (const { time, componentType, output } of Object.values(checks)) {
+      assert.equal(new Date(time).toISOString(), time);
+      assert.ok(["system", "datastore", "component"].includes(componentType));
+      assert.equal(output, undefined);
+    }
+    assert.equal(checks["database:schemaVersion"]?.observedValue, EXPECTED_SCHEMA_VERSION);
+  });
+
+  await t.step("everybody else sees the status alone", async () => {
+    const user = await stack.supabase.createUser();
+    const wrongKey = { apikey: `${stack.supabase.secretKey}x` };
+    for (
+      const answer of [
+        await stack.call(null, HEALTH),
+        await stack.call(user, HEALTH),
+        await stack.call(null, { ...HEALTH, headers: { apikey: stack.supabase.publishableKey } }),
+        await stack.call(null, { ...HEALTH, headers: wrongKey }),
+        // A user's token next to the secret key: the lesser of the two rights.
+        await stack.call(user, { ...HEALTH, headers: { apikey: stack.supabase.secretKey } }),
+      ]
+    ) {
+      assert.equal(answer.status, 200);
+      assert.deepEqual(answer.body, { status: "pass" });
+    }
+  });
+
+  await t.step("each required setting that is missing or malformed", async () => {
+    const { answer, checks } = await health(stack, {
+      FLY_API_TOKEN: undefined,
+      FLY_APP_NAME: "Not An App",
+      DOCKER_IMAGE: " ",
+      MACHINE_PORT: "-1",
+    });
+    assert.equal(answer.status, 503);
+    assert.equal(answer.body.status, "fail");
+    const found = complaints(checks);
+    assert.deepEqual(Object.keys(found).sort(), [
+      "environment:DOCKER_IMAGE",
+      "environment:FLY_API_TOKEN",
+      "environment:FLY_APP_NAME",
+      "environment:MACHINE_PORT",
+    ]);
+    assert.equal(found["environment:FLY_API_TOKEN"], "fail: FLY_API_TOKEN missing: not set");
+    assert.equal(found["environment:DOCKER_IMAGE"], "fail: DOCKER_IMAGE missing: not set");
+    assert.match(found["environment:FLY_APP_NAME"] ?? "", /FLY_APP_NAME invalid: expected/);
+  });
+
+  await t.step(
+    "without the platform's own settings anyone gets 503, and nothing more",
+    async () => {
+      for (
+        const env of [
+          { SUPABASE_URL: undefined },
+          { SUPABASE_SECRET_KEYS: undefined, SUPABASE_SERVICE_ROLE_KEY: undefined },
+          { SUPABASE_SECRET_KEYS: "{", SUPABASE_SERVICE_ROLE_KEY: undefined },
+        ]
+      ) {
+        await using fn = await stack.start(env);
+        for (const headers of [{}, { apikey: stack.supabase.secretKey }]) {
+          const answer = await fn.call(null, { ...HEALTH, headers });
+          assert.equal(answer.status, 503, JSON.stringify(env));
+          assert.deepEqual(answer.body, { status: "fail" });
+        }
+      }
+    },
+  );
+
+  await t.step("a token that is not valid for one of the apps", async () => {
+    stack.simulator.addFault({
+      match: { action: "app", path: `/v1/apps/${FORBIDDEN_APP}` },
+      times: "always",
+      do: { kind: "status", status: 403, body: { error: "not authorized" } },
+    });
+    const { answer, checks } = await health(stack, {
+      FLY_APP_NAME: `${FLY_APP},${FORBIDDEN_APP},no-such-app`,
+    });
+    stack.simulator.clearFaults();
+    assert.equal(answer.status, 503);
+    const found = complaints(checks);
+    assert.deepEqual(Object.keys(found), [`fly:${FORBIDDEN_APP}`, "fly:no-such-app"]);
+    assert.match(found[`fly:${FORBIDDEN_APP}`] ?? "", /^fail: .*403/);
+    assert.match(found["fly:no-such-app"] ?? "", /^fail: .*404/);
+  });
+
+  await t.step(
+    "Fly.io and the database hang: each check ends by itself, side by side",
+    async () => {
+      stack.simulator.addFault({
+        match: { action: "app" },
+        times: "always",
+        do: { kind: "delay", ms: 60_000, when: "before", callerLeaves: "stop" },
+      });
+      stack.supabase.setOutage({ services: ["rest"], fault: { kind: "hang-before" } });
+      const { answer, checks } = await health(stack);
+      stack.supabase.setOutage(false);
+      stack.simulator.clearFaults();
+      assert.equal(answer.status, 503);
+      const found = complaints(checks);
+      assert.deepEqual(Object.keys(found), ["database:responseTime", `fly:${FLY_APP}`]);
+      for (const complaint of Object.values(found)) assert.match(complaint, /within \d+ ms/);
+    },
+  );
+
+  await t.step("a database that the code was not written for", async () => {
+    const { answer, checks } = await withReadHealth(
+      stack,
+      { schema_version: "20250101000000" },
+      () => health(stack),
+    );
+    assert.equal(answer.status, 503);
+    assert.deepEqual(complaints(checks), {
+      "database:schemaVersion":
+        `fail: this code expects ${EXPECTED_SCHEMA_VERSION}: run supabase db push`,
+    });
+  });
+
+  await t.step("a database without the migrations", async () => {
+    const remove = stack.supabase.addFault({
+      rpc: "read_health",
+      times: Infinity,
+      fault: {
+        kind: "status",
+        status: 404,
+        body: { code: "PGRST202", message: "Could not find the function public.read_health" },
+      },
+    });
+    const { answer, checks } = await health(stack);
+    remove();
+    assert.equal(answer.status, 503);
+    assert.match(complaints(checks)["database:responseTime"] ?? "", /Could not find the function/);
+  });
+
+  await t.step("reconcile that is late or never ran, and rows past their deadline", async () => {
+    const { sql } = stack.supabase;
+    await sql("update reconcile_runs set created_at = now() - interval '6 minutes'");
+    const user = await stack.supabase.createUser();
+    await sql(
+      `insert into cloud_machines (user_id, machine_id, fly_app_name, region, cpu_priority,
+         request_hash, request_id, deadline_at, reconcile_at)
+       values ($1, 'machine-overdue', $2, 'iad', 'low', 'hash', 'r', now() - interval '3 minutes', now())`,
+      [user.id, FLY_APP],
+    );
+    const late = await health(stack);
+    assert.equal(late.answer.status, 200);
+    assert.equal(late.answer.body.status, "warn");
+    assert.deepEqual(Object.keys(complaints(late.checks)), [
+      "reconcile:lastRun",
+      "machines:pastDeadline",
+    ]);
+    assert.equal(late.checks["machines:pastDeadline"]?.observedValue, 1);
+    assert.ok(Number(late.checks["reconcile:lastRun"]?.observedValue) >= 360);
+
+    await sql("delete from reconcile_runs");
+    const never = await health(stack);
+    assert.match(complaints(never.checks)["reconcile:lastRun"] ?? "", /^warn: .*never run/);
+
+    assert.equal((await stack.reconcile()).status, 200);
+    assert.equal((await health(stack)).answer.body.status, "pass");
+  });
+
+  await t.step("an alert that nobody got", async () => {
+    const { sql } = stack.supabase;
+    await sql(
+      `insert into alerts (kind, event, content, attempts, last_error)
+       values ('failures', 'firing', '{}', 20, 'the webhook answered 404')`,
+    );
+    const { answer, checks } = await health(stack);
+    await sql("delete from alerts");
+    assert.equal(answer.body.status, "warn");
+    assert.deepEqual(complaints(checks), { "alerts:undelivered": "warn: 1" });
+  });
+
+  await t.step("however many ask at once, each upstream is asked once", async () => {
+    await using fn = await stack.start();
+    stack.simulator.clearRequests();
+    stack.supabase.clearRequests();
+    const answers = await Promise.all(
+      Array.from({ length: 25 }, () => fn.call(null, HEALTH)),
+    );
+    for (const { status } of answers) assert.equal(status, 200);
+    for (let i = 0; i < 5; i++) await healthOf(stack, fn);
+    assert.deepEqual(stack.simulator.requests().map(({ action }) => action), ["app"]);
+    assert.equal(stack.supabase.requests({ rpc: "read_health" }).length, 1);
+  });
+});
+
+/** Runs `work` while `read_health` says something else. */
+async function withReadHealth<T>(
+  stack: Stack,
+  changed: Record<string, unknown>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { sql } = stack.supabase;
+  await sql("alter function public.read_health() rename to read_health_really");
+  await sql(
+    `create function public.read_health() returns jsonb language sql as
+     $$ select public.read_health_really() || '${JSON.stringify(changed)}'::jsonb $$`,
+  );
+  try {
+    return await work();
+  } finally {
+    await sql("drop function public.read_health()");
+    await sql("alter function public.read_health_really() rename to read_health");
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * The migration that schedules reconcile: on a database without pg_cron it says so, and where the
+ * extensions are it schedules the jobs. Neither pg_cron nor pg_net runs here, so stubs with their
+ * functions stand in for them and record what they were called with.
+ */
+import assert from "node:assert/strict";
+import { PGlite } from "@electric-sql/pglite";
+import { keepExitCode } from "../../dev/stack/supabase/exit-code.ts";
+import { defaultCacheDir, freshDataDir } from "../../dev/stack/supabase/initdb-cache.ts";
+
+const MIGRATION = new URL("../../supabase/migrations/20261101000600_schedule.sql", import.meta.url);
+const URL_OF_FUNCTION = "https://abcdefgh.supabase.co/functions/v1/provision-machine";
+const SECRET_KEY = "sb_secret_a-key-for-this-test";
+
+/** What the migration refers to of earlier ones. */
+const BEFORE = `
+  create role anon nologin;
+  create role authenticated nologin;
+  create role service_role nologin bypassrls;
+  create schema extensions;
+  create table public.machine_events (id bigint, created_at timestamptz);
+`;
+
+/** What the extensions have, as far as the migration uses it. */
+const STUBS = `
+  create schema cron;
+  create table cron.job (jobname text primary key, schedule text, command text);
+  create function cron.schedule(job_name text, schedule text, command text) returns bigint
+  language sql as $$
+    insert into cron.job values (job_name, schedule, command) returning 1::bigint
+  $$;
+  create schema net;
+  create table net.requests (
+    id bigint generated always as identity, url text, body jsonb, headers jsonb, timeout_ms integer
+  );
+  create function net.http_post(
+    url text, body jsonb default '{}', params jsonb default '{}',
+    headers jsonb default '{"Content-Type": "application/json"}', timeout_milliseconds integer default 5000
+  ) returns bigint language sql as $$
+    insert into net.requests (url, body, headers, timeout_ms)
+    values (url, body, headers, timeout_milliseconds) returning id
+  $$;
+  create schema vault;
+  create table vault.secrets (name text primary key, secret text);
+  create view vault.decrypted_secrets as select name, secret as decrypted_secret from vault.secrets;
+`;
+
+/** Makes Postgres take the stubs for the extensions, so that the migration itself stays as it is. */
+const PRETEND = `
+  set allow_system_table_mods = on;
+  create or replace view pg_catalog.pg_available_extensions as
+    select name, '1.0'::text as default_version, '1.0' collate "C" as installed_version,
+      ''::text as comment
+    from unnest(array['pg_cron', 'pg_net', 'supabase_vault']::name[]) as stubs (name);
+  insert into pg_catalog.pg_extension
+    (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+  select 90000 + n, name, 10, 'public'::regnamespace, false, '1.0'
+  from unnest(array['pg_cron', 'pg_net', 'supabase_vault']::name[]) with ordinality as stubs (name, n);
+  reset allow_system_table_mods;
+`;
+
+/** Applies the migration; resolves with the notices that whoever pushes it reads. */
+async function migrate(database: PGlite): Promise<string[]> {
+  const notices: string[] = [];
+  const sql = await Deno.readTextFile(MIGRATION);
+  await keepExitCode(() =>
+    database.exec(sql, { onNotice: ({ message }) => notices.push(message ?? "") })
+  );
+  return notices;
+}
+
+/** The same, and afterwards the database is as it was before. */
+async function rehearse(database: PGlite): Promise<string[]> {
+  await database.exec("begin");
+  try {
+    return await migrate(database);
+  } finally {
+    await database.exec("rollback");
+  }
+}
+
+Deno.test("the schedule of reconcile", async (t) => {
+  await using database = await PGlite.create({
+    loadDataDir: await freshDataDir(defaultCacheDir(), () => {}),
+  });
+  const rows = async (sql: string) => (await database.query(sql)).rows;
+  await database.exec(BEFORE);
+
+  await t.step("without the extensions the migration says that there is none", async () => {
+    assert.deepEqual(await rehearse(database), [
+      "reconcile is not scheduled: this database has no pg_cron, pg_net, supabase_vault. " +
+      "Call POST /provision-machine/reconcile every minute by other means.",
+    ]);
+  });
+
+  await database.exec(STUBS);
+  await database.exec(PRETEND);
+
+  await t.step("with both secrets there beforehand it has nothing to remark", async () => {
+    await database.exec("insert into vault.secrets values ('provision_machine_url', 'u')");
+    await database.exec("insert into vault.secrets values ('provision_machine_secret_key', 'k')");
+    const remarks = (await rehearse(database)).filter((notice) => !/already exists/.test(notice));
+    assert.deepEqual(remarks, []);
+    await database.exec("delete from vault.secrets");
+  });
+
+  await t.step("the jobs", async () => {
+    const notices = await migrate(database);
+    assert.equal(
+      notices.at(-1),
+      "reconcile is scheduled but will fail until Vault holds provision_machine_url and " +
+        "provision_machine_secret_key",
+    );
+    assert.deepEqual(await rows("select * from cron.job order by jobname"), [
+      {
+        jobname: "provision-machine-prune",
+        schedule: "17 * * * *",
+        command: "select public.prune_history()",
+      },
+      {
+        jobname: "provision-machine-reconcile",
+        schedule: "* * * * *",
+        command: "select public.request_reconcile()",
+      },
+    ]);
+  });
+
+  await t.step("without the secrets each run fails, which pg_cron keeps a record of", async () => {
+    const runJob = () => keepExitCode(() => database.exec("select public.request_reconcile()"));
+    await assert.rejects(runJob(), /put provision_machine_url and provision_machine_secret_key/);
+    await database.query("insert into vault.secrets values ('provision_machine_url', $1)", [
+      URL_OF_FUNCTION,
+    ]);
+    await assert.rejects(runJob(), /reconcile is not scheduled/);
+    assert.deepEqual(await rows("select * from net.requests"), []);
+  });
+
+  await t.step("a run posts to the function with the secret key", async () => {
+    await database.query("insert into vault.secrets values ('provision_machine_secret_key', $1)", [
+      SECRET_KEY,
+    ]);
+    const [job] = await rows("select command from cron.job where jobname like '%reconcile'");
+    await database.exec((job as { command: string }).command);
+    assert.deepEqual(await rows("select url, body, headers, timeout_ms from net.requests"), [{
+      url: `${URL_OF_FUNCTION}/reconcile`,
+      body: {},
+      headers: { apikey: SECRET_KEY, "content-type": "application/json" },
+      timeout_ms: 55_000,
+    }]);
+  });
+
+  await t.step("nobody else can make it run, or read the key through it", async () => {
+    const { rows: granted } = await database.query<{ rolname: string }>(
+      `select rolname from pg_roles
+       where rolname in ('anon', 'authenticated', 'service_role')
+         and has_function_privilege(oid, 'public.request_reconcile()', 'execute')`,
+    );
+    assert.deepEqual(granted, []);
+  });
+});

@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { MachineState } from "../../dev/stack/fly/mod.ts";
+import { MACHINE, virtualSimulator } from "../support/fly-simulator.ts";
+
+Deno.test("a machine goes created, starting, started on the clock, whoever looks", async () => {
+  const { clock, send, state } = virtualSimulator({ settings: { startDelayMs: 1000 } });
+  const { status, body, headers } = await send("POST /machines", { ...MACHINE, region: "fra" });
+  assert.equal(status, 200);
+  assert.equal(body.state, "created");
+  assert.equal(body.region, "fra");
+  assert.match(body.id, /^[0-9a-f]{14}$/);
+  assert.match(body.instance_id, /^[0-9A-HJKMNP-TV-Z]{26}$/);
+  assert.match(headers.get("fly-request-id") ?? "", /^[0-9A-HJKMNP-TV-Z]{26}-iad$/);
+  assert.equal(headers.get("content-type"), "application/json; charset=utf-8");
+  await clock.advance(499);
+  assert.equal(state(body.id), "created");
+  await clock.advance(1);
+  assert.equal(state(body.id), "starting");
+  await clock.advance(500);
+  const { body: machine } = await send(`GET /machines/${body.id}`);
+  assert.equal(machine.state, "started");
+  const seen = machine.events.map(({ type, status }) => `${type} ${status}`);
+  assert.deepEqual(seen, ["start started", "start starting", "launch created"]);
+});
+
+Deno.test("skip_launch keeps a machine created; start is refused while a launch is under way", async () => {
+  const { clock, send, create, state } = virtualSimulator();
+  const kept = await create({ ...MACHINE, skip_launch: true });
+  await clock.advance(3_600_000);
+  assert.equal(state(kept), "created");
+  assert.equal((await send(`POST /machines/${kept}/start`)).body.previous_state, "created");
+  await clock.advance(300);
+  assert.equal(state(kept), "started");
+
+  const launching = await create({ ...MACHINE, name: "machine-2" });
+  const refused = await send(`POST /machines/${launching}/start`);
+  assert.equal(refused.status, 412);
+  assert.equal(
+    refused.body.error,
+    "failed_precondition: unable to start machine from current state: 'created'",
+  );
+});
+
+Deno.test("stop, delete without force, delete with force, gone", async () => {
+  const { clock, send, create } = virtualSimulator();
+  const id = await create();
+  await clock.advance(300);
+  const refused = await send(`DELETE /machines/${id}`);
+  assert.equal(refused.status, 412);
+  assert.match(
+    refused.body.error,
+    /^failed_precondition: unable to destroy machine, not currently/,
+  );
+
+  assert.deepEqual((await send(`POST /machines/${id}/stop`, { signal: "SIGINT" })).json, {
+    ok: true,
+  });
+  assert.equal((await send(`GET /machines/${id}`)).body.state, "stopping");
+  await clock.advance(100);
+  const stopped = (await send(`GET /machines/${id}`)).body;
+  assert.equal(stopped.state, "stopped");
+  assert.equal(stopped.events[0]?.request?.exit_event.requested_stop, true);
+
+  assert.deepEqual((await send(`DELETE /machines/${id}`)).json, { ok: true });
+  assert.equal((await send(`GET /machines/${id}`)).body.state, "destroying");
+  await clock.advance(100);
+  const gone = await send(`GET /machines/${id}`);
+  assert.deepEqual([gone.status, gone.json], [404, { error: "not_found: machine not found" }]);
+  assert.equal((await send(`DELETE /machines/${id}?force=true`)).status, 404);
+  assert.deepEqual((await send("GET /machines")).json, []);
+  const listed = (await send("GET /machines?include_deleted=true")).items;
+  assert.deepEqual([listed[0]?.id, listed[0]?.state], [id, "destroyed"]);
+});
+
+Deno.test("a destroyed machine can stay visible for a while", async () => {
+  const { clock, send, create } = virtualSimulator({ settings: { getAfterDestroyMs: 5000 } });
+  const id = await create();
+  await send(`DELETE /machines/${id}?force=true`);
+  await clock.advance(5099);
+  assert.equal((await send(`GET /machines/${id}`)).body.state, "destroyed");
+  await clock.advance(1);
+  assert.equal((await send(`GET /machines/${id}`)).status, 404);
+});
+
+Deno.test("wait answers at the moment of the state, or 408 when its timeout ran out", async () => {
+  const { clock, simulator, send, create } = virtualSimulator({
+    settings: { startDelayMs: 90_000 },
+  });
+  const id = await create();
+  const begin = clock.now();
+  const late = await send(`GET /machines/${id}/wait?state=started&timeout=60`);
+  assert.equal(late.status, 408);
+  assert.equal(
+    late.body.error,
+    "deadline_exceeded: machine failed to reach desired state, started, currently starting",
+  );
+  assert.equal(clock.now() - begin, 60_000);
+  assert.deepEqual((await send(`GET /machines/${id}/wait`)).json, { ok: true });
+  assert.equal(clock.now() - begin, 90_000);
+
+  for (const timeout of [0, 61, -1]) {
+    const { status, body } = await send(
+      `GET /machines/${id}/wait?state=started&timeout=${timeout}`,
+    );
+    assert.equal(status, 400);
+    assert.equal(
+      body.error,
+      "invalid_argument: invalid WaitMachineRequest.Timeout: value must be inside range [1s, 1m0s]",
+    );
+  }
+  assert.equal((await send(`GET /machines/${id}/wait?state=created`)).status, 400);
+  assert.equal((await send("GET /machines/00000000000000/wait")).status, 404);
+  assert.equal(clock.pending, 0, "no sleeper is left behind");
+  simulator.configure({ waitForUnreachable: "at-once" });
+  const before = clock.now();
+  assert.equal((await send(`GET /machines/${id}/wait?state=stopped`)).status, 408);
+  assert.equal(clock.now(), before);
+});
+
+Deno.test("a wait notices what another call does to its machine", async () => {
+  const { clock, simulator, direct, create } = virtualSimulator();
+  const id = await create();
+  await clock.advance(300);
+  const waiting = direct(`GET /machines/${id}/wait?state=destroyed&timeout=60`);
+  await clock.advance(1000);
+  simulator.killMachine("machine-1");
+  const begin = clock.now();
+  assert.deepEqual((await clock.run(waiting)).json, { ok: true });
+  assert.equal(clock.now() - begin, 100);
+});
+
+Deno.test("a wait ends when its caller leaves", async () => {
+  const { clock, simulator, create } = virtualSimulator();
+  const id = await create();
+  const caller = new AbortController();
+  const left = assert.rejects(
+    simulator.fetch(
+      new Request(`https://api.machines.dev/v1/apps/demo/machines/${id}/wait?state=stopped`, {
+        headers: { authorization: "Bearer fly-simulator-token" },
+        signal: caller.signal,
+      }),
+    ),
+    { name: "AbortError" },
+  );
+  await clock.advance(1000);
+  assert.equal(clock.pending, 1);
+  caller.abort();
+  await left;
+  await clock.advance(0);
+  assert.deepEqual([clock.pending, simulator.callsInFlight], [0, 0]);
+  assert.equal(simulator.requests().at(-1)?.clientLeft, true);
+});
+
+Deno.test("a name is unique within an app until its machine is destroyed", async () => {
+  const { clock, simulator, direct, send } = virtualSimulator({
+    apps: ["demo", "other"],
+    settings: { latencyMs: { minMs: 0, maxMs: 50 } },
+  });
+  const replies = await clock.run(
+    Promise.all(Array.from({ length: 50 }, () => direct("POST /machines", MACHINE))),
+  );
+  const made = replies.filter(({ status }) => status === 200);
+  assert.equal(made.length, 1);
+  const id = made[0]?.body.id;
+  for (const { status, body } of replies.filter((reply) => reply !== made[0])) {
+    assert.equal(status, 409);
+    assert.equal(
+      body.error,
+      `already_exists: unique machine name violation, machine ID ${id} already exists with name "machine-1"`,
+    );
+  }
+  assert.equal(simulator.machines().length, 1);
+  await send(`DELETE /machines/${id}?force=true`);
+  assert.equal((await send("POST /machines", MACHINE)).status, 409);
+  await clock.advance(100);
+  assert.equal((await send("POST /machines", MACHINE)).status, 200);
+});
+
+/** What may follow each state, from the documentation's page on Machine states. */
+const FOLLOWS: Partial<Record<MachineState, MachineState[]>> = {
+  created: ["starting", "destroying", "failed", "stopped", "launch_failed"],
+  starting: ["started", "stopping", "destroying", "failed", "stopped", "launch_failed"],
+  started: ["stopping", "destroying", "failed", "stopped", "launch_failed"],
+  stopping: ["stopped", "destroying", "failed", "launch_failed"],
+  stopped: ["starting", "destroying", "failed", "stopped", "launch_failed"],
+  failed: ["starting", "destroying", "failed", "stopped", "launch_failed"],
+  launch_failed: ["destroying"],
+  destroying: ["destroyed"],
+  destroyed: [],
+};
+
+Deno.test("no schedule of calls leads to an impossible history or two machines of one name", async () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant("create"), name: fc.constantFrom("a", "b") }),
+    fc.record({
+      do: fc.constantFrom("start", "stop", "force", "delete", "kill", "fail"),
+      nth: fc.nat(4),
+    }),
+    fc.record({ do: fc.constant("pass"), ms: fc.nat(400) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      const { clock, simulator, send } = virtualSimulator();
+      for (const step of steps) {
+        if ("name" in step) await send("POST /machines", { ...MACHINE, name: step.name });
+        if ("ms" in step) await clock.advance(step.ms);
+        const target = "nth" in step ? simulator.machines()[step.nth] : undefined;
+        if (target) {
+          const path = `/machines/${target.id}`;
+          if (step.do === "start" || step.do === "stop") await send(`POST ${path}/${step.do}`);
+          if (step.do === "force") await send(`DELETE ${path}?force=true`);
+          if (step.do === "delete") await send(`DELETE ${path}`);
+          if (step.do === "kill" && target.live) simulator.killMachine(target.id);
+          if (step.do === "fail" && target.live) simulator.failMachine(target.id);
+        }
+        const held = simulator.machines().filter(({ state }) => state !== "destroyed")
+          .map(({ name }) => name);
+        assert.equal(new Set(held).size, held.length);
+      }
+      await clock.advance(10_000);
+      for (const { history, scheduled } of simulator.machines()) {
+        assert.deepEqual(scheduled, []);
+        assert.equal(history[0]?.state, "created");
+        for (const [index, { state }] of history.entries()) {
+          const next = history[index + 1]?.state;
+          if (next) assert.ok(FOLLOWS[state]?.includes(next), `${state} -> ${next}`);
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("one seed gives one run, byte for byte", async () => {
+  const run = async () => {
+    const { clock, simulator, send } = virtualSimulator();
+    const bodies = [];
+    for (const name of ["a", undefined, "b"]) {
+      bodies.push((await send("POST /machines", { ...MACHINE, name })).json);
+    }
+    await clock.advance(1000);
+    bodies.push((await send("GET /machines")).json);
+    return JSON.stringify([bodies, simulator.requests(), simulator.machines()]);
+  };
+  assert.equal(await run(), await run());
+});

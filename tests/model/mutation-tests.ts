@@ -1,0 +1,39 @@
+/** The tests that deliberate bugs are shown to, as arguments of `deno`. */
+export const TESTS = {
+  "model": [
+    "run",
+    "-A",
+    "tests/model/run.ts",
+    "--runs=200",
+    "--seed=1",
+    "--no-shrink",
+  ],
+  "regressions": ["test", "-A", "--no-check", "tests/model/regressions_test.ts"],
+  "destroying": ["test", "-A", "--no-check", "tests/api/destroy_test.ts"],
+  "row level security": ["test", "-A", "--no-check", "tests/database/row-level-security_test.ts"],
+  "concurrency on Postgres": ["test", "-A", "--no-check", "tests/postgres/concurrency_test.ts"],
+} as const;
+
+export type TestName = keyof typeof TESTS;
+
+export interface TestResult {
+  passed: boolean;
+  /** Why it failed, in a line; empty when it passed. */
+  reason: string;
+}
+
+/** Runs a test in a copy of the project. */
+export async function runTest(directory: string, name: TestName): Promise<TestResult> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...TESTS[name]],
+    cwd: directory,
+    // In CI a test that needs Postgres fails without it; a test that is ignored would prove nothing.
+    env: { CI: "true", NO_COLOR: "1" },
+  }).output();
+  const output = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("\n");
+  if (success) return { passed: true, reason: "" };
+  const lines = output.split("\n").map((line) => line.trim());
+  const telling = lines.find((line) => /^(I\d|log|hang|unhandled rejection): /.test(line)) ??
+    lines.find((line) => /^error: |Error: /.test(line)) ?? lines.find((line) => line !== "");
+  return { passed: false, reason: (telling ?? "no output").slice(0, 160) };
+}

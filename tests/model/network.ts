@@ -1,0 +1,240 @@
+/**
+ * Everything between an isolate and its upstreams: latency, faults, and a record of every call. A call
+ * that was sent goes on when its caller times out or dies, as on a real network.
+ */
+import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
+import { halfAnswer, reset, scriptedAnswer } from "./bad-answers.ts";
+import type { Fate, Fault } from "./faults.ts";
+import type { Isolate } from "./isolate.ts";
+import type { ModelDatabase } from "./model-database.ts";
+import type { Schedule } from "./schedule.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+import { WEBHOOK_URL } from "./world.ts";
+
+export type Upstream = "fly" | "database";
+
+/** One call to an upstream as it went. */
+export interface UpstreamCall {
+  number: number;
+  upstream: Upstream;
+  isolate: string;
+  method: string;
+  /** `create`, `list`, … of Fly.io, or the name of the database function. */
+  action: string;
+  /** The machine's name for a create, its id for the rest of Fly.io's calls, if there is one. */
+  subject: string | null;
+  fault: Fault;
+  sentAtMs: number;
+  sentStep: number;
+  /** Null: it never arrived. */
+  effectAtMs: number | null;
+  /** What the caller saw: a status, or how the call broke; null while it waits. */
+  seen: string | null;
+  /** How long the caller waited for that, in milliseconds. */
+  waitedMs: number;
+  /** Fly.io said something false about whether a machine exists. */
+  lied: boolean;
+}
+
+export interface NetworkOptions {
+  schedule: Schedule;
+  time: VirtualTime;
+  simulator: FlySimulator;
+  database: ModelDatabase;
+}
+
+const NONE: Fault = { kind: "none" };
+const never = (): Promise<never> => new Promise(() => {});
+
+export class Network {
+  readonly calls: UpstreamCall[] = [];
+  /** Ids of the machines that were destroyed behind our back. */
+  readonly killed = new Set<string>();
+  readonly fates: Fate[] = [];
+  /** Messages that the alert webhook was sent. */
+  readonly alerts: string[] = [];
+  /** Whether calls still meet the schedule's faults, fates and latencies. */
+  faulty = true;
+  #latencies = 0;
+  readonly #sent: Record<Upstream, number> = { fly: 0, database: 0 };
+
+  constructor(private readonly options: NetworkOptions) {}
+
+  /** Sends one call; rejects with the signal's reason as soon as that is aborted, as `fetch` does. */
+  readonly carry = async (
+    isolate: Isolate,
+    request: Request,
+    signal: AbortSignal | null,
+  ): Promise<Response> => {
+    signal?.throwIfAborted();
+    const { pathname } = new URL(request.url);
+    if (pathname === "/auth/v1/.well-known/jwks.json") {
+      // supabase-js keeps the keys for ten real minutes across clients: no place for a fault.
+      return await this.options.time.track(this.options.database.stack.fetch(request));
+    }
+    if (request.url === WEBHOOK_URL) {
+      this.alerts.push(await request.text());
+      return new Response("ok");
+    }
+    const call = this.#open(isolate, request);
+    const { fault } = call;
+    if (fault.kind === "crash" && fault.when === "unsent") {
+      isolate.crash();
+      return await never();
+    }
+    const answer = this.#transmit(call, request, signal, isolate);
+    answer.catch(() => {/* nobody may be left to see it */});
+    if (fault.kind === "crash" && fault.when === "sent") isolate.crash();
+    const { promise: left, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      const response = await Promise.race([answer, left]);
+      call.seen = `${response.status}${fault.kind === "none" ? "" : ` (${fault.kind})`}`;
+      return response;
+    } catch (error) {
+      call.seen = signal?.aborted ? "given up" : "reset";
+      throw error;
+    } finally {
+      call.waitedMs = this.options.time.now() - call.sentAtMs;
+      signal?.removeEventListener("abort", onAbort);
+    }
+  };
+
+  #open(isolate: Isolate, request: Request): UpstreamCall {
+    const { schedule, time, database } = this.options;
+    const url = new URL(request.url);
+    const upstream = url.origin === new URL(database.stack.url).origin ? "database" : "fly";
+    const faults = upstream === "fly" ? schedule.flyFaults : schedule.databaseFaults;
+    const fault = this.faulty ? faults[this.#sent[upstream]++] ?? NONE : NONE;
+    const call: UpstreamCall = {
+      number: this.calls.length,
+      upstream,
+      isolate: isolate.name,
+      method: request.method,
+      action: upstream === "fly"
+        ? flyAction(request.method, url)
+        : url.pathname.split("/").at(-1) ?? "",
+      subject: upstream === "fly" ? url.pathname.split("/")[5] ?? null : null,
+      fault,
+      sentAtMs: time.now(),
+      sentStep: time.step,
+      effectAtMs: null,
+      seen: null,
+      waitedMs: 0,
+      lied: fault.kind === "status" && fault.status === 404 && !fault.effect,
+    };
+    this.calls.push(call);
+    return call;
+  }
+
+  async #transmit(
+    call: UpstreamCall,
+    request: Request,
+    signal: AbortSignal | null,
+    isolate: Isolate,
+  ): Promise<Response> {
+    const { time } = this.options;
+    const { fault, upstream } = call;
+    const body = await request.text();
+    if (call.action === "create") call.subject = (JSON.parse(body) as { name: string }).name;
+    await time.sleep(this.#latencyMs());
+    if (fault.kind === "lost-request") return await never();
+    if (fault.kind === "late-request") await time.sleep(fault.ms);
+    if (fault.kind === "reset" && fault.when === "before") throw reset();
+    const scripted = fault.kind === "status"
+      ? scriptedAnswer(fault, upstream, request, body, paddingOf(call.number))
+      : null;
+    if (fault.kind === "status" && !fault.effect && scripted) {
+      await time.sleep(this.#latencyMs());
+      return scripted;
+    }
+    const arrived = new Request(request.url, {
+      method: request.method,
+      headers: request.headers,
+      ...(body === "" ? {} : { body }),
+      ...(signal && !signal.aborted ? { signal } : {}),
+    });
+    call.effectAtMs = time.now();
+    const response = upstream === "fly"
+      ? await this.#askFly(call, arrived)
+      : await time.track(this.#askDatabase(arrived));
+    if (fault.kind === "lost-answer") return await never();
+    await time.sleep(this.#latencyMs());
+    if (fault.kind === "crash" && fault.when === "answered") isolate.crash();
+    if (fault.kind === "reset") throw reset();
+    if (fault.kind === "half-answer") return halfAnswer(response);
+    if (fault.kind === "garbage") return new Response('{"id": "d89\u0000</html>', response);
+    return scripted ?? response;
+  }
+
+  async #askDatabase(request: Request): Promise<Response> {
+    const { database, time } = this.options;
+    const response = await database.perform(new Request(request, { signal: null }), time);
+    const text = await response.text();
+    return new Response(text === "" ? null : text, response);
+  }
+
+  async #askFly(call: UpstreamCall, request: Request): Promise<Response> {
+    const { simulator, schedule, time } = this.options;
+    if (call.action !== "create") return await buffered(await simulator.fetch(request));
+    const fate = (this.faulty && schedule.fates[this.fates.length]) || { kind: "starts" as const };
+    this.fates.push(fate);
+    const name = call.subject ?? "";
+    const match = { action: "create" as const, machineName: name };
+    const { region } = await request.clone().json() as { region: string };
+    if (fate.kind === "no-capacity") simulator.setCapacity(region, false, fate.variant);
+    else if (fate.kind === "slow-start") {
+      simulator.addFault({ match, do: { kind: "start-delay", ms: fate.ms } });
+    } else if (fate.kind === "never-starts") {
+      simulator.addFault({ match, do: { kind: "never-start", state: fate.state } });
+    } else if (fate.kind === "fails") {
+      simulator.addFault({
+        match,
+        do: {
+          kind: "fail-machine",
+          state: fate.state,
+          ...(fate.afterMs === null ? {} : { afterMs: fate.afterMs }),
+        },
+      });
+    }
+    const response = await buffered(await simulator.fetch(request));
+    simulator.clearFaults();
+    if (fate.kind === "no-capacity") simulator.setCapacity(region, true);
+    if (fate.kind === "killed" && response.ok) {
+      time.sleep(fate.afterMs).then(() => this.kill(name));
+    }
+    return response;
+  }
+
+  /** Somebody destroys the machine behind our back, if it still lives. */
+  kill(idOrName: string): void {
+    const { simulator } = this.options;
+    const machine = simulator.machine(idOrName);
+    if (!machine?.live) return;
+    simulator.killMachine(machine.id);
+    this.killed.add(machine.id);
+  }
+
+  #latencyMs(): number {
+    const { latenciesMs } = this.options.schedule;
+    if (!this.faulty || latenciesMs.length === 0) return 0;
+    return latenciesMs[this.#latencies++ % latenciesMs.length] ?? 0;
+  }
+}
+
+function flyAction(method: string, { pathname }: URL): string {
+  const [, , , , machines, id, verb] = pathname.split("/");
+  if (machines !== "machines") return pathname;
+  if (id === undefined) return method === "POST" ? "create" : "list";
+  return verb ?? method.toLowerCase();
+}
+
+async function buffered(response: Response): Promise<Response> {
+  return new Response(await response.arrayBuffer(), response);
+}
+
+/** So that each length to which a text of an upstream is cut, 300 to 2,400, some time hits a secret. */
+function paddingOf(number: number): number {
+  return 250 + (number * 17) % 2_250;
+}

@@ -1,0 +1,210 @@
+/** Runs one schedule to its end and returns everything that can be seen of it. */
+import { FlySimulator, type MachineRecord, seededRandom } from "../../dev/stack/fly/mod.ts";
+import { Isolate } from "./isolate.ts";
+import type { EventRow, MachineRow, RowVersion } from "./model-database.ts";
+import { Network, type UpstreamCall } from "./network.ts";
+import { type Ask, Caller, type ReconcileCounts } from "./caller.ts";
+import { addForeignMachines } from "./foreign-machines.ts";
+import type { Fate } from "./faults.ts";
+import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
+import { VirtualTime } from "./virtual-time.ts";
+import { FLY_APPS, type LogLine, REGIONS, userId, WEBHOOK_URL, type World } from "./world.ts";
+
+/** Longer than any request, wait, lease or late call of a schedule. */
+const LONG_MS = 15 * 60_000;
+/** Between two runs of reconcile, as its cron job has it, and a little for the clock's sake. */
+const RECONCILE_EVERY_MS = 61_000;
+/** Reconcile must come to rest within this many runs. */
+const MAX_RECONCILE_RUNS = 12;
+
+export interface Observation {
+  schedule: Schedule;
+  asks: Ask[];
+  calls: UpstreamCall[];
+  /** Names of the isolates that crashed or were shut down. */
+  endedIsolates: string[];
+  killed: Set<string>;
+  /** What was drawn for each create that arrived. */
+  fates: Fate[];
+  /** Whether every request was answered or lost with its isolate, and all background work ended. */
+  settled: boolean;
+  /** The rows after the first run of reconcile without faults. */
+  rowsAfterOneRun: MachineRow[];
+  /** What each run of reconcile after the faults did; null when it failed. */
+  reconcileRuns: (ReconcileCounts | null)[];
+  versions: RowVersion[];
+  rows: MachineRow[];
+  events: EventRow[];
+  databaseText: string;
+  machines: MachineRecord[];
+  foreignIds: string[];
+  /** What the alert webhook was sent. */
+  alerts: string[];
+  lines: LogLine[];
+  unhandled: unknown[];
+  /** How far time got, in milliseconds since the schedule's begin. */
+  virtualMs: number;
+}
+
+/** Never rejects because of what the function does; see `violations` for a judgement. */
+export function runSchedule(world: World, schedule: Schedule): Promise<Observation> {
+  const time = new VirtualTime();
+  return world.during(time, () => new Run(world, schedule, time).observe());
+}
+
+class Run {
+  readonly #simulator: FlySimulator;
+  readonly #network: Network;
+  readonly #caller: Caller;
+  readonly #isolates: Isolate[] = [];
+  readonly #random;
+  readonly #everyIsolate: Isolate[] = [];
+
+  constructor(
+    private readonly world: World,
+    private readonly schedule: Schedule,
+    private readonly time: VirtualTime,
+  ) {
+    this.#random = seededRandom(schedule.seed);
+    this.#simulator = new FlySimulator({
+      clock: time,
+      random: seededRandom(schedule.seed + 1),
+      tokens: [world.flyToken],
+      apps: FLY_APPS,
+      regions: REGIONS,
+      settings: {
+        startDelayMs: schedule.settings.startDelayMs,
+        ...(schedule.settings.rateLimits ? {} : { rateLimits: null }),
+      },
+    });
+    const { database } = world;
+    this.#network = new Network({ schedule, time, simulator: this.#simulator, database });
+    this.#caller = new Caller(world, time);
+  }
+
+  async observe(): Promise<Observation> {
+    const { time, world, schedule } = this;
+    const startedAt = time.now();
+    const foreignIds = await addForeignMachines(this.#simulator, world);
+    const operating = this.#operate();
+    let operated = false;
+    operating.then(() => operated = true);
+    const settled = await time.runUntil(
+      () => operated && this.#caller.idle && this.#isolates.every((i) => i.background.size === 0),
+      startedAt + schedule.operations.length * 200_000 + LONG_MS,
+    );
+    this.#network.faulty = false;
+    // Calls that are still on their way land, machines that will fail do.
+    await time.runUntil(() => false, time.now() + LONG_MS);
+    time.jump(LONG_MS);
+
+    const reconcileRuns: (ReconcileCounts | null)[] = [];
+    let rowsAfterOneRun: MachineRow[] = [];
+    for (let quietRuns = 0; quietRuns < 2 && reconcileRuns.length < MAX_RECONCILE_RUNS;) {
+      const counts = await this.#reconcile();
+      if (reconcileRuns.length === 0) rowsAfterOneRun = await world.database.rows();
+      reconcileRuns.push(counts);
+      const quiet = counts !== null && Object.values(counts).every((count) => count === 0);
+      quietRuns = quiet ? quietRuns + 1 : 0;
+      time.jump(RECONCILE_EVERY_MS);
+    }
+    return {
+      schedule,
+      asks: this.#caller.asks,
+      calls: this.#network.calls,
+      endedIsolates: this.#everyIsolate.filter(({ alive }) => !alive).map(({ name }) => name),
+      killed: this.#network.killed,
+      fates: this.#network.fates,
+      settled,
+      rowsAfterOneRun,
+      reconcileRuns,
+      versions: await world.database.versions(),
+      rows: await world.database.rows(),
+      events: await world.database.events(),
+      databaseText: await world.database.allText(),
+      machines: this.#simulator.machines(),
+      foreignIds,
+      alerts: this.#network.alerts,
+      lines: world.lines,
+      unhandled: world.unhandled,
+      virtualMs: time.now() - startedAt,
+    };
+  }
+
+  async #operate(): Promise<void> {
+    for (const operation of this.schedule.operations) {
+      await this.time.sleep(operation.afterMs);
+      await this.#perform(operation);
+    }
+  }
+
+  /** Begins the operation; the next does not wait for its answer. */
+  async #perform(operation: Operation): Promise<void> {
+    const isolate = this.#isolate(operation.isolate);
+    switch (operation.kind) {
+      case "provision":
+        return this.#caller.provision(isolate, operation);
+      case "destroy": {
+        const rows = await this.#sql<MachineRow>("select * from public.cloud_machines order by id");
+        const row = operation.machine === null ? undefined : rows[operation.machine % rows.length];
+        return this.#caller.destroy(isolate, operation, row?.machine_id ?? unknownName(operation));
+      }
+      case "reconcile":
+        return this.#caller.reconcile(isolate);
+      case "delete-user":
+        await this.#sql("delete from auth.users where id = $1", [userId(operation.user)]);
+        return;
+      case "kill": {
+        const living = this.#simulator.liveMachines().filter(({ name }) =>
+          name.startsWith("machine-")
+        );
+        const machine = living[operation.machine % living.length];
+        if (machine) this.#network.kill(machine.id);
+        return;
+      }
+      case "shutdown":
+        isolate.shutDown();
+        return;
+    }
+  }
+
+  async #reconcile(): Promise<ReconcileCounts | null> {
+    const { time } = this;
+    this.#caller.reconcile(this.#isolate(0));
+    await time.runUntil(() => this.#caller.idle, time.now() + LONG_MS);
+    return this.#caller.lastReconcile();
+  }
+
+  /** The isolate of this number; a fresh one if it has ended. */
+  #isolate(index: number): Isolate {
+    const current = this.#isolates[index % ISOLATES];
+    if (current?.alive) return current;
+    const { settings } = this.schedule;
+    const fresh = new Isolate({
+      name: `isolate ${this.#everyIsolate.length}`,
+      env: {
+        ...this.world.environment(),
+        FLY_APP_NAME: FLY_APPS.slice(0, settings.apps).join(","),
+        PROVISION_TIMEOUT_SECONDS: String(settings.provisionTimeoutSeconds),
+        FLY_REGION_FALLBACK: String(settings.regionFallback),
+        MAX_MACHINES_PER_USER: String(settings.machineLimit),
+        ...(settings.alerts ? { ALERT_WEBHOOK_URL: WEBHOOK_URL } : {}),
+      },
+      time: this.time,
+      random: this.#random,
+      carry: this.#network.carry,
+    });
+    this.#isolates[index % ISOLATES] = fresh;
+    this.#everyIsolate.push(fresh);
+    return fresh;
+  }
+
+  #sql<T extends object>(query: string, params?: unknown[]): Promise<T[]> {
+    return this.time.track(this.world.database.sql<T>(this.time, query, params));
+  }
+}
+
+/** No machine's name: one that could be, one that Postgres cannot store, one that is no name. */
+function unknownName({ user }: Extract<Operation, { kind: "destroy" }>): string {
+  return ["machine-unknown", "machine-%00", "-%F0%9F%92%A5"][user] ?? "machine-unknown";
+}

@@ -1,0 +1,125 @@
+/**
+ * What all schedules share: one database, one set of users and tokens, the captured console. Making
+ * these anew for each schedule would take seconds; a schedule takes a tenth of one.
+ */
+import { generateSigningKey, mintUserToken } from "../../dev/stack/supabase/mod.ts";
+import { ModelDatabase } from "./model-database.ts";
+import { USERS } from "./schedule.ts";
+import { trackCrypto, type VirtualTime } from "./virtual-time.ts";
+
+export const FLY_APPS = ["model-app", "second-app"] as const;
+export const REGIONS = ["iad", "lhr", "nrt"];
+
+/** What must never surface anywhere (I6). */
+const FLY_TOKEN = "fo1_canary-fly-token-0123456789abcdef";
+/** Whoever knows it can post to the channel. */
+export const WEBHOOK_URL = "https://hooks.example.com/services/canary-webhook-0123456789";
+const MACHINE_SECRET = "canary-machine-env-0123456789abcdef";
+
+/** One line that the function printed. */
+export interface LogLine {
+  method: string;
+  line: string;
+}
+
+const CONSOLE_METHODS = ["debug", "info", "log", "warn", "error"] as const;
+
+export class World implements AsyncDisposable {
+  /** Set while a schedule runs. */
+  time: VirtualTime | undefined;
+  lines: LogLine[] = [];
+  /** Rejections that nobody handled. */
+  unhandled: unknown[] = [];
+  readonly #undo: (() => void)[] = [];
+
+  private constructor(
+    readonly database: ModelDatabase,
+    readonly tokens: readonly string[],
+  ) {}
+
+  static async open(): Promise<World> {
+    const signingKey = await generateSigningKey();
+    const database = await ModelDatabase.start(signingKey);
+    // supabase-js compares the expiry to the real time.
+    const tokens = await Promise.all(
+      Array.from(
+        { length: USERS },
+        (_, index) =>
+          mintUserToken({ userId: userId(index), key: signingKey, expiresInSeconds: 100_000 }),
+      ),
+    );
+    const world = new World(database, tokens);
+    world.#undo.push(trackCrypto(() => world.time));
+    return world;
+  }
+
+  /** Everything that must not surface, by name. */
+  get secrets(): Record<string, string> {
+    const { secretKey, serviceRoleKey } = this.database.stack;
+    return {
+      FLY_API_TOKEN: FLY_TOKEN,
+      "MACHINE_ENV value": MACHINE_SECRET,
+      ALERT_WEBHOOK_URL: WEBHOOK_URL.slice("https://hooks.example.com/".length),
+      "secret key": secretKey,
+      "service_role key": serviceRoleKey,
+      ...Object.fromEntries(this.tokens.map((token, n) => [`access token of user ${n}`, token])),
+    };
+  }
+
+  /** The function's environment before the schedule's settings. */
+  environment(): Record<string, string> {
+    const { url, secretKey, serviceRoleKey } = this.database.stack;
+    return {
+      SUPABASE_URL: url,
+      SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
+      SUPABASE_SERVICE_ROLE_KEY: serviceRoleKey,
+      FLY_API_TOKEN: FLY_TOKEN,
+      DOCKER_IMAGE: "registry.fly.io/model-app:latest",
+      FLY_REGIONS: REGIONS.join(","),
+      MACHINE_ENV: JSON.stringify({ CANARY: MACHINE_SECRET }),
+    };
+  }
+
+  get flyToken(): string {
+    return FLY_TOKEN;
+  }
+
+  /** Runs `work` with an empty database, its own time, and everything printed captured. */
+  async during<T>(time: VirtualTime, work: () => Promise<T>): Promise<T> {
+    await this.database.reset(Array.from({ length: USERS }, (_, index) => userId(index)));
+    this.lines = [];
+    this.unhandled = [];
+    this.time = time;
+    const sink = globalThis.console;
+    const originals = CONSOLE_METHODS.map((method) => [method, sink[method]] as const);
+    for (const method of CONSOLE_METHODS) {
+      sink[method] = (...parts: unknown[]) => {
+        // The local stack has its own complaints while it is at work.
+        if (this.database.performing) return;
+        this.lines.push({ method, line: parts.map(String).join(" ") });
+      };
+    }
+    const onUnhandled = (event: PromiseRejectionEvent) => {
+      event.preventDefault();
+      this.unhandled.push(event.reason);
+    };
+    globalThis.addEventListener("unhandledrejection", onUnhandled);
+    try {
+      return await work();
+    } finally {
+      globalThis.removeEventListener("unhandledrejection", onUnhandled);
+      for (const [method, original] of originals) sink[method] = original;
+      this.time = undefined;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const undo of this.#undo) undo();
+    await this.database.stack.close();
+  }
+}
+
+/** The id of user number `index`. */
+export function userId(index: number): string {
+  return `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+}
