@@ -8,7 +8,7 @@ import {
   type Random,
   seededRandom,
 } from "../../dev/stack/fly/mod.ts";
-import { VirtualTime } from "../../tests/model/virtual-time.ts";
+import { VirtualClock } from "../../dev/stack/clock.ts";
 
 /** Milliseconds to sleep after refusal number `attempt` (from 1). */
 export type Pause = (attempt: number, random: Random) => number;
@@ -36,7 +36,7 @@ export async function runStrategy(
   pause: Pause,
   options: { calls: number; budgetMs: number; startDelayMs: number; seed: number },
 ): Promise<StrategyResult> {
-  const time = new VirtualTime();
+  const time = new VirtualClock();
   const startedAt = time.now();
   const random = seededRandom(options.seed);
   const simulator = new FlySimulator({

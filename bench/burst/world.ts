@@ -17,7 +17,8 @@ import {
 } from "../../dev/stack/supabase/mod.ts";
 import { CONNECTION_LOST, Isolate } from "../../tests/model/isolate.ts";
 import { ModelDatabase } from "../../tests/model/model-database.ts";
-import { trackCrypto, VirtualTime } from "../../tests/model/virtual-time.ts";
+import { VirtualClock } from "../../dev/stack/clock.ts";
+import { trackCrypto } from "../../tests/model/track-crypto.ts";
 
 export const APP = "burst-app";
 const TOKEN = "fo1_burst00000000000000000000000000000000000";
@@ -64,7 +65,7 @@ export interface Burst {
 
 /** The database and the users' tokens, which bursts share. */
 export class BurstWorld implements AsyncDisposable {
-  #time: VirtualTime | undefined;
+  #time: VirtualClock | undefined;
   readonly #untrack = trackCrypto(() => this.#time);
   readonly #tokens = new Map<number, string>();
 
@@ -76,7 +77,7 @@ export class BurstWorld implements AsyncDisposable {
   }
 
   async run(options: BurstOptions): Promise<Burst> {
-    const time = new VirtualTime();
+    const time = new VirtualClock();
     const random = seededRandom(options.seed ?? 1);
     const users = [...new Set(options.calls.map(({ user }) => user))];
     await this.#prepare(users);
@@ -105,7 +106,7 @@ export class BurstWorld implements AsyncDisposable {
 
   async #run(
     options: BurstOptions,
-    { time, random, simulator }: { time: VirtualTime; random: Random; simulator: FlySimulator },
+    { time, random, simulator }: { time: VirtualClock; random: Random; simulator: FlySimulator },
   ): Promise<Burst> {
     const startedAt = time.now();
     const isolates = Array.from({ length: options.isolates ?? 10 }, (_, index) =>
@@ -198,7 +199,7 @@ export class BurstWorld implements AsyncDisposable {
   /** The network between an isolate and its upstreams. */
   async #carry(
     request: Request,
-    { time, random, simulator }: { time: VirtualTime; random: Random; simulator: FlySimulator },
+    { time, random, simulator }: { time: VirtualClock; random: Random; simulator: FlySimulator },
   ): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname.startsWith("/v1/")) return await buffered(await simulator.fetch(request));

@@ -1,7 +1,7 @@
 /** The callers of the function: what they asked and what they were answered. */
 import { CONNECTION_LOST, type Isolate } from "./isolate.ts";
 import { BODIES, type Operation } from "./schedule.ts";
-import type { VirtualTime } from "./virtual-time.ts";
+import type { VirtualClock } from "../../dev/stack/clock.ts";
 import { userId, type World } from "./world.ts";
 
 export interface Answer {
@@ -53,7 +53,7 @@ type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 export class Caller {
   readonly asks: Ask[] = [];
 
-  constructor(private readonly world: World, private readonly time: VirtualTime) {}
+  constructor(private readonly world: World, private readonly time: VirtualClock) {}
 
   /** Whether every request has its answer. */
   get idle(): boolean {

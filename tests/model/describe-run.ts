@@ -1,6 +1,6 @@
 /** Everything that happened in a run, for a reader who looks for the reason of a violation. */
 import type { Observation } from "./run-schedule.ts";
-import { EPOCH_MS } from "./virtual-time.ts";
+import { EPOCH_MS } from "../../dev/stack/clock.ts";
 
 /** @returns lines: requests, calls, rows, machines, log; times in milliseconds of virtual time */
 export function describeRun(seen: Observation): string[] {

@@ -6,7 +6,7 @@ import { createApp } from "../../supabase/functions/provision-machine/app.ts";
 import { Services } from "../../supabase/functions/provision-machine/services.ts";
 import type { Clock, Runtime } from "../../supabase/functions/provision-machine/runtime.ts";
 import type { Random } from "../../dev/stack/fly/mod.ts";
-import type { VirtualTime } from "./virtual-time.ts";
+import type { VirtualClock } from "../../dev/stack/clock.ts";
 
 // Loaded by the function when first needed. Reading and compiling a module is real work that nobody
 // announces, and virtual time would pass meanwhile.
@@ -25,7 +25,7 @@ export type Carry = (isolate: Isolate, request: Request, signal: AbortSignal | n
 export interface IsolateOptions {
   name: string;
   env: Record<string, string>;
-  time: VirtualTime;
+  time: VirtualClock;
   random: Random;
   carry: Carry;
 }
@@ -40,7 +40,7 @@ export class Isolate {
   readonly #services: Services;
   readonly #handler: (request: Request) => Promise<Response>;
   readonly #end = new AbortController();
-  readonly #time: VirtualTime;
+  readonly #time: VirtualClock;
   readonly #clock: Clock = {
     now: () => this.#time.now(),
     after: (ms, callback) => {

@@ -11,7 +11,7 @@
  */
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import type { LocalSupabase, SigningKey } from "../../dev/stack/supabase/mod.ts";
-import { EPOCH_MS, type VirtualTime } from "./virtual-time.ts";
+import { EPOCH_MS, type VirtualClock } from "../../dev/stack/clock.ts";
 
 /** A row of `cloud_machines`, as it is or was. */
 export interface MachineRow {
@@ -132,7 +132,7 @@ export class ModelDatabase {
   }
 
   /** Sends a request to the Data API, at the virtual time. */
-  async perform(request: Request, time: VirtualTime): Promise<Response> {
+  async perform(request: Request, time: VirtualClock): Promise<Response> {
     await this.#setClock(time);
     this.performing = true;
     try {
@@ -143,7 +143,7 @@ export class ModelDatabase {
   }
 
   /** Runs one statement as the superuser, at the virtual time. */
-  async sql<T extends object>(time: VirtualTime, query: string, params?: unknown[]): Promise<T[]> {
+  async sql<T extends object>(time: VirtualClock, query: string, params?: unknown[]): Promise<T[]> {
     await this.#setClock(time);
     return await this.stack.sql<T>(query, params);
   }
@@ -180,7 +180,7 @@ export class ModelDatabase {
     return found?.everything ?? "";
   }
 
-  async #setClock(time: VirtualTime): Promise<void> {
+  async #setClock(time: VirtualClock): Promise<void> {
     await this.stack.sql(
       "select set_config('model.now', $1, false), set_config('model.step', $2, false)",
       [new Date(time.now()).toISOString(), String(time.step)],

@@ -8,7 +8,7 @@ import type { Fate, Fault } from "./faults.ts";
 import type { Isolate } from "./isolate.ts";
 import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
-import type { VirtualTime } from "./virtual-time.ts";
+import type { VirtualClock } from "../../dev/stack/clock.ts";
 import { WEBHOOK_URL } from "./world.ts";
 
 export type Upstream = "fly" | "database";
@@ -38,7 +38,7 @@ export interface UpstreamCall {
 
 export interface NetworkOptions {
   schedule: Schedule;
-  time: VirtualTime;
+  time: VirtualClock;
   simulator: FlySimulator;
   database: ModelDatabase;
 }

@@ -7,7 +7,7 @@ import { type Ask, Caller, type ReconcileCounts } from "./caller.ts";
 import { addForeignMachines } from "./foreign-machines.ts";
 import type { Fate } from "./faults.ts";
 import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
-import { VirtualTime } from "./virtual-time.ts";
+import { VirtualClock } from "../../dev/stack/clock.ts";
 import { FLY_APPS, type LogLine, REGIONS, userId, WEBHOOK_URL, type World } from "./world.ts";
 
 /** Longer than any request, wait, lease or late call of a schedule. */
@@ -48,7 +48,7 @@ export interface Observation {
 
 /** Never rejects because of what the function does; see `violations` for a judgement. */
 export function runSchedule(world: World, schedule: Schedule): Promise<Observation> {
-  const time = new VirtualTime();
+  const time = new VirtualClock();
   return world.during(time, () => new Run(world, schedule, time).observe());
 }
 
@@ -63,7 +63,7 @@ class Run {
   constructor(
     private readonly world: World,
     private readonly schedule: Schedule,
-    private readonly time: VirtualTime,
+    private readonly time: VirtualClock,
   ) {
     this.#random = seededRandom(schedule.seed);
     this.#simulator = new FlySimulator({

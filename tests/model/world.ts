@@ -5,7 +5,8 @@
 import { generateSigningKey, mintUserToken } from "../../dev/stack/supabase/mod.ts";
 import { ModelDatabase } from "./model-database.ts";
 import { USERS } from "./schedule.ts";
-import { trackCrypto, type VirtualTime } from "./virtual-time.ts";
+import type { VirtualClock } from "../../dev/stack/clock.ts";
+import { trackCrypto } from "./track-crypto.ts";
 
 export const FLY_APPS = ["model-app", "second-app"] as const;
 export const REGIONS = ["iad", "lhr", "nrt"];
@@ -26,7 +27,7 @@ const CONSOLE_METHODS = ["debug", "info", "log", "warn", "error"] as const;
 
 export class World implements AsyncDisposable {
   /** Set while a schedule runs. */
-  time: VirtualTime | undefined;
+  time: VirtualClock | undefined;
   lines: LogLine[] = [];
   /** Rejections that nobody handled. */
   unhandled: unknown[] = [];
@@ -85,7 +86,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Runs `work` with an empty database, its own time, and everything printed captured. */
-  async during<T>(time: VirtualTime, work: () => Promise<T>): Promise<T> {
+  async during<T>(time: VirtualClock, work: () => Promise<T>): Promise<T> {
     await this.database.reset(Array.from({ length: USERS }, (_, index) => userId(index)));
     this.lines = [];
     this.unhandled = [];

@@ -1,4 +1,4 @@
-export { type Clock, systemClock } from "../clock.ts";
+export { type Clock, systemClock, VirtualClock } from "../clock.ts";
 export type { Token } from "./api/authorization.ts";
 export type { Fault, PendingFault } from "./control/faults.ts";
 export { DEFAULT_TOKEN, FlySimulator, type FlySimulatorOptions } from "./control/simulator.ts";
@@ -23,4 +23,3 @@ export type {
   RequestRecord,
   Transition,
 } from "./world/types.ts";
-export { VirtualClock } from "../virtual-clock.ts";
