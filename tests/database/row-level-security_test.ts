@@ -207,6 +207,7 @@ async function assertCallsNothing(
     hand_over_to_reconcile: { p_ids: [values.id], p_reason: "forged", p_after_ms: 0 },
     read_metrics: {},
     read_health: {},
+    schema_version: {},
   };
   for (const [name, args] of Object.entries(refused)) {
     const { data, error } = await client.rpc(name, args);

@@ -5,28 +5,34 @@ import { EXPECTED_SCHEMA_VERSION } from "../../supabase/functions/provision-mach
 
 const MIGRATIONS = new URL("../../supabase/migrations/", import.meta.url);
 
-Deno.test("the code expects the newest migration, and the database says that it has it", async () => {
-  const versions: string[] = [];
+Deno.test("the code expects the newest migration, and the database reports it", async () => {
+  const names: string[] = [];
   for await (const { name } of Deno.readDir(MIGRATIONS)) {
-    const version = /^(\d{14})_[a-z0-9_]+\.sql$/.exec(name)?.[1];
-    assert.ok(version, `${name} is not named like a migration`);
-    versions.push(version);
+    assert.match(name, /^\d{14}_[a-z0-9_]+\.sql$/, `${name} is not named like a migration`);
+    names.push(name);
   }
-  const newest = versions.sort().at(-1);
+  const newest = names.sort().at(-1) ?? "";
+  const version = newest.slice(0, 14);
   assert.equal(
     EXPECTED_SCHEMA_VERSION,
-    newest,
-    "write the newest migration's version into health/schema-version.ts, and let it define " +
-      "public.read_health anew with the same version",
+    version,
+    `The newest migration is ${newest}: set EXPECTED_SCHEMA_VERSION to "${version}"`,
   );
 
   const supabase = await startSupabase();
   try {
-    const [row] = await supabase.sql<{ said: string; applied: string }>(
-      `select public.read_health() ->> 'schema_version' as said,
+    const [row] = await supabase.sql<{ reported: string; applied: string }>(
+      `select public.read_health() ->> 'schema_version' as reported,
          (select max(version) from supabase_migrations.schema_migrations) as applied`,
     );
-    assert.deepEqual(row, { said: newest, applied: newest });
+    assert.equal(row?.applied, version);
+    assert.equal(
+      row?.reported,
+      version,
+      `public.schema_version() returns "${row?.reported}". End ${newest} with:\n\n` +
+        "create or replace function public.schema_version() returns text\n" +
+        `language sql immutable set search_path = ''\nas $$ select '${version}' $$;\n`,
+    );
   } finally {
     await supabase.close();
   }

@@ -230,6 +230,9 @@ isOneToOne: false
 "reserve_create_slot":
 { Args: { "p_app_names": (string)[],"p_burst": number,"p_rate_per_second": number,"p_user_id": string,"p_wait_at_most_ms": number }; Returns: Record<string, unknown>
                            },
+"schema_version":
+{ Args: Record<PropertyKey, never>; Returns: string
+                           },
 "take_create_slot":
 { Args: { "p_id": string }; Returns: Json
                            },

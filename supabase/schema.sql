@@ -1,0 +1,1537 @@
+-- The schema "public" as the migrations leave it on a hosted project: each table with everything
+-- that belongs to it, then each function. For reading only: nothing runs this file. To change the
+-- schema, add a migration and run `deno task schema`, which writes this file.
+-- Not here: the jobs of pg_cron (20261101000600_schedule.sql).
+
+-- alert_states ------------------------------------------------------------------------------------
+
+CREATE TABLE public.alert_states (
+    kind text NOT NULL,
+    firing boolean DEFAULT false NOT NULL,
+    last_alert_at timestamp with time zone,
+    held_back jsonb,
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['failures'::text, 'configuration'::text])))
+);
+
+COMMENT ON TABLE public.alert_states IS 'Whether each kind of alert is firing, and when it last told so.';
+COMMENT ON COLUMN public.alert_states.held_back IS 'What the cooldown kept from being told after a recovery; told when the cooldown is over.';
+
+ALTER TABLE public.alert_states ADD CONSTRAINT alert_states_pkey PRIMARY KEY (kind);
+
+ALTER TABLE public.alert_states ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,UPDATE ON TABLE public.alert_states TO service_role;
+
+-- alerts ------------------------------------------------------------------------------------------
+
+CREATE TABLE public.alerts (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    event text NOT NULL,
+    content jsonb NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT event_is_known CHECK ((event = ANY (ARRAY['firing'::text, 'recovered'::text]))),
+    CONSTRAINT sent_alert_is_not_due CHECK (((sent_at IS NULL) OR (next_attempt_at IS NULL)))
+);
+
+ALTER TABLE public.alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+COMMENT ON TABLE public.alerts IS 'Every alert and recovery message, sent or still to be sent.';
+COMMENT ON COLUMN public.alerts.content IS 'What the message says: counts by code, newest request id, window.';
+COMMENT ON COLUMN public.alerts.next_attempt_at IS 'When to try to send it (again); null once sent or given up.';
+
+ALTER TABLE public.alerts ADD CONSTRAINT alerts_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.alerts ADD CONSTRAINT alerts_kind_fkey FOREIGN KEY (kind) REFERENCES public.alert_states(kind);
+
+CREATE INDEX alerts_next_attempt_at ON public.alerts USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+
+ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.alerts TO service_role;
+
+-- cloud_machines ----------------------------------------------------------------------------------
+
+CREATE TABLE public.cloud_machines (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid,
+    machine_id text NOT NULL,
+    fly_machine_id text,
+    fly_app_name text,
+    region text NOT NULL,
+    cpu_priority text NOT NULL,
+    status text DEFAULT 'provisioning'::text NOT NULL,
+    websocket_url text,
+    error_code text,
+    error_message text,
+    idempotency_key text,
+    request_hash text NOT NULL,
+    request_id text NOT NULL,
+    deadline_at timestamp with time zone NOT NULL,
+    reconcile_at timestamp with time zone,
+    destroy_requested_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    provisioned_at timestamp with time zone,
+    CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
+    CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
+    CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
+    CONSTRAINT idempotency_key_is_visible_ascii CHECK ((idempotency_key ~ '^[!-~]{1,255}$'::text)),
+    CONSTRAINT machine_id_is_a_fly_machine_name CHECK ((machine_id ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT provisioning_row_is_reconciled CHECK (((status <> 'provisioning'::text) OR (reconcile_at IS NOT NULL))),
+    CONSTRAINT running_row_has_a_machine CHECK (((status <> 'running'::text) OR ((fly_machine_id IS NOT NULL) AND (fly_app_name IS NOT NULL) AND (websocket_url IS NOT NULL) AND (provisioned_at IS NOT NULL)))),
+    CONSTRAINT running_row_is_reconciled_only_to_destroy CHECK (((status <> 'running'::text) OR ((reconcile_at IS NULL) = (destroy_requested_at IS NULL)))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['provisioning'::text, 'running'::text, 'error'::text, 'destroyed'::text]))),
+    CONSTRAINT websocket_url_is_a_websocket CHECK ((websocket_url ~ '^wss?://'::text))
+);
+
+COMMENT ON TABLE public.cloud_machines IS 'One row per cloud machine. Written before Fly.io is called; no row stays provisioning past its deadline.';
+COMMENT ON COLUMN public.cloud_machines.user_id IS 'Owner. Null once the user is deleted: the machine is then destroyed by reconcile.';
+COMMENT ON COLUMN public.cloud_machines.machine_id IS 'The Fly machine''s name, unique; what callers see.';
+COMMENT ON COLUMN public.cloud_machines.fly_machine_id IS 'Fly.io''s id of the machine, written as soon as it is known.';
+COMMENT ON COLUMN public.cloud_machines.fly_app_name IS 'The Fly app that holds the machine. Null only when the setting was missing.';
+COMMENT ON COLUMN public.cloud_machines.region IS 'The region that Fly.io returned; until then the one asked for.';
+COMMENT ON COLUMN public.cloud_machines.cpu_priority IS 'low: shared 1 CPU 256 MB; normal: shared 2 CPU 512 MB; high: performance 1 CPU 2048 MB.';
+COMMENT ON COLUMN public.cloud_machines.status IS 'provisioning, running, error or destroyed.';
+COMMENT ON COLUMN public.cloud_machines.websocket_url IS 'Where the owner connects.';
+COMMENT ON COLUMN public.cloud_machines.error_code IS 'Set exactly when status is error; the code of the HTTP answer, or interrupted / machine_lost (written by reconcile).';
+COMMENT ON COLUMN public.cloud_machines.error_message IS 'Set exactly when status is error.';
+COMMENT ON COLUMN public.cloud_machines.idempotency_key IS 'The caller''s Idempotency-Key; one row per user and key.';
+COMMENT ON COLUMN public.cloud_machines.request_hash IS 'SHA-256 of the request, to tell a repeated request from a reused key; empty where there is no key.';
+COMMENT ON COLUMN public.cloud_machines.request_id IS 'x-request-id of the call that wrote the row.';
+COMMENT ON COLUMN public.cloud_machines.deadline_at IS 'The request has closed the row by then; if it has not, it died.';
+COMMENT ON COLUMN public.cloud_machines.reconcile_at IS 'From then on reconcile looks at the row: a request past its deadline, or a Fly machine that must be confirmed gone. Null: nothing to do.';
+COMMENT ON COLUMN public.cloud_machines.destroy_requested_at IS 'Somebody wants the machine gone. Set before Fly.io is asked, so that a crash in between loses nothing.';
+COMMENT ON COLUMN public.cloud_machines.provisioned_at IS 'When the machine was first seen started.';
+
+ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
+ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL;
+
+CREATE INDEX cloud_machines_live_by_user ON public.cloud_machines USING btree (user_id) WHERE (status = ANY (ARRAY['provisioning'::text, 'running'::text]));
+CREATE INDEX cloud_machines_provisioning_since ON public.cloud_machines USING btree (created_at) WHERE (status = 'provisioning'::text);
+CREATE INDEX cloud_machines_reconcile_at ON public.cloud_machines USING btree (reconcile_at) WHERE (reconcile_at IS NOT NULL);
+CREATE INDEX cloud_machines_running_by_app ON public.cloud_machines USING btree (fly_app_name, id) WHERE (status = 'running'::text);
+CREATE INDEX cloud_machines_user_id_created_at ON public.cloud_machines USING btree (user_id, created_at DESC);
+CREATE UNIQUE INDEX cloud_machines_user_id_idempotency_key ON public.cloud_machines USING btree (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE TRIGGER cloud_machines_after_close AFTER UPDATE OF status ON public.cloud_machines FOR EACH ROW WHEN (((old.status = 'provisioning'::text) AND (new.status <> 'provisioning'::text))) EXECUTE FUNCTION public.cloud_machines_after_close();
+CREATE TRIGGER cloud_machines_before_update BEFORE UPDATE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_before_update();
+CREATE TRIGGER cloud_machines_count AFTER INSERT OR DELETE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_count();
+CREATE TRIGGER cloud_machines_recount AFTER UPDATE ON public.cloud_machines FOR EACH ROW WHEN (((old.status <> new.status) OR (old.region <> new.region))) EXECUTE FUNCTION public.cloud_machines_count();
+
+ALTER TABLE public.cloud_machines ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY "Owners read their own machines" ON public.cloud_machines FOR SELECT TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+
+GRANT SELECT ON TABLE public.cloud_machines TO authenticated;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.cloud_machines TO service_role;
+
+ALTER PUBLICATION supabase_realtime ADD TABLE ONLY public.cloud_machines;
+
+-- fly_create_buckets ------------------------------------------------------------------------------
+
+CREATE TABLE public.fly_create_buckets (
+    app_name text NOT NULL,
+    full_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.fly_create_buckets IS 'One token bucket per Fly app, as a virtual schedule (GCRA).';
+COMMENT ON COLUMN public.fly_create_buckets.full_at IS 'When the bucket will be full again if nobody creates anything: each create moves it by one interval.';
+
+ALTER TABLE public.fly_create_buckets ADD CONSTRAINT fly_create_buckets_pkey PRIMARY KEY (app_name);
+
+ALTER TABLE public.fly_create_buckets ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.fly_create_buckets TO service_role;
+
+-- fly_create_slots --------------------------------------------------------------------------------
+
+CREATE TABLE public.fly_create_slots (
+    id bigint NOT NULL,
+    app_name text NOT NULL,
+    slot_at timestamp with time zone NOT NULL,
+    cloud_machine_id uuid,
+    user_id uuid,
+    CONSTRAINT free_slot_has_no_user CHECK (((cloud_machine_id IS NOT NULL) OR (user_id IS NULL)))
+);
+
+ALTER TABLE public.fly_create_slots ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+COMMENT ON TABLE public.fly_create_slots IS 'The creates that have to wait, and when each may go. A create that need not wait has no row here.';
+COMMENT ON COLUMN public.fly_create_slots.slot_at IS 'Not before this may the create be sent.';
+COMMENT ON COLUMN public.fly_create_slots.cloud_machine_id IS 'Whose turn it is; null: a free slot.';
+COMMENT ON COLUMN public.fly_create_slots.user_id IS 'The owner, so that users take turns.';
+
+ALTER TABLE public.fly_create_slots ADD CONSTRAINT fly_create_slots_cloud_machine_id_key UNIQUE (cloud_machine_id);
+ALTER TABLE public.fly_create_slots ADD CONSTRAINT fly_create_slots_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.fly_create_slots ADD CONSTRAINT fly_create_slots_app_name_fkey FOREIGN KEY (app_name) REFERENCES public.fly_create_buckets(app_name);
+ALTER TABLE public.fly_create_slots ADD CONSTRAINT fly_create_slots_cloud_machine_id_fkey FOREIGN KEY (cloud_machine_id) REFERENCES public.cloud_machines(id) ON DELETE CASCADE;
+
+CREATE INDEX fly_create_slots_queue ON public.fly_create_slots USING btree (app_name, slot_at);
+
+ALTER TABLE public.fly_create_slots ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.fly_create_slots TO service_role;
+
+-- machine_events ----------------------------------------------------------------------------------
+
+CREATE TABLE public.machine_events (
+    id bigint NOT NULL,
+    cloud_machine_id uuid,
+    request_id text NOT NULL,
+    kind text NOT NULL,
+    error_code text,
+    duration_ms integer,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT detail_is_an_object CHECK ((jsonb_typeof(detail) = 'object'::text)),
+    CONSTRAINT duration_is_not_negative CHECK ((duration_ms >= 0)),
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['claimed'::text, 'fly_machine_recorded'::text, 'running'::text, 'failed'::text, 'handed_over'::text, 'destroy_requested'::text, 'destroyed'::text, 'interrupted'::text, 'adopted'::text, 'cleaned_up'::text, 'machine_lost'::text])))
+);
+
+ALTER TABLE public.machine_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+COMMENT ON TABLE public.machine_events IS 'Append-only history: one row per transition of a cloud machine.';
+COMMENT ON COLUMN public.machine_events.cloud_machine_id IS 'The machine''s row.';
+COMMENT ON COLUMN public.machine_events.request_id IS 'x-request-id of the call that caused it.';
+COMMENT ON COLUMN public.machine_events.kind IS 'What happened.';
+COMMENT ON COLUMN public.machine_events.error_code IS 'For failures: the code of the row.';
+COMMENT ON COLUMN public.machine_events.duration_ms IS 'Milliseconds since the call that caused the event began.';
+COMMENT ON COLUMN public.machine_events.detail IS 'What else an operator may want to know; never a secret.';
+
+ALTER TABLE public.machine_events ADD CONSTRAINT machine_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.machine_events ADD CONSTRAINT machine_events_cloud_machine_id_fkey FOREIGN KEY (cloud_machine_id) REFERENCES public.cloud_machines(id) ON DELETE CASCADE;
+
+CREATE INDEX machine_events_cloud_machine_id ON public.machine_events USING btree (cloud_machine_id, id);
+CREATE INDEX machine_events_created_at ON public.machine_events USING brin (created_at);
+CREATE INDEX machine_events_failures ON public.machine_events USING btree (created_at DESC) WHERE (kind = ANY (ARRAY['failed'::text, 'interrupted'::text]));
+
+CREATE TRIGGER machine_events_after_insert AFTER INSERT ON public.machine_events FOR EACH ROW EXECUTE FUNCTION public.machine_events_after_insert();
+CREATE TRIGGER machine_events_are_append_only BEFORE UPDATE ON public.machine_events FOR EACH ROW EXECUTE FUNCTION public.machine_events_are_append_only();
+
+ALTER TABLE public.machine_events ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY "Owners read the events of their own machines" ON public.machine_events FOR SELECT TO authenticated USING ((EXISTS ( SELECT 1
+   FROM public.cloud_machines m
+  WHERE ((m.id = machine_events.cloud_machine_id) AND (m.user_id = ( SELECT auth.uid() AS uid))))));
+
+GRANT SELECT ON TABLE public.machine_events TO authenticated;
+GRANT SELECT,INSERT ON TABLE public.machine_events TO service_role;
+
+ALTER PUBLICATION supabase_realtime ADD TABLE ONLY public.machine_events;
+
+-- metric_counters ---------------------------------------------------------------------------------
+
+CREATE TABLE public.metric_counters (
+    metric text NOT NULL,
+    labels jsonb NOT NULL,
+    shard smallint NOT NULL,
+    value bigint NOT NULL
+);
+
+COMMENT ON TABLE public.metric_counters IS 'Running totals. The sum over the shards of a metric and its labels is its value.';
+COMMENT ON COLUMN public.metric_counters.labels IS 'Prometheus labels.';
+COMMENT ON COLUMN public.metric_counters.shard IS 'Spreads one hot total over several rows, so that concurrent calls do not queue for it.';
+
+ALTER TABLE public.metric_counters ADD CONSTRAINT metric_counters_pkey PRIMARY KEY (metric, labels, shard);
+
+ALTER TABLE public.metric_counters ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.metric_counters TO service_role;
+
+-- metric_durations --------------------------------------------------------------------------------
+
+CREATE TABLE public.metric_durations (
+    outcome text NOT NULL,
+    shard smallint NOT NULL,
+    buckets bigint[] NOT NULL,
+    sum_ms bigint NOT NULL
+);
+
+COMMENT ON TABLE public.metric_durations IS 'How long provisioning took, as a histogram per outcome.';
+COMMENT ON COLUMN public.metric_durations.buckets IS 'How many fell into each bucket of metric_duration_bounds_ms(); the last one is everything longer.';
+
+ALTER TABLE public.metric_durations ADD CONSTRAINT metric_durations_pkey PRIMARY KEY (outcome, shard);
+
+ALTER TABLE public.metric_durations ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.metric_durations TO service_role;
+
+-- reconcile_runs ----------------------------------------------------------------------------------
+
+CREATE TABLE public.reconcile_runs (
+    id bigint NOT NULL,
+    request_id text NOT NULL,
+    duration_ms integer NOT NULL,
+    counts jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT counts_is_an_object CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT duration_is_not_negative CHECK ((duration_ms >= 0))
+);
+
+ALTER TABLE public.reconcile_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+COMMENT ON TABLE public.reconcile_runs IS 'Append-only: one row per finished run of reconcile.';
+COMMENT ON COLUMN public.reconcile_runs.request_id IS 'x-request-id of the run.';
+COMMENT ON COLUMN public.reconcile_runs.duration_ms IS 'How long the run took.';
+COMMENT ON COLUMN public.reconcile_runs.counts IS 'How many of each action the run took.';
+
+ALTER TABLE public.reconcile_runs ADD CONSTRAINT reconcile_runs_pkey PRIMARY KEY (id);
+
+CREATE INDEX reconcile_runs_created_at ON public.reconcile_runs USING btree (created_at DESC);
+
+CREATE TRIGGER reconcile_runs_after_insert AFTER INSERT ON public.reconcile_runs FOR EACH ROW EXECUTE FUNCTION public.reconcile_runs_after_insert();
+
+ALTER TABLE public.reconcile_runs ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.reconcile_runs TO service_role;
+
+-- add_to_durations --------------------------------------------------------------------------------
+
+CREATE FUNCTION public.add_to_durations(p_outcome text, p_ms bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_bounds constant integer[] := public.metric_duration_bounds_ms();
+  -- The first bucket whose bound is not exceeded; width_bucket counts a bound to the next one.
+  v_bucket constant integer := width_bucket(p_ms - 1, v_bounds) + 1;
+begin
+  insert into public.metric_durations as d (outcome, shard, buckets, sum_ms)
+  values (p_outcome, pg_backend_pid() % 8, array_fill(0::bigint, array[cardinality(v_bounds) + 1]), 0)
+  on conflict (outcome, shard) do nothing;
+  update public.metric_durations
+  set buckets[v_bucket] = buckets[v_bucket] + 1, sum_ms = sum_ms + p_ms
+  where outcome = p_outcome and shard = pg_backend_pid() % 8;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.add_to_durations FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_to_durations TO service_role;
+
+-- add_to_metric -----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.add_to_metric(
+    p_metric text,
+    p_labels jsonb,
+    p_by bigint DEFAULT 1
+) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.metric_counters as c (metric, labels, shard, value)
+  values (p_metric, p_labels, pg_backend_pid() % 8, p_by)
+  on conflict (metric, labels, shard) do update set value = c.value + excluded.value
+$$;
+
+REVOKE ALL ON FUNCTION public.add_to_metric FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_to_metric TO service_role;
+
+-- claim_machine -----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.claim_machine(
+    p_user_id uuid,
+    p_machine_id text,
+    p_region text,
+    p_cpu_priority text,
+    p_request_id text,
+    p_request_hash text,
+    p_machine_limit integer,
+    p_timeout_ms integer,
+    p_rate_per_second numeric,
+    p_burst integer,
+    p_wait_at_most_ms integer,
+    p_fly_app_names text[] DEFAULT NULL::text[],
+    p_websocket_url_template text DEFAULT NULL::text,
+    p_idempotency_key text DEFAULT NULL::text,
+    p_error_code text DEFAULT NULL::text,
+    p_error_message text DEFAULT NULL::text
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+  v_slot_at timestamptz;
+  v_wait_ms integer := 0;
+  v_granted boolean;
+  v_app_name text := p_fly_app_names[1];
+  v_error_code text := p_error_code;
+  v_error_message text := p_error_message;
+begin
+  -- Calls of one user queue here, so that neither the key nor the limit can be raced.
+  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));
+
+  -- machine_id is random and new for each request, so finding it means that this very call was
+  -- made before and its answer was lost. The owner may have been deleted since.
+  select * into v_machine from public.cloud_machines
+  where machine_id = p_machine_id and request_id = p_request_id
+    and (user_id = p_user_id or user_id is null);
+  if found then
+    select greatest(ceil(extract(epoch from slot_at - clock_timestamp()) * 1000), 0) into v_wait_ms
+    from public.fly_create_slots where cloud_machine_id = v_machine.id;
+    return jsonb_build_object(
+      'outcome', case when v_machine.error_code is not distinct from p_error_code then 'claimed' else 'no_slot' end,
+      'machine', to_jsonb(v_machine),
+      'wait_ms', coalesce(v_wait_ms, 0)
+    );
+  end if;
+
+  if p_idempotency_key is not null then
+    select * into v_machine from public.cloud_machines
+    where user_id = p_user_id and idempotency_key = p_idempotency_key;
+    if found then
+      return jsonb_build_object(
+        'outcome', case when v_machine.request_hash = p_request_hash then 'replayed' else 'key_reused' end,
+        'machine', to_jsonb(v_machine)
+      );
+    end if;
+  end if;
+
+  -- A call that is already known to fail creates nothing at Fly.io, so no limit applies to it.
+  if p_error_code is null then
+    select * into v_machine from public.cloud_machines
+    where user_id = p_user_id and status in ('provisioning', 'running')
+    order by created_at desc
+    limit 1
+    offset greatest(p_machine_limit, 1) - 1;
+    if found then
+      select * into v_machine from public.cloud_machines
+      where user_id = p_user_id and status in ('provisioning', 'running')
+      order by created_at desc
+      limit 1;
+      return jsonb_build_object('outcome', 'limit_reached', 'machine', to_jsonb(v_machine));
+    end if;
+  end if;
+
+  begin
+    if v_error_code is null then
+      select slot.app_name, slot.slot_at, slot.wait_ms, slot.granted
+      into v_app_name, v_slot_at, v_wait_ms, v_granted
+      from public.reserve_create_slot(
+        p_fly_app_names, p_user_id, p_rate_per_second, p_burst, p_wait_at_most_ms
+      ) slot;
+      if not v_granted then
+        v_error_code := 'fly_rate_limited';
+        v_error_message := 'Too many machines are waiting to be created at Fly.io';
+      end if;
+    end if;
+
+    insert into public.cloud_machines (
+      user_id, machine_id, fly_app_name, region, cpu_priority,
+      status, error_code, error_message,
+      websocket_url, idempotency_key, request_hash, request_id,
+      deadline_at, reconcile_at
+    ) values (
+      p_user_id, p_machine_id, v_app_name, p_region, p_cpu_priority,
+      case when v_error_code is null then 'provisioning' else 'error' end,
+      v_error_code, left(v_error_message, 2000),
+      replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', p_machine_id),
+      p_idempotency_key, p_request_hash, p_request_id,
+      now() + make_interval(secs => p_timeout_ms / 1000.0),
+      case when v_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
+    ) returning * into v_machine;
+
+    if v_error_code is null and v_wait_ms > 0 then
+      insert into public.fly_create_slots (app_name, slot_at, cloud_machine_id, user_id)
+      values (v_app_name, v_slot_at, v_machine.id, p_user_id);
+    end if;
+  exception when foreign_key_violation then
+    return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
+  end;
+
+  insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms)
+  values (
+    v_machine.id, p_request_id,
+    case when v_error_code is null then 'claimed' else 'failed' end, v_error_code, 0
+  );
+
+  return jsonb_build_object(
+    'outcome', case when v_error_code is not distinct from p_error_code then 'claimed' else 'no_slot' end,
+    'machine', to_jsonb(v_machine),
+    'wait_ms', v_wait_ms
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), unknown_user. With p_error_code the row is written as error at once.';
+
+REVOKE ALL ON FUNCTION public.claim_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_machine TO service_role;
+
+-- cloud_machines_after_close ----------------------------------------------------------------------
+
+CREATE FUNCTION public.cloud_machines_after_close() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform public.give_back_create_slot(new.id);
+  return null;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.cloud_machines_after_close FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cloud_machines_after_close TO service_role;
+
+-- cloud_machines_before_update --------------------------------------------------------------------
+
+CREATE FUNCTION public.cloud_machines_before_update() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  new.updated_at := now();
+
+  if new.status <> old.status and not (
+    (old.status = 'provisioning' and new.status in ('running', 'error', 'destroyed'))
+    or (old.status = 'running' and new.status in ('error', 'destroyed'))
+    or (old.status = 'error' and new.status = 'destroyed')
+  ) then
+    raise exception 'cloud_machines: % cannot become %', old.status, new.status
+      using errcode = 'check_violation';
+  end if;
+
+  -- The owner was deleted: nobody will ask for this machine to be destroyed, so reconcile does.
+  if old.user_id is not null and new.user_id is null
+    and new.status in ('provisioning', 'running') then
+    new.destroy_requested_at := coalesce(new.destroy_requested_at, now());
+    new.reconcile_at := least(new.reconcile_at, now());
+  end if;
+
+  return new;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.cloud_machines_before_update FROM PUBLIC;
+
+-- cloud_machines_count ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.cloud_machines_count() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_change record;
+begin
+  -- Always in the order of the labels: two calls that count in opposite orders would wait for each
+  -- other for good.
+  for v_change in
+    select labels, delta from (
+      values
+        (case when tg_op <> 'INSERT' then jsonb_build_object('status', old.status, 'region', old.region) end, -1),
+        (case when tg_op <> 'DELETE' then jsonb_build_object('status', new.status, 'region', new.region) end, 1)
+    ) as changes (labels, delta)
+    where labels is not null
+    order by labels
+  loop
+    perform public.add_to_metric('machines', v_change.labels, v_change.delta);
+  end loop;
+  return null;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.cloud_machines_count FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cloud_machines_count TO service_role;
+
+-- delay_creates -----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.delay_creates(
+    p_id uuid,
+    p_retry_after_ms integer,
+    p_rate_per_second numeric,
+    p_burst integer
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_interval constant interval := make_interval(secs => (1 / p_rate_per_second)::double precision);
+  v_app_name text;
+  v_user_id uuid;
+  v_resume_at timestamptz;
+  v_first_at timestamptz;
+  v_delay interval;
+begin
+  -- The new slot's foreign key locks the row. Locked only then, after the slots, it would be locked in
+  -- the opposite order to whoever closes the row meanwhile and gives back its slot: a deadlock.
+  select fly_app_name, user_id into v_app_name, v_user_id from public.cloud_machines
+  where id = p_id for key share;
+  perform 1 from public.fly_create_buckets b where b.app_name = v_app_name for update;
+  if not found then
+    return jsonb_build_object('outcome', 'wait', 'wait_ms', p_retry_after_ms);
+  end if;
+
+  v_resume_at := clock_timestamp() + greatest(make_interval(secs => p_retry_after_ms / 1000.0), v_interval);
+  select min(slot_at) into v_first_at from public.fly_create_slots
+  where app_name = v_app_name and slot_at > clock_timestamp();
+  -- Whoever was refused goes first; everybody else moves back to make room.
+  v_delay := greatest(v_resume_at + v_interval - v_first_at, interval '0');
+  update public.fly_create_slots set slot_at = slot_at + v_delay
+  where app_name = v_app_name and slot_at > clock_timestamp() and v_delay > interval '0';
+  update public.fly_create_buckets
+  set full_at = greatest(full_at + coalesce(v_delay, interval '0'), v_resume_at + p_burst * v_interval)
+  where app_name = v_app_name;
+  insert into public.fly_create_slots (app_name, slot_at, cloud_machine_id, user_id)
+  values (v_app_name, v_resume_at, p_id, v_user_id)
+  on conflict (cloud_machine_id) do update set slot_at = excluded.slot_at;
+  return jsonb_build_object(
+    'outcome', 'wait',
+    'wait_ms', ceil(extract(epoch from v_resume_at - clock_timestamp()) * 1000)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.delay_creates IS 'Fly.io answered 429 all the same: its bucket is empty, so everybody''s slots move back.';
+
+REVOKE ALL ON FUNCTION public.delay_creates FROM PUBLIC;
+GRANT ALL ON FUNCTION public.delay_creates TO service_role;
+
+-- evaluate_alerts ---------------------------------------------------------------------------------
+
+CREATE FUNCTION public.evaluate_alerts(
+    p_threshold integer,
+    p_window_ms integer,
+    p_cooldown_ms integer,
+    p_lease_ms integer
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_state public.alert_states;
+  v_now timestamptz;
+  v_window_start timestamptz;
+  v_cooled_down boolean;
+  v_threshold integer;
+  v_failures jsonb;
+  v_count bigint;
+  v_event text;
+  v_alert public.alerts;
+  v_new jsonb := '[]';
+begin
+  -- The lock is what makes one message of many failures.
+  for v_state in select * from public.alert_states order by kind for update loop
+    -- Read after the lock was had, and once: an index cannot be searched for a moving clock.
+    v_now := clock_timestamp();
+    -- A broken configuration fails every request: the first one is enough.
+    v_threshold := case v_state.kind when 'configuration' then 1 else p_threshold end;
+    v_window_start := v_now - make_interval(secs => p_window_ms / 1000.0);
+    v_cooled_down := coalesce(
+      v_state.last_alert_at <= v_now - make_interval(secs => p_cooldown_ms / 1000.0), true
+    );
+
+    select jsonb_build_object(
+      'count', coalesce(sum(n), 0),
+      'byCode', coalesce(jsonb_object_agg(error_code, n), '{}'),
+      'newestRequestId', (array_agg(newest_request_id order by newest_at desc))[1],
+      'windowMinutes', round(p_window_ms / 60000.0, 2)
+    ) into v_failures
+    from (
+      select e.error_code, count(*) as n, max(e.created_at) as newest_at,
+        (array_agg(e.request_id order by e.created_at desc, e.id desc))[1] as newest_request_id
+      from public.machine_events e
+      where e.kind in ('failed', 'interrupted') and e.created_at > v_window_start
+        and (e.error_code = 'configuration_error') = (v_state.kind = 'configuration')
+      group by e.error_code
+    ) codes;
+
+    v_event := null;
+    v_count := (v_failures ->> 'count')::bigint;
+    if v_count >= v_threshold then
+      if v_cooled_down then
+        v_event := 'firing';
+      elsif not v_state.firing then
+        -- Told recovered and failing again: not now, but not never either.
+        update public.alert_states set held_back = v_failures where kind = v_state.kind;
+      end if;
+    elsif v_state.held_back is not null and v_cooled_down then
+      v_event := 'firing';
+      v_failures := v_state.held_back;
+    elsif v_state.firing and v_count = 0 then
+      v_event := 'recovered';
+    end if;
+    continue when v_event is null;
+
+    update public.alert_states
+    set firing = (v_event = 'firing'),
+      last_alert_at = case when v_event = 'firing' then v_now else last_alert_at end,
+      held_back = null
+    where kind = v_state.kind;
+    -- What could not be sent before comes first: both are left to take_due_alerts then.
+    update public.alerts set next_attempt_at = least(next_attempt_at, v_now)
+    where kind = v_state.kind and next_attempt_at is not null and attempts > 0;
+    insert into public.alerts (kind, event, content, next_attempt_at)
+    values (
+      v_state.kind, v_event, v_failures,
+      case when found then v_now else v_now + make_interval(secs => p_lease_ms / 1000.0) end
+    )
+    returning * into v_alert;
+    if v_alert.next_attempt_at > v_now then
+      v_new := v_new || jsonb_build_array(to_jsonb(v_alert));
+    end if;
+  end loop;
+  return v_new;
+end
+$$;
+
+COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms.';
+
+REVOKE ALL ON FUNCTION public.evaluate_alerts FROM PUBLIC;
+GRANT ALL ON FUNCTION public.evaluate_alerts TO service_role;
+
+-- finish_alert ------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.finish_alert(
+    p_id bigint,
+    p_error text DEFAULT NULL::text,
+    p_retry_in_ms integer DEFAULT NULL::integer
+) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_alert public.alerts;
+begin
+  update public.alerts
+  set attempts = attempts + 1,
+    sent_at = case when p_error is null then now() end,
+    last_error = left(p_error, 500),
+    next_attempt_at = case when p_error is not null then now() + make_interval(secs => p_retry_in_ms / 1000.0) end
+  where id = p_id and sent_at is null
+  returning * into v_alert;
+  if found and p_error is null then
+    perform public.add_to_metric('alerts_sent', jsonb_build_object('kind', v_alert.kind, 'event', v_alert.event));
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION public.finish_alert IS 'Notes that a message was sent, or why not (p_error) and when to try again (p_retry_in_ms; null: never).';
+
+REVOKE ALL ON FUNCTION public.finish_alert FROM PUBLIC;
+GRANT ALL ON FUNCTION public.finish_alert TO service_role;
+
+-- give_back_create_slot ---------------------------------------------------------------------------
+
+CREATE FUNCTION public.give_back_create_slot(p_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  -- A slot in the future stays, free for the next to come; one in the past is gone.
+  delete from public.fly_create_slots where cloud_machine_id = p_id and slot_at <= clock_timestamp();
+  update public.fly_create_slots set cloud_machine_id = null, user_id = null where cloud_machine_id = p_id;
+$$;
+
+COMMENT ON FUNCTION public.give_back_create_slot IS 'Frees the slot of a create that will not be sent.';
+
+REVOKE ALL ON FUNCTION public.give_back_create_slot FROM PUBLIC;
+GRANT ALL ON FUNCTION public.give_back_create_slot TO service_role;
+
+-- hand_over_to_reconcile --------------------------------------------------------------------------
+
+CREATE FUNCTION public.hand_over_to_reconcile(
+    p_ids uuid[],
+    p_reason text,
+    p_after_ms integer
+) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_count integer;
+begin
+  with handed_over as (
+    update public.cloud_machines
+    set reconcile_at = least(reconcile_at, now() + make_interval(secs => p_after_ms / 1000.0))
+    where id = any (p_ids) and status = 'provisioning'
+    returning id, request_id
+  ), events as (
+    insert into public.machine_events (cloud_machine_id, request_id, kind, detail)
+    select id, request_id, 'handed_over', jsonb_build_object('reason', p_reason) from handed_over
+    returning 1
+  )
+  select count(*) into v_count from events;
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION public.hand_over_to_reconcile IS 'The isolate is being shut down: reconcile need not wait for the deadline of these rows. Returns how many were still provisioning.';
+
+REVOKE ALL ON FUNCTION public.hand_over_to_reconcile FROM PUBLIC;
+GRANT ALL ON FUNCTION public.hand_over_to_reconcile TO service_role;
+
+-- list_running_machines ---------------------------------------------------------------------------
+
+CREATE FUNCTION public.list_running_machines(
+    p_fly_app_name text,
+    p_limit integer,
+    p_after uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid
+) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(jsonb_agg(to_jsonb(m) order by m.id), '[]')
+  from (
+    select * from public.cloud_machines
+    where fly_app_name = p_fly_app_name and status = 'running' and id > p_after
+    order by id
+    limit p_limit
+  ) m
+$$;
+
+COMMENT ON FUNCTION public.list_running_machines IS 'A page of an app''s running rows in the order of their id, after p_after.';
+
+REVOKE ALL ON FUNCTION public.list_running_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_running_machines TO service_role;
+
+-- machine_events_after_insert ---------------------------------------------------------------------
+
+CREATE FUNCTION public.machine_events_after_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_outcome text;
+  v_region text;
+begin
+  v_outcome := case new.kind
+    when 'running' then 'running' when 'adopted' then 'running'
+    when 'failed' then 'error' when 'interrupted' then 'error'
+  end;
+  if v_outcome is null then
+    return null;
+  end if;
+  select region into v_region from public.cloud_machines where id = new.cloud_machine_id;
+  perform public.add_to_metric(
+    'attempts',
+    jsonb_build_object('outcome', v_outcome, 'code', coalesce(new.error_code, ''), 'region', coalesce(v_region, ''))
+  );
+  -- How long reconcile took to find a dead request says nothing about provisioning.
+  if new.kind in ('running', 'failed') then
+    perform public.add_to_durations(v_outcome, coalesce(new.duration_ms, 0));
+  end if;
+  return null;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.machine_events_after_insert FROM PUBLIC;
+GRANT ALL ON FUNCTION public.machine_events_after_insert TO service_role;
+
+-- machine_events_are_append_only ------------------------------------------------------------------
+
+CREATE FUNCTION public.machine_events_are_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  raise exception 'machine_events is append-only' using errcode = 'insufficient_privilege';
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.machine_events_are_append_only FROM PUBLIC;
+
+-- mark_machine_cleaned_up -------------------------------------------------------------------------
+
+CREATE FUNCTION public.mark_machine_cleaned_up(
+    p_id uuid,
+    p_request_id text,
+    p_duration_ms integer,
+    p_detail jsonb DEFAULT '{}'::jsonb
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+begin
+  update public.cloud_machines
+  set reconcile_at = null
+  where id = p_id and status in ('error', 'destroyed') and reconcile_at is not null
+  returning * into v_machine;
+
+  if found then
+    insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+    values (p_id, p_request_id, 'cleaned_up', p_duration_ms, p_detail);
+  else
+    select * into v_machine from public.cloud_machines where id = p_id;
+  end if;
+  return jsonb_build_object(
+    'outcome', case
+      when v_machine.id is null then 'not_found'
+      when v_machine.status in ('error', 'destroyed') then 'applied'
+      else 'conflict'
+    end,
+    'machine', to_jsonb(v_machine)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.mark_machine_cleaned_up IS 'An error or destroyed row whose Fly machine is confirmed gone needs reconcile no more. outcome: applied, conflict, not_found.';
+
+REVOKE ALL ON FUNCTION public.mark_machine_cleaned_up FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_machine_cleaned_up TO service_role;
+
+-- mark_machine_destroyed --------------------------------------------------------------------------
+
+CREATE FUNCTION public.mark_machine_destroyed(
+    p_id uuid,
+    p_look_again boolean,
+    p_request_id text,
+    p_duration_ms integer,
+    p_detail jsonb DEFAULT '{}'::jsonb
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_before public.cloud_machines;
+  v_machine public.cloud_machines;
+begin
+  select * into v_before from public.cloud_machines where id = p_id for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found', 'machine', null);
+  end if;
+  if v_before.status = 'destroyed' then
+    return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_before));
+  end if;
+
+  update public.cloud_machines
+  set status = 'destroyed', error_code = null, error_message = null,
+    destroy_requested_at = coalesce(destroy_requested_at, now()),
+    -- A create may still be under way whose machine nobody has seen: reconcile looks once more.
+    reconcile_at = case
+      when p_look_again or v_before.status = 'provisioning'
+        then greatest(deadline_at, now() + interval '1 minute')
+    end
+  where id = p_id
+  returning * into v_machine;
+
+  insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+  values (p_id, p_request_id, 'destroyed', p_duration_ms, p_detail);
+  return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
+end
+$$;
+
+COMMENT ON FUNCTION public.mark_machine_destroyed IS 'any status -> destroyed, once Fly.io has destroyed the machine or knows of none (p_look_again). outcome: applied, not_found.';
+
+REVOKE ALL ON FUNCTION public.mark_machine_destroyed FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_machine_destroyed TO service_role;
+
+-- mark_machine_error ------------------------------------------------------------------------------
+
+CREATE FUNCTION public.mark_machine_error(
+    p_id uuid,
+    p_expected_status text,
+    p_error_code text,
+    p_error_message text,
+    p_request_id text,
+    p_duration_ms integer,
+    p_fly_machine_id text DEFAULT NULL::text,
+    p_cleanup_in_ms integer DEFAULT NULL::integer,
+    p_detail jsonb DEFAULT '{}'::jsonb
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+begin
+  update public.cloud_machines
+  set status = 'error', error_code = p_error_code, error_message = left(p_error_message, 2000),
+    fly_machine_id = coalesce(p_fly_machine_id, fly_machine_id),
+    reconcile_at = now() + make_interval(secs => p_cleanup_in_ms / 1000.0)
+  where id = p_id and status = p_expected_status and status in ('provisioning', 'running')
+    -- A machine that is gone because somebody destroys it is not lost.
+    and (status = 'provisioning' or destroy_requested_at is null)
+  returning * into v_machine;
+
+  if found then
+    insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms, detail)
+    values (
+      p_id, p_request_id,
+      case when p_error_code in ('interrupted', 'machine_lost') then p_error_code else 'failed' end,
+      p_error_code, p_duration_ms, p_detail
+    );
+    return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
+  end if;
+
+  select * into v_machine from public.cloud_machines where id = p_id;
+  return jsonb_build_object(
+    'outcome', case
+      when v_machine.id is null then 'not_found'
+      when v_machine.status = 'error' and v_machine.error_code = p_error_code then 'applied'
+      else 'conflict'
+    end,
+    'machine', to_jsonb(v_machine)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.mark_machine_error IS 'provisioning or running (p_expected_status) -> error. p_cleanup_in_ms: from then on reconcile makes sure that no Fly machine is left; null when that is already sure. outcome: applied, conflict, not_found.';
+
+REVOKE ALL ON FUNCTION public.mark_machine_error FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_machine_error TO service_role;
+
+-- mark_machine_running ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.mark_machine_running(
+    p_id uuid,
+    p_fly_machine_id text,
+    p_region text,
+    p_request_id text,
+    p_duration_ms integer,
+    p_detail jsonb DEFAULT '{}'::jsonb,
+    p_adopted boolean DEFAULT false
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+begin
+  update public.cloud_machines
+  set status = 'running', fly_machine_id = p_fly_machine_id, region = p_region,
+    provisioned_at = now(), reconcile_at = null
+  where id = p_id and status = 'provisioning' and destroy_requested_at is null
+  returning * into v_machine;
+
+  if found then
+    insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+    values (p_id, p_request_id, case when p_adopted then 'adopted' else 'running' end, p_duration_ms, p_detail);
+    return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
+  end if;
+
+  select * into v_machine from public.cloud_machines where id = p_id;
+  return jsonb_build_object(
+    'outcome', case
+      when v_machine.id is null then 'not_found'
+      when v_machine.status = 'running' and v_machine.fly_machine_id = p_fly_machine_id
+        and v_machine.destroy_requested_at is null then 'applied'
+      else 'conflict'
+    end,
+    'machine', to_jsonb(v_machine)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.mark_machine_running IS 'provisioning -> running. outcome: applied (also when it already was); conflict when the row was closed otherwise or must be destroyed; not_found.';
+
+REVOKE ALL ON FUNCTION public.mark_machine_running FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_machine_running TO service_role;
+
+-- metric_duration_bounds_ms -----------------------------------------------------------------------
+
+CREATE FUNCTION public.metric_duration_bounds_ms() RETURNS integer[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select array[500, 1000, 2000, 3000, 5000, 10000, 20000, 30000, 60000, 90000, 120000, 150000] $$;
+
+COMMENT ON FUNCTION public.metric_duration_bounds_ms IS 'Upper bounds of the histogram''s buckets, up to the platform''s limit of 150 s.';
+
+REVOKE ALL ON FUNCTION public.metric_duration_bounds_ms FROM PUBLIC;
+GRANT ALL ON FUNCTION public.metric_duration_bounds_ms TO service_role;
+
+-- prune_history -----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.prune_history(
+    p_keep_days integer DEFAULT 90,
+    p_limit integer DEFAULT 20000
+) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_before constant timestamptz := now() - make_interval(days => p_keep_days);
+  v_deleted integer;
+begin
+  with old as (
+    select id from public.machine_events where created_at < v_before order by id limit p_limit
+  )
+  delete from public.machine_events e using old where e.id = old.id;
+  get diagnostics v_deleted = row_count;
+  delete from public.reconcile_runs where created_at < v_before;
+  delete from public.alerts where created_at < v_before and next_attempt_at is null;
+  return v_deleted;
+end
+$$;
+
+COMMENT ON FUNCTION public.prune_history IS 'Deletes history older than p_keep_days, at most p_limit events a call. Counters stay as they are.';
+
+REVOKE ALL ON FUNCTION public.prune_history FROM PUBLIC;
+GRANT ALL ON FUNCTION public.prune_history TO service_role;
+
+-- read_health -------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.read_health() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'schema_version', public.schema_version(),
+    'reconcile_age_seconds', (
+      select extract(epoch from now() - max(created_at)) from public.reconcile_runs
+    ),
+    -- Reconcile runs every minute, so it should have closed these by now.
+    'overdue_rows', (
+      select count(*) from public.cloud_machines
+      where status = 'provisioning' and deadline_at < now() - interval '2 minutes'
+    ),
+    -- Delivery failed and is due again, or was given up within the last day.
+    'undelivered_alerts', (
+      select count(*) from public.alerts
+      where sent_at is null and attempts > 0 and (
+        next_attempt_at is not null or created_at > now() - interval '1 day'
+      )
+    )
+  )
+$$;
+
+COMMENT ON FUNCTION public.read_health IS 'What GET /health reads in one call: schema version, age of the last reconcile, rows that reconcile should have closed by now, and alerts that could not be delivered.';
+
+REVOKE ALL ON FUNCTION public.read_health FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_health TO service_role;
+
+-- read_metrics ------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.read_metrics() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'counters', (
+      select coalesce(jsonb_agg(jsonb_build_object('metric', metric, 'labels', labels, 'value', value) order by metric, labels), '[]')
+      from (
+        select metric, labels, sum(value) as value from public.metric_counters group by metric, labels
+      ) totals
+    ),
+    'durations', (
+      select coalesce(jsonb_agg(jsonb_build_object('outcome', outcome, 'buckets', buckets, 'sum_ms', sum_ms) order by outcome), '[]')
+      from (
+        select outcome, sum(sum_ms) as sum_ms, (
+          select jsonb_agg(n order by position) from (
+            select position, sum(count) as n
+            from public.metric_durations d
+            cross join lateral unnest(d.buckets) with ordinality as b (count, position)
+            where d.outcome = outcomes.outcome
+            group by position
+          ) merged
+        ) as buckets
+        from public.metric_durations outcomes
+        group by outcome
+      ) histograms
+    ),
+    'duration_bounds_ms', public.metric_duration_bounds_ms(),
+    'oldest_provisioning_seconds', (
+      select coalesce(extract(epoch from now() - min(created_at)), 0)
+      from public.cloud_machines where status = 'provisioning'
+    ),
+    'due_rows', (select count(*) from public.cloud_machines where reconcile_at <= now()),
+    -- A row that is leased is not due, so this tells what reconcile tries again and again in vain.
+    'oldest_cleanup_seconds', (
+      select coalesce(extract(epoch from greatest(now() - min(coalesce(destroy_requested_at, deadline_at)), interval '0')), 0)
+      from public.cloud_machines where reconcile_at is not null and status <> 'provisioning'
+    ),
+    'waiting_creates', (select count(*) from public.fly_create_slots where slot_at > now() and cloud_machine_id is not null),
+    'reconcile_last_run', (select extract(epoch from max(created_at)) from public.reconcile_runs)
+  )
+$$;
+
+COMMENT ON FUNCTION public.read_metrics IS 'Everything that GET /metrics shows, in one call.';
+
+REVOKE ALL ON FUNCTION public.read_metrics FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_metrics TO service_role;
+
+-- reconcile_runs_after_insert ---------------------------------------------------------------------
+
+CREATE FUNCTION public.reconcile_runs_after_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform public.add_to_metric('reconcile_actions', jsonb_build_object('action', key), value::bigint)
+  from jsonb_each_text(new.counts);
+  return null;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.reconcile_runs_after_insert FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reconcile_runs_after_insert TO service_role;
+
+-- record_failed_request ---------------------------------------------------------------------------
+
+CREATE FUNCTION public.record_failed_request(
+    p_request_id text,
+    p_error_code text,
+    p_duration_ms integer
+) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.machine_events (request_id, kind, error_code, duration_ms)
+  select p_request_id, 'failed', p_error_code, p_duration_ms
+  where not exists (
+    select 1 from public.machine_events
+    where kind = 'failed' and cloud_machine_id is null and request_id = p_request_id
+      and created_at > now() - interval '1 hour'
+  )
+$$;
+
+COMMENT ON FUNCTION public.record_failed_request IS 'Notes a request that failed before it had a row, so that metrics and alerts know of it.';
+
+REVOKE ALL ON FUNCTION public.record_failed_request FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_failed_request TO service_role;
+
+-- record_fly_machine ------------------------------------------------------------------------------
+
+CREATE FUNCTION public.record_fly_machine(
+    p_id uuid,
+    p_fly_machine_id text,
+    p_region text,
+    p_request_id text,
+    p_duration_ms integer
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+begin
+  -- Whatever the status: a Fly machine whose row was closed meanwhile still has to be found.
+  update public.cloud_machines
+  set fly_machine_id = p_fly_machine_id, region = p_region
+  where id = p_id and fly_machine_id is distinct from p_fly_machine_id
+  returning * into v_machine;
+
+  if found then
+    insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+    values (p_id, p_request_id, 'fly_machine_recorded', p_duration_ms,
+      jsonb_build_object('fly_machine_id', p_fly_machine_id, 'region', p_region));
+  else
+    select * into v_machine from public.cloud_machines where id = p_id;
+  end if;
+
+  return jsonb_build_object(
+    'outcome', case
+      when v_machine.id is null then 'not_found'
+      when v_machine.status = 'provisioning' and v_machine.destroy_requested_at is null then 'applied'
+      else 'conflict'
+    end,
+    'machine', to_jsonb(v_machine)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.record_fly_machine IS 'Writes Fly.io''s id to the row. outcome: applied; conflict when the row is no longer provisioning or must be destroyed; not_found.';
+
+REVOKE ALL ON FUNCTION public.record_fly_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_fly_machine TO service_role;
+
+-- record_reconcile_run ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.record_reconcile_run(
+    p_request_id text,
+    p_duration_ms integer,
+    p_counts jsonb
+) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.reconcile_runs (request_id, duration_ms, counts)
+  values (p_request_id, p_duration_ms, p_counts)
+$$;
+
+COMMENT ON FUNCTION public.record_reconcile_run IS 'Notes that a run of reconcile finished and what it did.';
+
+REVOKE ALL ON FUNCTION public.record_reconcile_run FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_reconcile_run TO service_role;
+
+-- request_machine_destroy -------------------------------------------------------------------------
+
+CREATE FUNCTION public.request_machine_destroy(
+    p_machine_id text,
+    p_request_id text,
+    p_lease_ms integer,
+    p_user_id uuid DEFAULT NULL::uuid
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+begin
+  select * into v_machine from public.cloud_machines
+  where machine_id = p_machine_id and (p_user_id is null or user_id = p_user_id)
+  for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found', 'machine', null);
+  end if;
+  if v_machine.status = 'destroyed' then
+    return jsonb_build_object('outcome', 'already_destroyed', 'machine', to_jsonb(v_machine));
+  end if;
+
+  if v_machine.destroy_requested_at is null then
+    insert into public.machine_events (cloud_machine_id, request_id, kind)
+    values (v_machine.id, p_request_id, 'destroy_requested');
+  end if;
+
+  update public.cloud_machines
+  set destroy_requested_at = coalesce(destroy_requested_at, now()),
+    -- The caller destroys it now; reconcile takes over should the caller die.
+    reconcile_at = case
+      when status = 'provisioning' then reconcile_at
+      else now() + make_interval(secs => p_lease_ms / 1000.0)
+    end
+  where id = v_machine.id
+  returning * into v_machine;
+
+  return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
+end
+$$;
+
+COMMENT ON FUNCTION public.request_machine_destroy IS 'Writes the intent to destroy before Fly.io is asked. p_user_id null: a service, any owner. outcome: applied, already_destroyed, not_found.';
+
+REVOKE ALL ON FUNCTION public.request_machine_destroy FROM PUBLIC;
+GRANT ALL ON FUNCTION public.request_machine_destroy TO service_role;
+
+-- request_reconcile -------------------------------------------------------------------------------
+
+CREATE FUNCTION public.request_reconcile() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_url text;
+  v_key text;
+  v_request_id bigint;
+begin
+  select decrypted_secret into v_url from vault.decrypted_secrets where name = 'provision_machine_url';
+  select decrypted_secret into v_key from vault.decrypted_secrets where name = 'provision_machine_secret_key';
+  if v_url is null or v_key is null then
+    raise exception 'reconcile is not scheduled: put provision_machine_url and provision_machine_secret_key into Vault';
+  end if;
+  select net.http_post(
+    url := v_url || '/reconcile',
+    headers := jsonb_build_object('apikey', v_key, 'content-type', 'application/json'),
+    body := '{}'::jsonb,
+    timeout_milliseconds := 55000
+  ) into v_request_id;
+  return v_request_id;
+end
+$$;
+
+COMMENT ON FUNCTION public.request_reconcile IS 'Calls POST /provision-machine/reconcile through pg_net. Fails, visibly in cron.job_run_details, while Vault lacks the URL or the key.';
+
+REVOKE ALL ON FUNCTION public.request_reconcile FROM PUBLIC;
+
+-- reserve_create_slot -----------------------------------------------------------------------------
+
+CREATE FUNCTION public.reserve_create_slot(
+    p_app_names text[],
+    p_user_id uuid,
+    p_rate_per_second numeric,
+    p_burst integer,
+    p_wait_at_most_ms integer,
+    OUT app_name text,
+    OUT slot_at timestamp with time zone,
+    OUT wait_ms integer,
+    OUT granted boolean
+) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  -- Slots are exact and the network is not: without a margin a create that travels a little faster
+  -- than the one before it would arrive before Fly.io has refilled its own bucket.
+  c_margin constant interval := '100 milliseconds';
+  v_interval constant interval := make_interval(secs => (1 / p_rate_per_second)::double precision);
+  v_now timestamptz;
+  v_full_at timestamptz;
+  v_free_id bigint;
+  v_free_at timestamptz;
+  v_turn timestamptz;
+begin
+  if (select count(*) from public.fly_create_buckets b where b.app_name = any (p_app_names))
+    < cardinality(p_app_names) then
+    insert into public.fly_create_buckets (app_name)
+    select unnest(p_app_names) on conflict do nothing;
+  end if;
+  -- Whoever reserves waits here for whoever reserved before: a matter of microseconds.
+  perform 1 from public.fly_create_buckets b
+  where b.app_name = any (p_app_names) order by b.app_name for update;
+  v_now := clock_timestamp();
+
+  select b.app_name, greatest(b.full_at, v_now) into reserve_create_slot.app_name, v_full_at
+  from public.fly_create_buckets b
+  where b.app_name = any (p_app_names)
+  order by greatest(b.full_at, v_now), array_position(p_app_names, b.app_name)
+  limit 1;
+
+  slot_at := v_full_at - (p_burst - 1) * v_interval;
+  if slot_at <= v_now then
+    slot_at := v_now;
+  else
+    slot_at := slot_at + c_margin;
+    -- The dead do not hold their places: whoever has not taken a slot for a minute never will.
+    delete from public.fly_create_slots s
+    where s.app_name = reserve_create_slot.app_name and s.slot_at < v_now - interval '1 minute';
+    select s.id, s.slot_at into v_free_id, v_free_at from public.fly_create_slots s
+    where s.app_name = reserve_create_slot.app_name and s.cloud_machine_id is null and s.slot_at > v_now
+    order by s.slot_at limit 1;
+    if v_free_id is not null then
+      slot_at := v_free_at;
+    end if;
+  end if;
+
+  -- Users take turns: this is the user's n-th waiting create, so it goes before the first create that
+  -- is somebody else's (n+1)-th, and those from there on each move back by one slot.
+  if slot_at > v_now then
+    select min(ranked.slot_at) into v_turn
+    from (
+      select s.slot_at, row_number() over (partition by s.user_id order by s.slot_at) as turn
+      from public.fly_create_slots s
+      where s.app_name = reserve_create_slot.app_name and s.cloud_machine_id is not null and s.slot_at > v_now
+    ) ranked
+    where ranked.slot_at < reserve_create_slot.slot_at
+      and ranked.turn > 1 + (
+        select count(*) from public.fly_create_slots mine
+        where mine.app_name = reserve_create_slot.app_name and mine.user_id = p_user_id and mine.slot_at > v_now
+      );
+  end if;
+
+  wait_ms := ceil(extract(epoch from coalesce(v_turn, slot_at) - v_now) * 1000);
+  granted := wait_ms <= p_wait_at_most_ms;
+  if not granted then
+    return;
+  end if;
+
+  if v_free_id is not null then
+    delete from public.fly_create_slots s where s.id = v_free_id;
+  else
+    update public.fly_create_buckets b set full_at = v_full_at + v_interval
+    where b.app_name = reserve_create_slot.app_name;
+  end if;
+  if v_turn is not null then
+    update public.fly_create_slots s set slot_at = moved.next_at
+    from (
+      select q.id, lead(q.slot_at, 1, reserve_create_slot.slot_at) over (order by q.slot_at) as next_at
+      from public.fly_create_slots q
+      where q.app_name = reserve_create_slot.app_name and q.cloud_machine_id is not null
+        and q.slot_at >= v_turn and q.slot_at < reserve_create_slot.slot_at
+    ) moved
+    where s.id = moved.id;
+    slot_at := v_turn;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION public.reserve_create_slot IS 'Reserves the next create of one of the apps, the one that is free first. Not granted, and nothing is reserved, when the wait would be too long.';
+
+REVOKE ALL ON FUNCTION public.reserve_create_slot FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reserve_create_slot TO service_role;
+
+-- schema_version ----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.schema_version() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select '20261126000100' $$;
+
+COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
+
+REVOKE ALL ON FUNCTION public.schema_version FROM PUBLIC;
+GRANT ALL ON FUNCTION public.schema_version TO service_role;
+
+-- take_create_slot --------------------------------------------------------------------------------
+
+CREATE FUNCTION public.take_create_slot(p_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_wait_ms integer;
+  v_open boolean;
+begin
+  select m.status = 'provisioning' and m.destroy_requested_at is null into v_open
+  from public.cloud_machines m where m.id = p_id;
+  if not coalesce(v_open, false) then
+    perform public.give_back_create_slot(p_id);
+    return jsonb_build_object('outcome', 'closed', 'wait_ms', 0);
+  end if;
+
+  select ceil(extract(epoch from s.slot_at - clock_timestamp()) * 1000) into v_wait_ms
+  from public.fly_create_slots s where s.cloud_machine_id = p_id;
+  if v_wait_ms > 0 then
+    return jsonb_build_object('outcome', 'wait', 'wait_ms', v_wait_ms);
+  end if;
+  delete from public.fly_create_slots s where s.cloud_machine_id = p_id;
+  return jsonb_build_object('outcome', 'go', 'wait_ms', 0);
+end
+$$;
+
+COMMENT ON FUNCTION public.take_create_slot IS 'Asked when a reserved slot has come. outcome: go; wait, because others went first; closed, because the row no longer wants a machine.';
+
+REVOKE ALL ON FUNCTION public.take_create_slot FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_create_slot TO service_role;
+
+-- take_due_alerts ---------------------------------------------------------------------------------
+
+CREATE FUNCTION public.take_due_alerts(p_limit integer, p_lease_ms integer) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  with due as (
+    select a.id from public.alerts a
+    where a.next_attempt_at <= now() and not exists (
+      -- Messages of a kind go out in their order: no recovery before what it is from.
+      select 1 from public.alerts earlier
+      where earlier.kind = a.kind and earlier.id < a.id and earlier.next_attempt_at > now()
+    )
+    order by a.id limit p_limit for update skip locked
+  ), taken as (
+    update public.alerts a set next_attempt_at = now() + make_interval(secs => p_lease_ms / 1000.0)
+    from due where a.id = due.id
+    returning a.*
+  )
+  select coalesce(jsonb_agg(to_jsonb(taken) order by taken.id), '[]') from taken
+$$;
+
+COMMENT ON FUNCTION public.take_due_alerts IS 'Messages that could not be sent before, each handed to one taker at a time for p_lease_ms.';
+
+REVOKE ALL ON FUNCTION public.take_due_alerts FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_due_alerts TO service_role;
+
+-- take_due_machines -------------------------------------------------------------------------------
+
+CREATE FUNCTION public.take_due_machines(p_limit integer, p_lease_ms integer) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  with due as (
+    select id from public.cloud_machines
+    where reconcile_at <= now()
+    order by reconcile_at
+    limit p_limit
+    for update skip locked
+  ), taken as (
+    -- The lease keeps others away while the taker talks to Fly.io, and gives the row back should it die.
+    update public.cloud_machines m
+    set reconcile_at = now() + make_interval(secs => p_lease_ms / 1000.0)
+    from due
+    where m.id = due.id
+    returning m.*
+  )
+  select coalesce(jsonb_agg(to_jsonb(taken) order by taken.created_at), '[]') from taken
+$$;
+
+COMMENT ON FUNCTION public.take_due_machines IS 'Hands rows that are due to reconcile, each to one taker at a time, for p_lease_ms.';
+
+REVOKE ALL ON FUNCTION public.take_due_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_due_machines TO service_role;
