@@ -1,59 +1,41 @@
-/** The README's runbook has a section for each error code, with what the function really prints. */
+/** The runbook has a section for each error code and alert, with log lines as the function prints them. */
 import assert from "node:assert/strict";
-import { HINTS } from "../../supabase/functions/provision-machine/alerts/hints.ts";
-import {
-  CALLER_ERRORS,
-  PROVISIONING_ERRORS,
-  RECONCILE_CODES,
-} from "../../supabase/functions/provision-machine/errors.ts";
+import { ERROR_CODES } from "./error-codes.ts";
+import { readDocument, sectionsOf, tableRows } from "./markdown.ts";
 
-const README = new URL("../../README.md", import.meta.url);
-const ANSWERED: Record<string, number> = { ...PROVISIONING_ERRORS, ...CALLER_ERRORS };
+const RUNBOOK = await readDocument("docs/RUNBOOK.md");
 
-/** The text of each section whose heading is a code, by code. */
-async function sections(): Promise<Map<string, string>> {
-  const readme = await Deno.readTextFile(README);
-  const found = new Map<string, string>();
-  for (const part of readme.split(/^(?=#{1,3} )/m)) {
-    const code = /^### `([a-z_]+)`\n/.exec(part)?.[1];
+Deno.test("each section of a code says what it means, what to do and how it looks in the log", () => {
+  const codes = new Map(ERROR_CODES.map((entry) => [entry.code, entry]));
+  for (const { heading, text } of sectionsOf(RUNBOOK)) {
+    const code = /^`([a-z_]+)`$/.exec(heading)?.[1];
     if (code === undefined) continue;
-    assert.ok(!found.has(code), `${code} has two sections`);
-    found.set(code, part);
-  }
-  return found;
-}
-
-Deno.test("the runbook has one section for each code, and none for anything else", async () => {
-  const codes = [...Object.keys(ANSWERED), ...RECONCILE_CODES];
-  const found = [...(await sections()).keys()];
-  assert.deepEqual(found.filter((code) => codes.includes(code)).sort(), codes.sort());
-});
-
-Deno.test("each section says what it means, how it looks in the log and what to do", async () => {
-  for (const [code, text] of await sections()) {
-    const [, meaning = "", log = "", advice = ""] =
-      /^.*\n\n([\s\S]+?)\n\n```log\n([\s\S]+?)\n```\n\n([\s\S]+)$/.exec(text) ?? [];
-    assert.ok(meaning.length > 20, `${code}: what does it mean?`);
-    assert.match(advice, /^\*\*What to do\.\*\* .{20}/, `${code}: what is to be done?`);
+    const known = codes.get(code);
+    assert.ok(known, `docs/RUNBOOK.md: ${code} is not an error code any more: remove its section`);
+    const [, meaning = "", advice = "", log = ""] =
+      /^.*\n\n([\s\S]+?)\n\n(- [\s\S]+?)\n\n```log\n([\s\S]+?)\n```\n/.exec(text) ?? [];
+    assert.ok(meaning.length > 20, `docs/RUNBOOK.md: ${code}: what does it mean?`);
+    assert.match(advice, /^- \*\*First:\*\* .{20}/m, `docs/RUNBOOK.md: ${code}: what comes first?`);
 
     const events = log.split("\n").map((line) => JSON.parse(line));
     for (const event of events) {
       assert.match(event.timestamp, /^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/, code);
       assert.ok(typeof event.message === "string" && typeof event.requestId === "string", code);
     }
-    const status = ANSWERED[code];
-    if (status === undefined) continue;
+    if (known.status === null) continue;
     const summary = events.at(-1);
-    assert.equal(summary.message, `provision-machine finished: ${code} (HTTP ${status})`);
-    assert.deepEqual([summary.code, summary.status], [code, status]);
+    assert.equal(summary.message, `provision-machine finished: ${code} (HTTP ${known.status})`);
+    assert.deepEqual([summary.code, summary.status], [code, known.status]);
     const failures = events.filter(({ level }) => level === "error");
-    assert.equal(failures.length, status === 500 ? 1 : 0, code);
+    assert.equal(failures.length, known.status === 500 ? 1 : 0, code);
     for (const { message } of failures) assert.match(message, /^(❌|CRITICAL ERROR)/);
   }
 });
 
-Deno.test("an alert can say what to do about every code of a row", () => {
-  for (const code of [...Object.keys(PROVISIONING_ERRORS), ...RECONCILE_CODES]) {
-    assert.ok(Object.hasOwn(HINTS, code), code);
+Deno.test("every alert rule is a symptom in the runbook", async () => {
+  const rules = await readDocument("monitoring/alert-rules.yml");
+  const symptoms = tableRows(RUNBOOK).map(([symptom]) => symptom);
+  for (const [, alert] of rules.matchAll(/- alert: (\w+)/g)) {
+    assert.ok(symptoms.includes(`\`${alert}\``), `docs/RUNBOOK.md: what to do about ${alert}?`);
   }
 });
