@@ -1,11 +1,16 @@
 /**
  * The testing guide of the fix for silent failures (LOGGING_FIX_SUMMARY.md), step by step, with its
- * log lines word for word.
+ * log lines word for word. The document itself is read, so that neither can change alone.
  */
 import assert from "node:assert/strict";
 import { FLY_TOKEN, startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
+import { codeBlocks, readDocument, sectionsOf } from "./markdown.ts";
 
+const DOCUMENT = await readDocument("LOGGING_FIX_SUMMARY.md");
+const GUIDE = sectionsOf(DOCUMENT).find(({ heading }) => heading === "Testing Guide")?.text ?? "";
+/** What each step of the guide looks for. */
+const CHECKS = [...GUIDE.matchAll(/^ +- [✅❌] (.+)$/gm)].map(([, check = ""]) => check);
 const PREFIX = String.raw`\[\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z\] `;
 
 for (const format of ["text", "json"] as const) {
@@ -19,6 +24,11 @@ for (const format of ["text", "json"] as const) {
       format === "json" ? new RegExp(escape(text)) : new RegExp(`^${PREFIX}${escape(text)}$`);
     const says = (text: string) => output().some((each) => line(text).test(each));
     const user = await stack.supabase.createUser();
+    const done: string[] = [];
+    const check = (t: Deno.TestContext, name: string, run: () => void | Promise<void>) => {
+      done.push(name);
+      return t.step(name, run);
+    };
 
     await t.step("1. Test with valid FLY_API_TOKEN", async () => {
       const { status, body } = await stack.call(user, { body: {} });
@@ -31,10 +41,10 @@ for (const format of ["text", "json"] as const) {
     });
 
     await t.step("2. Check logs show", async (t) => {
-      await t.step(`Entry point: "provision-machine invoked"`, () => {
+      await check(t, `Entry point: "provision-machine invoked"`, () => {
         assert.ok(says("provision-machine invoked"));
       });
-      await t.step(`Environment check: "FLY_API_TOKEN: EXISTS (length: X)"`, () => {
+      await check(t, `Environment check: "FLY_API_TOKEN: EXISTS (length: X)"`, () => {
         const check = `FLY_API_TOKEN: EXISTS (length: ${FLY_TOKEN.length})`;
         if (format === "text") {
           const lines = output();
@@ -52,17 +62,29 @@ for (const format of ["text", "json"] as const) {
           assert.ok(says(check));
         }
       });
-      await t.step(`Fly.io API call: "Calling Fly.io API to create machine in ..."`, () => {
+      await check(t, `Fly.io API call: "Calling Fly.io API to create machine in ..."`, () => {
         assert.ok(says("Calling Fly.io API to create machine in iad..."));
         assert.ok(says("Fly.io API response status: 200 OK"));
       });
-      await t.step(`Success: "✅ Fly machine created successfully: xyz"`, () => {
+      await check(t, `Success: "✅ Fly machine created successfully: xyz"`, () => {
         const [machine] = stack.simulator.liveMachines();
         assert.ok(machine);
         assert.ok(says(`✅ Fly machine created successfully: ${machine.id}`));
       });
       assert.deepEqual(output("stderr"), []);
     });
+
+    if (format === "text") {
+      await t.step("the log has every line that the document shows, in this order", () => {
+        const [log = ""] = codeBlocks(DOCUMENT, "text");
+        const lines = output();
+        for (const shown of log.trimEnd().split("\n")) {
+          const at = lines.findIndex((each) => patternOf(shown).test(each));
+          assert.ok(at >= 0, `LOGGING_FIX_SUMMARY.md: the log lacks "${shown}"`);
+          lines.splice(0, at + 1);
+        }
+      });
+    }
 
     await t.step("3. If provisioning fails", async (t) => {
       const other = await stack.supabase.createUser();
@@ -72,7 +94,7 @@ for (const format of ["text", "json"] as const) {
       });
       const answer = await stack.call(other, { body: {} });
 
-      await t.step("Error details with full stack trace", async () => {
+      await check(t, "Error details with full stack trace", async () => {
         const message = "❌ Fly.io provisioning failed: Fly.io answered 422: invalid config.image";
         await until("the error is logged", () => says(message));
         const errors = output("stderr").join("\n");
@@ -81,7 +103,7 @@ for (const format of ["text", "json"] as const) {
         assert.match(errors, /"message":"Fly\.io answered 422: invalid config\.image"/);
         assert.match(errors, /"stack":"FlyError: .*\\n {4}at \w+.*\.ts:\d+:\d+\)/);
       });
-      await t.step("Machine status updated to 'error' in database", async () => {
+      await check(t, "Machine status updated to 'error' in database", async () => {
         const { data, error } = await other.client.from("cloud_machines").select();
         assert.equal(error, null);
         assert.equal(data?.length, 1);
@@ -89,9 +111,13 @@ for (const format of ["text", "json"] as const) {
         assert.deepEqual([row.status, row.machine_id], ["error", answer.body.machineId]);
         assert.equal(row.error_message, answer.body.error);
       });
-      await t.step("HTTP 500 response returned (not 200!)", () => {
+      await check(t, "HTTP 500 response returned (not 200!)", () => {
         assert.equal(answer.status, 500);
       });
+    });
+
+    await t.step("that was everything that the guide looks for", () => {
+      assert.deepEqual(done, CHECKS, "LOGGING_FIX_SUMMARY.md: Testing Guide");
     });
 
     await t.step("without FLY_API_TOKEN nothing is simulated", async () => {
@@ -116,6 +142,12 @@ for (const format of ["text", "json"] as const) {
       assert.ok(!output().join().includes("simulation"));
     });
   });
+}
+
+/** What a line of the document stands for: `…` is anything. */
+function patternOf(shown: string): RegExp {
+  const text = escape(shown.replace(/^\[timestamp\] /, "")).replaceAll("…", ".+");
+  return new RegExp(`^${shown.startsWith("[timestamp] ") ? PREFIX : ""}${text}$`);
 }
 
 function escape(text: string): string {
