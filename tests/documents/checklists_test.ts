@@ -1,13 +1,12 @@
 /**
  * The checklists of docs/DEVELOPING.md: a step that was forgotten fails here with a sentence that
- * says what is missing.
+ * says what is missing. The steps of a migration are checked by the tests in tests/database.
  */
 import assert from "node:assert/strict";
 import { ERROR_CODES as CLIENT_CODES } from "../../client/errors.ts";
 import { EXPLANATIONS } from "../../console/page/error-sentences.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { ENVIRONMENT } from "../../supabase/functions/provision-machine/config/environment.ts";
-import { EXPECTED_SCHEMA_VERSION } from "../../supabase/functions/provision-machine/health/schema-version.ts";
 import { ROUTES } from "../../supabase/functions/provision-machine/routes.ts";
 import { type DocumentedCode, ERROR_CODES, isRowCode } from "./error-codes.ts";
 import { codeIn, oneLine, readDocument, sectionsOf, tableRows } from "./markdown.ts";
@@ -150,18 +149,15 @@ Deno.test("every error code has its sentence in the console and is known to the 
   ]));
 });
 
-Deno.test("the newest migration is the version that the code expects", async () => {
-  const folder = new URL("../../supabase/migrations/", import.meta.url);
-  const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
-  const newest = names.map((name) => name.slice(0, 14)).sort().at(-1);
-  assertNothingMissing([
-    ...names.filter((name) => !/^\d{14}_[a-z0-9_]+\.sql$/.test(name))
-      .map((name) => `supabase/migrations/${name}: name it <14 digits>_<what_it_does>.sql`),
-    ...(newest === EXPECTED_SCHEMA_VERSION ? [] : [
-      `EXPECTED_SCHEMA_VERSION is ${EXPECTED_SCHEMA_VERSION}: set it to ${newest}, the newest ` +
-      "migration, and let that migration's read_health return the same",
-    ]),
-  ]);
+Deno.test("every task is in docs/DEVELOPING.md", async () => {
+  const { tasks } = JSON.parse(await readDocument("deno.json"));
+  const documented = tableRows(await readDocument("docs/DEVELOPING.md"))
+    .flatMap(([cell = ""]) => matchesOf(/`([^`]+)`/g, cell));
+  assertNothingMissing(
+    Object.keys(tasks).map((task) => task.replace(/^bench:.*/, "bench:…"))
+      .filter((task) => !documented.includes(task))
+      .map((task) => `docs/DEVELOPING.md: the table of tasks lacks ${task}`),
+  );
 });
 
 interface ApiRow {
