@@ -101,6 +101,8 @@ Deno.test("body: 413 over 16 KiB, announced or not", async () => {
   const bodies: Sent[] = [
     { body: padded(LIMIT + 1), length: LIMIT + 1 },
     { body: padded(LIMIT + 1) },
+    // A length that is not true.
+    { body: padded(LIMIT + 1), length: 10 },
     { body: stream([LIMIT, 1]) },
     { body: stream([LIMIT + 1], "hang") },
     // Refused before a byte is read.

@@ -1,0 +1,114 @@
+/** What is sent to Fly.io for a row, what of it may be logged, and the machine's name. */
+import assert from "node:assert/strict";
+import {
+  buildCreateBody,
+  loggableBody,
+  type MachineConfigInput,
+  machineIdentity,
+  projectIdentity,
+} from "../../supabase/functions/provision-machine/provisioning/machine-config.ts";
+import { generateMachineName } from "../../supabase/functions/provision-machine/provisioning/machine-name.ts";
+
+const INPUT: MachineConfigInput = {
+  machineId: "machine-0123456789abcdef",
+  userId: "0b8f6a4e-3c1d-4f5a-9b7e-2d1c0a9f8e7d",
+  region: "iad",
+  cpuPriority: "normal",
+  image: "registry.fly.io/app:1",
+  port: 8080,
+  extraEnv: { PASSWORD: "secret", USER_ID: "forged", MACHINE_ID: "forged", CPU_PRIORITY: "forged" },
+  identity: { managed_by: "provision-machine" },
+};
+const OWN_ENV = {
+  USER_ID: INPUT.userId,
+  MACHINE_ID: INPUT.machineId,
+  CPU_PRIORITY: "normal",
+};
+
+Deno.test("machine config: the whole body, in which the function's own variables win", () => {
+  assert.deepEqual(buildCreateBody(INPUT), {
+    name: "machine-0123456789abcdef",
+    region: "iad",
+    config: {
+      image: "registry.fly.io/app:1",
+      guest: { cpu_kind: "shared", cpus: 2, memory_mb: 512 },
+      env: { PASSWORD: "secret", ...OWN_ENV },
+      services: [{
+        protocol: "tcp",
+        internal_port: 8080,
+        ports: [{ port: 80, handlers: ["http"] }, { port: 443, handlers: ["tls", "http"] }],
+      }],
+      restart: { policy: "on-failure", max_retries: 3 },
+      auto_destroy: false,
+      metadata: { managed_by: "provision-machine" },
+    },
+  });
+});
+
+Deno.test("machine config: the guest of each priority", () => {
+  const guests = {
+    low: { cpu_kind: "shared", cpus: 1, memory_mb: 256 },
+    normal: { cpu_kind: "shared", cpus: 2, memory_mb: 512 },
+    high: { cpu_kind: "performance", cpus: 1, memory_mb: 2048 },
+  } as const;
+  for (const cpuPriority of ["low", "normal", "high"] as const) {
+    const { config } = buildCreateBody({ ...INPUT, cpuPriority });
+    assert.deepEqual(config.guest, guests[cpuPriority]);
+    assert.equal(config.env["CPU_PRIORITY"], cpuPriority);
+  }
+});
+
+Deno.test("machine config: the log shows names of MACHINE_ENV, never values", () => {
+  const input = { ...INPUT, extraEnv: { PASSWORD: "secret", ["N".repeat(50)]: "other" } };
+  const body = buildCreateBody(input);
+  const logged = loggableBody(body, input);
+  assert.deepEqual(logged, {
+    ...body,
+    config: {
+      ...body.config,
+      env: {
+        PASSWORD: "[REDACTED]",
+        [`${"N".repeat(40)}…[cut, 50 characters in all]`]: "[REDACTED]",
+        ...OWN_ENV,
+      },
+    },
+  });
+});
+
+Deno.test("machine config: the log shows ten names and how many more there are", () => {
+  const envOf = (count: number) => {
+    const extraEnv = Object.fromEntries(Array.from({ length: count }, (_, n) => [`V${n}`, "x"]));
+    const input = { ...INPUT, extraEnv };
+    return loggableBody(buildCreateBody(input), input).config.env;
+  };
+  const ten = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`V${n}`, "[REDACTED]"]));
+  assert.deepEqual(envOf(10), { ...ten, ...OWN_ENV });
+  assert.deepEqual(envOf(13), { ...ten, "…": "3 more", ...OWN_ENV });
+});
+
+Deno.test("machine config: metadata names the project and the row", () => {
+  const project = { managed_by: "provision-machine", supabase_project: "abc.supabase.co" };
+  assert.deepEqual(projectIdentity("https://abc.supabase.co"), project);
+  assert.deepEqual(machineIdentity("https://abc.supabase.co/", "row-1"), {
+    ...project,
+    cloud_machine_id: "row-1",
+  });
+  // Two local projects differ in their port alone.
+  assert.equal(projectIdentity("http://127.0.0.1:54321")["supabase_project"], "127.0.0.1:54321");
+});
+
+Deno.test("machine config: a name is made of random bytes, evenly, as Fly.io allows it", () => {
+  const asked: number[] = [];
+  const nameOf = (bytes: number[]) =>
+    generateMachineName({
+      randomBytes: (length) => {
+        asked.push(length);
+        return Uint8Array.from(bytes);
+      },
+    });
+  const first = Array.from({ length: 16 }, (_, n) => n);
+  assert.equal(nameOf(first), "machine-0123456789abcdef");
+  assert.equal(nameOf(first.map((n) => n + 16)), "machine-ghjkmnpqrstvwxyz");
+  assert.equal(nameOf(first.map((n) => n + 240)), "machine-ghjkmnpqrstvwxyz");
+  assert.deepEqual(asked, [16, 16, 16]);
+});
