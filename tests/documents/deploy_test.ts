@@ -53,13 +53,16 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
   }
   const deno = await hostedDeno();
 
-  await t.step("without the platform's settings every call but a preflight says so", async () => {
-    await using running = await boot(deno, uploaded, {});
-    await assertPreflight(running.url);
-    await assertPostIsRefused(running.url, 500, "configuration_error");
-  });
+  await t.step(
+    "without the platform's settings every call but a preflight reports that",
+    async () => {
+      await using running = await boot(deno, uploaded, {});
+      await assertPreflight(running.url);
+      await assertPostIsRefused(running.url, 500, "configuration_error");
+    },
+  );
 
-  await t.step("a call without a token is turned away", async () => {
+  await t.step("a call without a token is refused", async () => {
     await using running = await boot(deno, uploaded, {
       SUPABASE_URL: "http://127.0.0.1:9",
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
@@ -68,7 +71,7 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
     await assertPostIsRefused(running.url, 401, "unauthorized");
   });
 
-  await t.step("what is loaded when it is needed was uploaded too", async () => {
+  await t.step("what loads later was uploaded too", async () => {
     await using running = await boot(deno, uploaded, {
       SUPABASE_URL: "http://127.0.0.1:9",
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
@@ -81,7 +84,7 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
       });
       answers[`${method} ${path}`] = codeOf(await response.text());
     }
-    // Nothing is there to work with, which each handler says in its own way.
+    // There is no upstream: each handler reports that in its own way.
     assert.deepEqual(answers, {
       "POST /": "invalid_request",
       "DELETE /{machineId}": "database_error",
@@ -194,7 +197,7 @@ async function boot(
   await Deno.writeTextFile(launcher, LAUNCHER);
   const entrypoint = pathToFileURL(join(uploaded, FUNCTION, "index.ts")).href;
   const child = new Deno.Command(deno, {
-    // Loopback alone: nothing that is tested here may reach further.
+    // Loopback only: nothing that is tested here may reach further.
     args: [
       ...["run", "--allow-env", "--allow-net=127.0.0.1", "--allow-read", "--no-prompt"],
       ...["--config", join(uploaded, FUNCTION, "deno.json"), launcher, entrypoint],

@@ -69,6 +69,20 @@ Deno.test("a frontend gets a machine, and every failure in words", async (t) => 
     assert.equal(retryAfter, null);
   });
 
+  await t.step("docs/API.md shows every field of a success and of an error", async () => {
+    const [machine, , error] = codeBlocks(await readDocument("docs/API.md"), "json");
+    const user = await stack.supabase.createUser();
+    const answers = [await stack.call(user), await stack.call(user)];
+    assert.deepEqual(
+      answers.map(({ body }) => Object.keys(body).sort()),
+      [
+        Object.keys(JSON.parse(machine ?? "")).sort(),
+        [...Object.keys(JSON.parse(error ?? "")), "websocketUrl", "status"].sort(),
+      ],
+    );
+    await stack.call(user, { method: "DELETE", path: `/${answers[0]?.body.machineId}` });
+  });
+
   await t.step("a machine is destroyed", async () => {
     const [machine] = await list();
     assert.ok(machine);

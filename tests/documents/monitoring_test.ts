@@ -1,9 +1,10 @@
-/** What monitoring/ ships is valid, and speaks of metrics and log fields that really exist. */
+/** What monitoring/ and docs/OPERATIONS.md say of metrics, log lines and fields is valid and real. */
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { scrape } from "../support/exposition.ts";
 import { promtool, promtoolTest } from "../support/promtool.ts";
 import { startStack } from "../support/stack.ts";
+import { codeBlocks, codeIn, readDocument, sectionsOf, tableRows } from "./markdown.ts";
 
 const DIRECTORY = new URL("../../monitoring/", import.meta.url);
 const read = (name: string) => Deno.readTextFile(new URL(name, DIRECTORY));
@@ -115,7 +116,7 @@ Deno.test("the dashboard's panels have places and ids of their own", async () =>
   }
 });
 
-Deno.test("rules, dashboard and log queries speak of what the function really tells", async (t) => {
+Deno.test("rules, dashboard, log queries and documents name what the function really emits", async (t) => {
   await using stack = await startStack();
   const success = await stack.call(await stack.supabase.createUser(), { body: {} });
   stack.simulator.addFault({
@@ -126,15 +127,44 @@ Deno.test("rules, dashboard and log queries speak of what the function really te
   assert.deepEqual([success.status, failure.status], [200, 500]);
   await stack.reconcile();
   const { text } = await scrape(stack);
+  const operations = await readDocument("docs/OPERATIONS.md");
   const families = [...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name);
 
-  await t.step("every metric that is asked for exists, and none is left unseen", async () => {
+  await t.step("every metric that is queried exists, and none is left out", async () => {
     const rules = await read("alert-rules.yml");
     const asked = metricsOf(rules);
     const { panels } = Dashboard.parse(JSON.parse(await read("grafana-dashboard.json")));
     const shown = panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => metricsOf(expr)));
     for (const name of [...asked, ...shown]) assert.ok(families.includes(name), name);
     assert.deepEqual(families.filter((name) => !shown.includes(name ?? "")), []);
+  });
+
+  await t.step("docs/OPERATIONS.md lists every metric", () => {
+    const section = sectionsOf(operations).find(({ heading }) => heading === "Metrics")?.text ?? "";
+    const listed = tableRows(section).slice(1).map(([name = ""]) =>
+      `provision_machine_${codeIn(name)}`
+    );
+    assert.deepEqual(listed.sort(), families.sort());
+  });
+
+  await t.step("docs/OPERATIONS.md lists every kind of health check", async () => {
+    const section = sectionsOf(operations).find(({ heading }) => heading === "Health")?.text ?? "";
+    const listed = tableRows(section).slice(1).map(([name = ""]) => codeIn(name));
+    const { body } = await stack.callAsService({ method: "GET", path: "/health" });
+    const kinds = new Set(
+      Object.keys(body.checks).map((name) =>
+        name.replace(/^environment:.+/, "environment:<VARIABLE>").replace(/^fly:.+/, "fly:<app>")
+      ),
+    );
+    assert.deepEqual(listed.sort(), [...kinds].sort());
+  });
+
+  await t.step("docs/OPERATIONS.md shows the events of a success", async () => {
+    const [shown = ""] = codeBlocks(operations, "text");
+    const messages = (await stack.log(success)).map(({ message }) => message);
+    const generic = (line: string) =>
+      line.replace(/\b(my|test)-app\b/g, "<app>").replace(/(successfully: ).+/, "$1<id>");
+    assert.deepEqual(messages.map(generic), shown.trimEnd().split("\n").map(generic));
   });
 
   await t.step("the labels that they choose by exist", () => {
