@@ -16,7 +16,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
 
   await t.step("a failure before there was a row counts like any other", async () => {
     const restore = stack.supabase.onRequest(({ rpc }) =>
-      rpc === "claim_machine" ? { kind: "reset-before" } : undefined
+      rpc === "claim_machine" ? { kind: "reset", when: "before" } : undefined
     );
     const answers = [await fail(), await fail(), await fail()];
     restore();

@@ -11,7 +11,7 @@ Deno.test("beforeunload", async (t) => {
   const { simulator, supabase } = stack;
 
   await t.step("the row is handed over to reconcile, and an error is logged", async () => {
-    simulator.addFault({ match: { action: "create" }, do: { kind: "never-start" } });
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { requestId, row } = await beginProvisioning(stack);
     unload(stack);
     const history = await handedOver(stack, row);
@@ -54,9 +54,9 @@ Deno.test("beforeunload", async (t) => {
     const release = holdBack(stack);
     const { answer, requestId, row } = await beginProvisioning(stack);
     supabase.addFault({
-      rpc: "hand_over_to_reconcile",
+      match: { rpc: "hand_over_to_reconcile" },
       times: 3,
-      fault: { kind: "status", status: 503 },
+      do: { kind: "status", status: 503 },
     });
     unload(stack);
     await until(
@@ -101,7 +101,7 @@ async function beginProvisioning(stack: Stack): Promise<{
 /** Keeps the row from becoming `running` until the returned function is called. */
 function holdBack({ supabase }: Stack): () => void {
   const { promise: until, resolve } = Promise.withResolvers<void>();
-  supabase.addFault({ rpc: "mark_machine_running", fault: { kind: "delay", until } });
+  supabase.addFault({ match: { rpc: "mark_machine_running" }, do: { kind: "hold", until } });
   return resolve;
 }
 

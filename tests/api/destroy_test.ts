@@ -91,7 +91,7 @@ Deno.test("destroying a machine", async (t) => {
 
   await t.step("while it is being provisioned", async () => {
     const user = await supabase.createUser();
-    simulator.addFault({ match: { action: "create" }, do: { kind: "never-start" } });
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const provisioning = stack.call(user, { body: {} });
     const machineId = await until("Fly.io has the machine", async () => {
       const [row] = await stack.rowsOf(user);
@@ -153,9 +153,9 @@ Deno.test("destroying a machine", async (t) => {
     async () => {
       const { user, machineId } = await provision();
       supabase.addFault({
-        rpc: "mark_machine_destroyed",
+        match: { rpc: "mark_machine_destroyed" },
         times: 3,
-        fault: { kind: "reset-before" },
+        do: { kind: "reset", when: "before" },
       });
       assertError(await destroy(user, machineId), 500, "database_error");
       await finishByReconcile(stack, machineId);
@@ -174,7 +174,7 @@ Deno.test("destroying a machine", async (t) => {
   await t.step("answers that are lost are asked for again", async () => {
     for (const rpc of ["request_machine_destroy", "mark_machine_destroyed"]) {
       const { user, machineId } = await provision();
-      supabase.addFault({ rpc, fault: { kind: "reset-after" } });
+      supabase.addFault({ match: { rpc }, do: { kind: "reset", when: "after" } });
       simulator.addFault({ match: { action: "delete" }, do: { kind: "reset", when: "after" } });
       await assertDestroyed(stack, await destroy(user, machineId), machineId);
       const kinds = (await stack.historyOf(machineId)).map(({ kind }) => kind);

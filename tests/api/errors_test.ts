@@ -86,7 +86,7 @@ Deno.test("errors", async (t) => {
   await t.step("database_error: the database hangs before there is a row", async () => {
     const user = await stack.supabase.createUser();
     await using fn = await stack.start({ PROVISION_TIMEOUT_SECONDS: "1" });
-    stack.supabase.setOutage({ services: ["rest"], fault: { kind: "hang-before" } });
+    stack.supabase.setOutage({ services: ["rest"], fault: { kind: "hang", when: "before" } });
     const answer = await fn.call(user, { body: {} });
     stack.supabase.setOutage(false);
     assertError(answer, 500, "database_error");
@@ -96,7 +96,7 @@ Deno.test("errors", async (t) => {
   await t.step("database_error: the database is out after the row was written", async () => {
     const user = await stack.supabase.createUser();
     const restore = stack.supabase.onRequest(({ rpc }) =>
-      rpc === null || rpc === "claim_machine" ? undefined : { kind: "reset-before" }
+      rpc === null || rpc === "claim_machine" ? undefined : { kind: "reset", when: "before" }
     );
     const answer = await stack.call(user, { body: {} });
     restore();

@@ -166,9 +166,9 @@ Deno.test("health", async (t) => {
       stack.simulator.addFault({
         match: { action: "app" },
         times: "always",
-        do: { kind: "delay", ms: 60_000, when: "before", callerLeaves: "stop" },
+        do: { kind: "hang", when: "before" },
       });
-      stack.supabase.setOutage({ services: ["rest"], fault: { kind: "hang-before" } });
+      stack.supabase.setOutage({ services: ["rest"], fault: { kind: "hang", when: "before" } });
       const { answer, checks } = await health(stack);
       stack.supabase.setOutage(false);
       stack.simulator.clearFaults();
@@ -194,9 +194,9 @@ Deno.test("health", async (t) => {
 
   await t.step("a database without the migrations", async () => {
     const remove = stack.supabase.addFault({
-      rpc: "read_health",
-      times: Infinity,
-      fault: {
+      match: { rpc: "read_health" },
+      times: "always",
+      do: {
         kind: "status",
         status: 404,
         body: { code: "PGRST202", message: "Could not find the function public.read_health" },

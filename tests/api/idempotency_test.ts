@@ -95,7 +95,7 @@ Deno.test("Idempotency-Key", async (t) => {
     const user = await stack.supabase.createUser();
     simulator.addFault({
       match: { action: "create" },
-      do: { kind: "fail-machine", state: "failed", reason: "no such command" },
+      do: { kind: "fails", state: "failed", reason: "no such command" },
     });
     const first = stack.call(user, { headers: key("both"), body: {} });
     await until("the row is there", async () => (await stack.rowsOf(user)).length === 1);

@@ -1,6 +1,6 @@
 /** GET /metrics: what it counts, that counters never go down, and that Prometheus can read it. */
 import assert from "node:assert/strict";
-import type { Fault } from "../../dev/stack/fly/mod.ts";
+import type { FlyFault } from "../../dev/stack/fly/mod.ts";
 import { counters, nonZero, type Scrape, scrape } from "../support/exposition.ts";
 import { promtool, promtoolTest } from "../support/promtool.ts";
 import { FLY_APP, type Stack, startStack } from "../support/stack.ts";
@@ -8,13 +8,13 @@ import { FLY_APP, type Stack, startStack } from "../support/stack.ts";
 const PREFIX = "provision_machine";
 const REGIONS = "iad,fra";
 
-const failWith = (status: number, error: string): Fault["do"] => ({
+const failWith = (status: number, error: string): FlyFault => ({
   kind: "status",
   status,
   body: { error },
 });
 
-async function provision(stack: Stack, region: string, effect?: Fault["do"]): Promise<void> {
+async function provision(stack: Stack, region: string, effect?: FlyFault): Promise<void> {
   if (effect) stack.simulator.addFault({ match: { action: "create", region }, do: effect });
   const answer = await stack.call(await stack.supabase.createUser(), { body: { region } });
   assert.equal(answer.status, effect ? 500 : 200, JSON.stringify(answer.body));

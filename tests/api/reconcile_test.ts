@@ -32,7 +32,10 @@ Deno.test("reconcile", async (t) => {
   });
 
   await t.step("the function was killed, the machine started: it is adopted", async () => {
-    supabase.addFault({ rpc: "mark_machine_running", fault: { kind: "hang-before" } });
+    supabase.addFault({
+      match: { rpc: "mark_machine_running" },
+      do: { kind: "hang", when: "before" },
+    });
     const { user, row } = await killWhileWaiting(stack);
     await until("the machine is up", () => simulator.machine(row.machine_id)?.state === "started");
     await stack.makeDue(row.machine_id);
@@ -48,7 +51,7 @@ Deno.test("reconcile", async (t) => {
   });
 
   await t.step("the function was killed, the machine did not start: it is destroyed", async () => {
-    simulator.addFault({ match: { action: "create" }, do: { kind: "never-start" } });
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhileWaiting(stack);
     await stack.makeDue(row.machine_id);
     const answer = await assertRun(stack, { interrupted: 1 });
@@ -64,7 +67,7 @@ Deno.test("reconcile", async (t) => {
     async () => {
       simulator.addFault({
         match: { action: "create" },
-        do: { kind: "delay", ms: 60_000, when: "before", callerLeaves: "stop" },
+        do: { kind: "hang", when: "before" },
       });
       const { row } = await killWhile(stack, () => simulator.callsInFlight > 0);
       await stack.makeDue(row.machine_id);
@@ -164,7 +167,7 @@ Deno.test("reconcile", async (t) => {
   });
 
   await t.step("Fly.io is out: the run says what failed, and the next one does it", async () => {
-    simulator.addFault({ match: { action: "create" }, do: { kind: "never-start" } });
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhileWaiting(stack);
     await stack.makeDue(row.machine_id);
     simulator.addFault({
@@ -187,7 +190,7 @@ Deno.test("reconcile", async (t) => {
   });
 
   await t.step("two runs at once do everything once", async () => {
-    simulator.addFault({ match: { action: "create" }, do: { kind: "never-start" } });
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhileWaiting(stack);
     await stack.makeDue(row.machine_id);
     const runs = await Promise.all([stack.reconcile(), stack.reconcile()]);
@@ -199,8 +202,8 @@ Deno.test("reconcile", async (t) => {
   await t.step("a row is not due while its request may still be at work", async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     supabase.addFault({
-      rpc: "mark_machine_running",
-      fault: { kind: "delay", until: released },
+      match: { rpc: "mark_machine_running" },
+      do: { kind: "hold", until: released },
     });
     const user = await supabase.createUser();
     const provisioning = stack.call(user, { body: {} });

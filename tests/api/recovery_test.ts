@@ -1,19 +1,19 @@
 /** Upstream hiccups that a caller does not notice: one machine, one row, one true 200. */
 import assert from "node:assert/strict";
-import type { Fault } from "../../dev/stack/fly/mod.ts";
+import type { FlyFault, FlyFaultRule } from "../../dev/stack/fly/mod.ts";
 import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
 import { TEST_REGIONS } from "../support/failures.ts";
 import { type Answer, FLY_APP, type Stack, startStack } from "../support/stack.ts";
 
 interface Hiccup {
   name: string;
-  faults: (region: string) => Fault[];
+  faults: (region: string) => FlyFaultRule[];
   /** How often a create is sent, and how many calls fail on the way. */
   creates: number;
   failedCalls: number;
 }
 
-const once = (action: "create" | "wait", effect: Fault["do"]) => (region: string): Fault[] => [
+const once = (action: "create" | "wait", effect: FlyFault) => (region: string): FlyFaultRule[] => [
   { match: { action, region }, do: effect },
 ];
 
@@ -56,7 +56,7 @@ const HICCUPS: Hiccup[] = [
   },
   {
     name: "an answer that breaks off",
-    faults: once("create", { kind: "truncate" }),
+    faults: once("create", { kind: "half-answer" }),
     creates: 1,
     failedCalls: 1,
   },
@@ -131,8 +131,8 @@ Deno.test("recovering from hiccups", async (t) => {
       do: { kind: "status", status: 503, body: { error: "unavailable" } },
     });
     const remove = stack.supabase.addFault({
-      rpc: "take_create_slot",
-      fault: { kind: "hang-before" },
+      match: { rpc: "take_create_slot" },
+      do: { kind: "hang", when: "before" },
     });
     const answer = await fn.call(await stack.supabase.createUser(), { body: {} });
     remove();
@@ -151,10 +151,10 @@ Deno.test("recovering from hiccups", async (t) => {
 
   await t.step("answers of the database that are lost", async (t) => {
     for (const rpc of ["claim_machine", "record_fly_machine", "mark_machine_running"]) {
-      for (const kind of ["reset-before", "reset-after"] as const) {
-        await t.step(`${rpc} ${kind}`, async () => {
+      for (const when of ["before", "after"] as const) {
+        await t.step(`${rpc}: a reset ${when}`, async () => {
           const user = await stack.supabase.createUser();
-          stack.supabase.addFault({ rpc, fault: { kind } });
+          stack.supabase.addFault({ match: { rpc }, do: { kind: "reset", when } });
           await assertProvisioned(stack, await stack.call(user, { body: {} }));
           const rows = await stack.rowsOf(user);
           assert.equal(rows.length, 1);
@@ -225,17 +225,19 @@ async function callWhileNameIsTaken(stack: Stack): Promise<Answer> {
   };
   const taken = Promise.withResolvers<void>();
   // The claim's answer is held back until the name is gone.
-  stack.supabase.addFault({ rpc: "claim_machine", fault: { kind: "reset-after" } });
   stack.supabase.addFault({
-    rpc: "claim_machine",
-    skip: 1,
-    fault: { kind: "delay", until: taken.promise },
+    match: { rpc: "claim_machine" },
+    do: { kind: "reset", when: "after" },
+  });
+  stack.supabase.addFault({
+    match: { rpc: "claim_machine" },
+    do: { kind: "hold", until: taken.promise },
   });
   const user = await stack.supabase.createUser();
   const remove = stack.supabase.onRequest(({ rpc, fault }) => {
     if (rpc !== "claim_machine" || fault !== null) return;
     const before = stack.supabase.requests({ rpc: "claim_machine" }).at(-2);
-    if (before?.fault === "reset-after") create().then(taken.resolve, taken.reject);
+    if (before?.fault === "reset") create().then(taken.resolve, taken.reject);
   });
   try {
     return await stack.call(user, { body: {} });

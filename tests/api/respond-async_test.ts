@@ -79,8 +79,8 @@ Deno.test("Prefer: respond-async", async (t) => {
     const headers = { ...ASYNC, "idempotency-key": "poll" };
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     stack.supabase.addFault({
-      rpc: "mark_machine_running",
-      fault: { kind: "delay", until: released },
+      match: { rpc: "mark_machine_running" },
+      do: { kind: "hold", until: released },
     });
     const first = await stack.call(user, { headers, body: {} });
     assertSuccess(first, 202, "provisioning");

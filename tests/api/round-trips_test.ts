@@ -91,8 +91,8 @@ Deno.test("round trips", async (t) => {
     );
     // Were one awaited before the other, neither would ever come.
     stack.supabase.addFault({
-      rpc: "record_fly_machine",
-      fault: { kind: "delay", until: waiting },
+      match: { rpc: "record_fly_machine" },
+      do: { kind: "hold", until: waiting },
     });
     const calls = await callsDuring(stack, async () => {
       await assertProvisioned(stack, await call());

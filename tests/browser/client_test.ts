@@ -68,7 +68,11 @@ Deno.test("the client", async (test) => {
   await test.step("after a lost answer the same key finds the same machine", async () => {
     const { client, waits } = await signIn();
     const before = simulator.liveMachines().length;
-    supabase.addFault({ service: "functions", times: 2, fault: { kind: "reset-after" } });
+    supabase.addFault({
+      match: { service: "functions" },
+      times: 2,
+      do: { kind: "reset", when: "after" },
+    });
     const machine = await client.provision();
     assert.equal(machine.replayed, true);
     assert.equal(simulator.liveMachines().length, before + 1);
@@ -77,7 +81,11 @@ Deno.test("the client", async (test) => {
 
   await test.step("gives up at last, with the key to ask again with", async () => {
     const { client, user } = await signIn({ maxAttempts: 2 });
-    supabase.addFault({ service: "functions", times: 2, fault: { kind: "reset-after" } });
+    supabase.addFault({
+      match: { service: "functions" },
+      times: 2,
+      do: { kind: "reset", when: "after" },
+    });
     const error = await failure(client.provision());
     assert.equal(error.code, "network_error");
     assert.ok(error.outcomeUnknown && error.idempotencyKey);
@@ -135,7 +143,7 @@ Deno.test("the client", async (test) => {
   await test.step("can be given up", async () => {
     const { client } = await signIn();
     const leaving = new AbortController();
-    supabase.addFault({ service: "functions", fault: { kind: "hang-before" } });
+    supabase.addFault({ match: { service: "functions" }, do: { kind: "hang", when: "before" } });
     const call = client.provision({}, { signal: leaving.signal });
     leaving.abort(new Error("gone"));
     await assert.rejects(call, /gone/);

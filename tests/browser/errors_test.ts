@@ -108,8 +108,8 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     const cases = [
       ["fly_unauthorized", { kind: "status", status: 401, body: { error: "unauthorized" } }],
       ["fly_rejected", { kind: "status", status: 422, body: { error: "invalid image" } }],
-      ["machine_failed", { kind: "fail-machine", exitCode: 137 }],
-      ["provision_timeout", { kind: "never-start" }],
+      ["machine_failed", { kind: "fails", exitCode: 137 }],
+      ["provision_timeout", { kind: "never-starts" }],
     ] as const;
     for (const [code, effect] of cases) {
       const page = await signedIn(system);
@@ -134,9 +134,8 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
   "an answer of the gateway instead of the function's": async (system) => {
     const page = await signedIn(system);
     system.stack.supabase.addFault({
-      service: "functions",
-      method: "POST",
-      fault: {
+      match: { service: "functions", method: "POST" },
+      do: {
         kind: "status",
         status: 400,
         body: { message: "strange" },

@@ -24,10 +24,9 @@ await consoleTest("network", {}, {
     const calls = provisionCalls(page);
     const before = stack.simulator.liveMachines().length;
     stack.supabase.addFault({
-      service: "functions",
-      method: "POST",
+      match: { service: "functions", method: "POST" },
       times: 2,
-      fault: { kind: "reset-after" },
+      do: { kind: "reset", when: "after" },
     });
     await page.getByRole("button", { name: "Provision", exact: true }).click();
     await page.getByText("Machine provisioned successfully").waitFor();

@@ -51,7 +51,7 @@ async function shootUser(
 
   system.stack.simulator.addFault({
     match: { action: "create" },
-    do: { kind: "start-delay", ms: 2_600 },
+    do: { kind: "slow-start", ms: 2_600 },
   });
   await page.getByLabel("Region").selectOption("ams");
   await provision.click();

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { answerControl } from "../../dev/stack/fly/control/control-api.ts";
+import { toResponse } from "../../dev/stack/fly/control/delivery.ts";
 import { FlySimulator, serveMachines } from "../../dev/stack/fly/mod.ts";
 import { caller, MACHINE, virtualSimulator } from "../support/fly-simulator.ts";
 
@@ -7,14 +9,13 @@ import { caller, MACHINE, virtualSimulator } from "../support/fly-simulator.ts";
 function control(simulator: FlySimulator) {
   return async (call: string, body?: unknown) => {
     const [method = "", path = ""] = call.split(" ");
-    const response = await simulator.fetch(
-      new Request(`http://localhost/_control/${path}`, {
-        method,
-        ...(body === undefined
-          ? {}
-          : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-      }),
-    );
+    const request = new Request(`http://localhost/_control/${path}`, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const response = toResponse(await answerControl(simulator, request), request.url);
     return { status: response.status, json: await response.json() };
   };
 }
@@ -27,7 +28,7 @@ Deno.test("control: faults are added, listed and deleted", async () => {
     do: { kind: "status", status: 500 },
   });
   assert.deepEqual([added.status, added.json], [200, { id: 1 }]);
-  assert.equal((await call("GET faults")).json.faults[0].fault.do.status, 500);
+  assert.equal((await call("GET faults")).json.faults[0].rule.do.status, 500);
   assert.equal((await send("POST /machines", MACHINE)).status, 500);
   await call("POST faults", { do: { kind: "status", status: 500 } });
   await call("DELETE faults");
@@ -113,7 +114,7 @@ Deno.test("control: reset gives back the beginning", async () => {
   await call("POST regions/fra", { capacity: false });
   await call("POST settings", { startDelayMs: 1 });
   await call("POST apps", { name: "second" });
-  await call("POST faults", { do: { kind: "truncate" } });
+  await call("POST faults", { do: { kind: "half-answer" } });
   await call("POST reset");
   const { machines, apps, faults, fullRegions, settings } = (await call("GET state")).json;
   assert.deepEqual([machines, faults, fullRegions], [[], [], {}]);

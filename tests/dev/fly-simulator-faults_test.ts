@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Fault } from "../../dev/stack/fly/mod.ts";
+import type { FlyFaultRule } from "../../dev/stack/fly/mod.ts";
 import { MACHINE, onCreate, virtualSimulator } from "../support/fly-simulator.ts";
 
 Deno.test("in process: the same faults, as fetch shows them", async () => {
@@ -9,7 +9,7 @@ Deno.test("in process: the same faults, as fetch shows them", async () => {
     name: "TypeError",
     message: /reset by peer/,
   });
-  simulator.addFault(onCreate({ kind: "truncate" }));
+  simulator.addFault(onCreate({ kind: "half-answer" }));
   await assert.rejects(send("POST /machines", MACHINE), {
     name: "TypeError",
     message: /error reading a body/,
@@ -21,15 +21,16 @@ Deno.test("in process: the same faults, as fetch shows them", async () => {
   assert.equal(clock.now() - begin, 5000);
 });
 
-Deno.test("in process: a caller leaves during a delay before or after, and the server goes on or not", async () => {
+Deno.test("in process: a caller leaves during a delay, which goes on, or a call that hangs, which ends", async () => {
   const cases = [
-    { delay: { when: "before" }, machines: 1 },
-    { delay: { when: "after" }, machines: 1 },
-    { delay: { when: "before", callerLeaves: "stop" }, machines: 0 },
+    { fault: { kind: "delay", ms: 1000, when: "before" }, machines: [0, 1] },
+    { fault: { kind: "delay", ms: 1000, when: "after" }, machines: [1, 1] },
+    { fault: { kind: "hang", when: "before" }, machines: [0, 0] },
+    { fault: { kind: "hang", when: "after" }, machines: [1, 1] },
   ] as const;
-  for (const { delay, machines } of cases) {
+  for (const { fault, machines } of cases) {
     const { clock, simulator } = virtualSimulator();
-    simulator.addFault(onCreate({ kind: "delay", ms: 1000, ...delay }));
+    simulator.addFault(onCreate(fault));
     const caller = new AbortController();
     const call = simulator.fetch(
       new Request("https://api.machines.dev/v1/apps/demo/machines", {
@@ -41,11 +42,11 @@ Deno.test("in process: a caller leaves during a delay before or after, and the s
     );
     const refused = assert.rejects(call, { name: "AbortError" });
     await clock.advance(500);
-    assert.equal(simulator.machines().length, delay.when === "after" ? 1 : 0);
+    const before = simulator.machines().length;
     caller.abort();
     await refused;
     await clock.advance(500);
-    assert.equal(simulator.machines().length, machines, JSON.stringify(delay));
+    assert.deepEqual([before, simulator.machines().length], machines, JSON.stringify(fault));
     assert.equal(simulator.callsInFlight, 0);
     assert.equal(clock.pending, 0);
   }
@@ -53,7 +54,7 @@ Deno.test("in process: a caller leaves during a delay before or after, and the s
 
 Deno.test("a machine that fails, never starts, or starts late", async () => {
   const { clock, simulator, send, create, state } = virtualSimulator();
-  simulator.addFault(onCreate({ kind: "fail-machine", exitCode: 137, reason: "out of memory" }));
+  simulator.addFault(onCreate({ kind: "fails", exitCode: 137, reason: "out of memory" }));
   const failed = await create({ ...MACHINE, name: "failed" });
   await clock.advance(300);
   const { body } = await send(`GET /machines/${failed}`);
@@ -62,30 +63,30 @@ Deno.test("a machine that fails, never starts, or starts late", async () => {
   assert.equal(body.events[0]?.request?.exit_event.error, "out of memory");
   assert.equal((await send(`GET /machines/${failed}/wait?timeout=1`)).status, 408);
 
-  simulator.addFault(onCreate({ kind: "fail-machine", state: "launch_failed", afterMs: 100 }));
+  simulator.addFault(onCreate({ kind: "fails", state: "launch_failed", afterMs: 100 }));
   const launchFailed = await create({ ...MACHINE, name: "launch-failed" });
   await clock.advance(100);
   assert.equal(state(launchFailed), "destroying");
   await clock.advance(100);
   assert.equal(state(launchFailed), "destroyed");
 
-  simulator.addFault(onCreate({ kind: "fail-machine", state: "stopped", afterMs: 800 }));
+  simulator.addFault(onCreate({ kind: "fails", state: "stopped", afterMs: 800 }));
   const crashed = await create({ ...MACHINE, name: "crashed" });
   await clock.advance(300);
   assert.equal(state(crashed), "started");
   await clock.advance(500);
   assert.equal(state(crashed), "stopped");
 
-  simulator.addFault(onCreate({ kind: "never-start" }));
+  simulator.addFault(onCreate({ kind: "never-starts" }));
   const stuck = await create({ ...MACHINE, name: "stuck" });
   await clock.advance(3_600_000);
   assert.equal(state(stuck), "starting");
-  simulator.addFault(onCreate({ kind: "never-start", state: "created" }));
+  simulator.addFault(onCreate({ kind: "never-starts", state: "created" }));
   const stuckEarlier = await create({ ...MACHINE, name: "stuck-earlier" });
   await clock.advance(3_600_000);
   assert.equal(state(stuckEarlier), "created");
 
-  simulator.addFault(onCreate({ kind: "start-delay", ms: 90_000 }));
+  simulator.addFault(onCreate({ kind: "slow-start", ms: 90_000 }));
   const late = await create({ ...MACHINE, name: "late" });
   await clock.advance(89_999);
   assert.equal(state(late), "starting");
@@ -93,9 +94,13 @@ Deno.test("a machine that fails, never starts, or starts late", async () => {
   assert.equal(state(late), "started");
 });
 
-Deno.test("faults strike in order, by method, path, name, region, count and number", async () => {
+Deno.test("faults are applied in order, by method, path, name, region, skip and times", async () => {
   const { simulator, send } = virtualSimulator();
-  const status = (match: Fault["match"], status: number, times: Fault["times"] = 1): Fault => ({
+  const status = (
+    match: FlyFaultRule["match"],
+    status: number,
+    times: FlyFaultRule["times"] = 1,
+  ): FlyFaultRule => ({
     match,
     times,
     do: { kind: "status", status },
@@ -114,7 +119,7 @@ Deno.test("faults strike in order, by method, path, name, region, count and numb
   ]);
   assert.deepEqual(simulator.pendingFaults(), []);
 
-  simulator.addFault(status({ action: "list", nth: 2 }, 500, 2));
+  simulator.addFault({ ...status({ action: "list" }, 500, 2), skip: 1 });
   const lists = [];
   for (let i = 0; i < 4; i++) lists.push((await send("GET /machines")).status);
   assert.deepEqual(lists, [200, 500, 500, 200]);
@@ -130,9 +135,9 @@ Deno.test("faults strike in order, by method, path, name, region, count and numb
   assert.equal((await send(`GET /machines/${id}/wait`)).status, 200);
 });
 
-Deno.test("one call meets an answer, a delay and a fate together", async () => {
+Deno.test("one call meets a broken answer, a delay and a fault of its machine together", async () => {
   const { clock, simulator, send, state } = virtualSimulator();
-  simulator.addFault(onCreate({ kind: "never-start" }));
+  simulator.addFault(onCreate({ kind: "never-starts" }));
   simulator.addFault(onCreate({ kind: "delay", ms: 1000, when: "before" }));
   simulator.addFault(onCreate({ kind: "reset", when: "after" }));
   const begin = clock.now();
@@ -140,7 +145,7 @@ Deno.test("one call meets an answer, a delay and a fate together", async () => {
   assert.equal(clock.now() - begin, 1000);
   await clock.advance(60_000);
   assert.equal(state("machine-1"), "starting");
-  assert.deepEqual(simulator.requests()[0]?.faults, ["reset", "delay", "never-start"]);
+  assert.deepEqual(simulator.requests()[0]?.faults, ["reset", "delay", "never-starts"]);
 });
 
 Deno.test("a fault that makes no sense is refused, naming what is wrong", () => {
@@ -149,11 +154,11 @@ Deno.test("a fault that makes no sense is refused, naming what is wrong", () => 
     [{ do: { kind: "explode" } }, /kind/],
     [{ do: { kind: "status" } }, /status/],
     [{ do: { kind: "delay", ms: -1, when: "before" } }, /ms/],
-    [{ match: { acton: "create" }, do: { kind: "truncate" } }, /acton/],
-    [{ match: { action: "get" }, do: { kind: "never-start" } }, /must be create or start/],
-    [{ match: {}, times: 0, do: { kind: "truncate" } }, /times/],
+    [{ match: { acton: "create" }, do: { kind: "half-answer" } }, /acton/],
+    [{ match: { action: "get" }, do: { kind: "never-starts" } }, /must be create or start/],
+    [{ match: {}, times: 0, do: { kind: "half-answer" } }, /times/],
   ];
   for (const [fault, names] of wrong) {
-    assert.throws(() => simulator.addFault(fault as Fault), names);
+    assert.throws(() => simulator.addFault(fault as FlyFaultRule), names);
   }
 });

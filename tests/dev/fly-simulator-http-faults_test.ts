@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import {
   type Clock,
-  type Fault,
+  type FlyFaultRule,
   FlySimulator,
   serveFlySimulator,
   type ServeOptions,
@@ -80,7 +80,7 @@ Deno.test("over HTTP: a connection is closed after each call, or kept if asked",
 
 Deno.test("over HTTP: an answer cut in half breaks while it is read, after the effect", async () => {
   await overHttp(async (simulator, _send, url) => {
-    simulator.addFault(onCreate({ kind: "truncate" }));
+    simulator.addFault(onCreate({ kind: "half-answer" }));
     const response = await fetch(`${url}/v1/apps/demo/machines`, {
       method: "POST",
       headers: { authorization: "Bearer fly-simulator-token" },
@@ -158,7 +158,7 @@ Deno.test("over HTTP: a caller that hangs up during a delay does not stop the ef
   );
 });
 
-const delayed: Fault = { match: {}, do: { kind: "delay", ms: 3_600_000, when: "before" } };
+const delayed: FlyFaultRule = { match: {}, do: { kind: "delay", ms: 3_600_000, when: "before" } };
 
 Deno.test("over HTTP: abandoned calls end without an answer, and the simulator stays usable", async () => {
   await overHttp(async (simulator, send) => {

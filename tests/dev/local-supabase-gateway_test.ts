@@ -38,25 +38,25 @@ Deno.test("local Supabase's gateway injects faults and records requests", async 
       await run();
     });
   try {
-    await step("reset-before: the connection breaks, nothing is done", async () => {
-      supabase.addFault({ rpc: "add_note", fault: { kind: "reset-before" } });
+    await step("a reset before: the connection breaks, nothing is done", async () => {
+      supabase.addFault({ match: { rpc: "add_note" }, do: { kind: "reset", when: "before" } });
       await assert.rejects(addNote(supabase), TypeError);
       assert.equal(await countNotes(supabase), 0);
       assert.equal((await addNote(supabase)).status, 200);
       assert.deepEqual(supabase.requests({ rpc: "add_note" }).map((r) => [r.fault, r.status]), [
-        ["reset-before", null],
+        ["reset", null],
         [null, 200],
       ]);
     });
 
-    await step("reset-after: the connection breaks, the work is done", async () => {
-      supabase.addFault({ rpc: "add_note", fault: { kind: "reset-after" } });
+    await step("a reset after: the connection breaks, the work is done", async () => {
+      supabase.addFault({ match: { rpc: "add_note" }, do: { kind: "reset", when: "after" } });
       await assert.rejects(addNote(supabase), TypeError);
       assert.equal(await countNotes(supabase), 1);
     });
 
     await step("in process a reset is a TypeError too, as supabase-js expects", async () => {
-      supabase.addFault({ rpc: "add_note", fault: { kind: "reset-after" } });
+      supabase.addFault({ match: { rpc: "add_note" }, do: { kind: "reset", when: "after" } });
       const { error, status } = await supabase.serviceClient().rpc("add_note", { body: "x" });
       assert.equal(status, 0);
       assert.match(error?.message ?? "", /fetch failed/);
@@ -65,8 +65,8 @@ Deno.test("local Supabase's gateway injects faults and records requests", async 
     });
 
     await step("hang: no answer until the caller gives up", async () => {
-      for (const [kind, notes] of [["hang-before", 0], ["hang-after", 1]] as const) {
-        supabase.addFault({ rpc: "add_note", fault: { kind } });
+      for (const [when, notes] of [["before", 0], ["after", 1]] as const) {
+        supabase.addFault({ match: { rpc: "add_note" }, do: { kind: "hang", when } });
         const caller = new AbortController();
         const seen = Promise.withResolvers<void>();
         const remove = supabase.onRequest(() => seen.resolve());
@@ -80,7 +80,7 @@ Deno.test("local Supabase's gateway injects faults and records requests", async 
     });
 
     await step("in process, too, a caller that gives up gets its own reason", async () => {
-      supabase.addFault({ rpc: "add_note", fault: { kind: "hang-before" } });
+      supabase.addFault({ match: { rpc: "add_note" }, do: { kind: "hang", when: "before" } });
       const caller = new AbortController();
       supabase.onRequest(() => caller.abort(new Error("too slow")));
       const call = supabase.fetch(`${supabase.url}/rest/v1/rpc/add_note`, {
@@ -93,8 +93,8 @@ Deno.test("local Supabase's gateway injects faults and records requests", async 
 
     await step("status: this answer instead", async () => {
       supabase.addFault({
-        service: "rest",
-        fault: { kind: "status", status: 503, body: { message: "no" }, headers: { "x-a": "b" } },
+        match: { service: "rest" },
+        do: { kind: "status", status: 503, body: { message: "no" }, headers: { "x-a": "b" } },
         times: 2,
       });
       for (let attempt = 0; attempt < 2; attempt++) {
@@ -104,9 +104,9 @@ Deno.test("local Supabase's gateway injects faults and records requests", async 
       assert.equal(await countNotes(supabase), 1);
     });
 
-    await step("delay: done once the promise settles, or the time is over", async () => {
+    await step("hold and delay: done once the promise settles, or the time is over", async () => {
       const gate = Promise.withResolvers<void>();
-      supabase.addFault({ rpc: "add_note", fault: { kind: "delay", until: gate.promise } });
+      supabase.addFault({ match: { rpc: "add_note" }, do: { kind: "hold", until: gate.promise } });
       const seen = Promise.withResolvers<void>();
       supabase.onRequest(() => seen.resolve());
       const call = addNote(supabase);
@@ -114,20 +114,51 @@ Deno.test("local Supabase's gateway injects faults and records requests", async 
       assert.equal(await countNotes(supabase), 0);
       gate.resolve();
       assert.equal((await call).status, 200);
-      supabase.addFault({ rpc: "add_note", fault: { kind: "delay", ms: 1 } });
+      supabase.addFault({
+        match: { rpc: "add_note" },
+        do: { kind: "delay", ms: 1, when: "before" },
+      });
       assert.equal((await addNote(supabase)).status, 200);
+    });
+
+    await step("a delay is not cut short by a caller that leaves: the work is done", async () => {
+      supabase.addFault({
+        match: { rpc: "add_note" },
+        do: { kind: "delay", ms: 100, when: "before" },
+      });
+      const caller = new AbortController();
+      supabase.onRequest(() => caller.abort());
+      await assert.rejects(addNote(supabase, { signal: caller.signal }), { name: "AbortError" });
+      await until(async () => await countNotes(supabase) === 1);
+    });
+
+    await step("answers that break: the work is done", async () => {
+      const faults = [
+        [{ kind: "half-answer" }, TypeError],
+        [{ kind: "garbage" }, SyntaxError],
+        [{ kind: "status", status: 502, body: "<html>", effect: true }, SyntaxError],
+      ] as const;
+      for (const [index, [fault, error]] of faults.entries()) {
+        supabase.addFault({ match: { rpc: "add_note" }, do: fault });
+        await assert.rejects(addNote(supabase), error);
+        assert.equal(await countNotes(supabase), index + 1);
+      }
     });
 
     await step("rules: skip, times, removal; a hook decides by itself", async () => {
       const fault = { kind: "status", status: 500 } as const;
-      supabase.addFault({ rpc: "add_note", fault, skip: 1, times: 1 });
+      supabase.addFault({ match: { rpc: "add_note" }, do: fault, skip: 1, times: 1 });
       const statuses = async (count: number) => {
         const seen = [];
         for (let n = 0; n < count; n++) seen.push((await addNote(supabase)).status);
         return seen;
       };
       assert.deepEqual(await statuses(3), [200, 500, 200]);
-      const remove = supabase.addFault({ path: /add_note$/, fault, times: Infinity });
+      const remove = supabase.addFault({
+        match: { path: "*add_note" },
+        do: fault,
+        times: "always",
+      });
       assert.deepEqual(await statuses(2), [500, 500]);
       remove();
       const unhook = supabase.onRequest(({ rpc, method }) =>

@@ -48,13 +48,19 @@ Deno.test("a frontend gets a machine, and every failure in words", async (t) => 
   stack.supabase.setFunction("provision-machine", stack.fn.url);
 
   await t.step("without a network", async () => {
-    stack.supabase.addFault({ service: "functions", fault: { kind: "reset-before" } });
+    stack.supabase.addFault({
+      match: { service: "functions" },
+      do: { kind: "reset", when: "before" },
+    });
     assert.deepEqual(await provision(), { message: UNREACHABLE, retryAfter: null });
     assert.deepEqual(await list(), []);
   });
 
   await t.step("an answer that got lost is found with the same key", async () => {
-    stack.supabase.addFault({ service: "functions", fault: { kind: "reset-after" } });
+    stack.supabase.addFault({
+      match: { service: "functions" },
+      do: { kind: "reset", when: "after" },
+    });
     assert.deepEqual(await provision(), { message: UNREACHABLE, retryAfter: null });
     const { machine } = await provision();
     assert.equal(machine?.status, "running");

@@ -143,7 +143,7 @@ Deno.test("no secret leaves", async (t) => {
     async () => {
       stack.simulator.addFault({
         match: { action: "create" },
-        do: { kind: "fail-machine", state: "failed", reason: `no login with ${MACHINE_SECRET}` },
+        do: { kind: "fails", state: "failed", reason: `no login with ${MACHINE_SECRET}` },
       });
       const answer = await stack.call(user, { body: {} });
       assertError(answer, 500, "machine_failed");
@@ -153,8 +153,8 @@ Deno.test("no secret leaves", async (t) => {
 
   await t.step("the database repeats the key that it was asked with", async () => {
     stack.supabase.addFault({
-      rpc: "claim_machine",
-      fault: {
+      match: { rpc: "claim_machine" },
+      do: {
         kind: "status",
         status: 400,
         body: { message: `bad key ${secretKey}`, code: "XX000", details: FLY_TOKEN, hint: null },

@@ -3,7 +3,7 @@
  * brought about, and every byte that came out is searched for them.
  */
 import assert from "node:assert/strict";
-import type { Fault } from "../../dev/stack/fly/mod.ts";
+import type { FlyFault } from "../../dev/stack/fly/mod.ts";
 import { Canaries } from "../support/canaries.ts";
 import { FLY_FAILURES, TEST_REGIONS } from "../support/failures.ts";
 import {
@@ -109,7 +109,7 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
   await t.step("retries, and an exit event, that say it again", async () => {
     const [first = ""] = planted.known;
     const told = planted.known.join(" ");
-    const faults: Fault["do"][] = [
+    const faults: FlyFault[] = [
       { kind: "status", status: 503, body: { error: first } },
       { kind: "status", status: 500, body: told },
       { kind: "garbage", body: told },
@@ -121,7 +121,7 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
     await callAsUser(fn, "retries");
     stack.simulator.addFault({
       match: { action: "create" },
-      do: { kind: "fail-machine", state: "failed", exitCode: 1, reason: told },
+      do: { kind: "fails", state: "failed", exitCode: 1, reason: told },
     });
     assert.equal(await callAsUser(stack.fn, "an exit event"), 500);
     stack.simulator.clearFaults();
@@ -131,9 +131,9 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
     const known = [...planted.known, stack.supabase.secretKey];
     for (const secret of [...known, known.join(" ")]) {
       const remove = stack.supabase.addFault({
-        rpc: "claim_machine",
-        times: Infinity,
-        fault: { kind: "status", status: 400, body: databaseError(secret) },
+        match: { rpc: "claim_machine" },
+        times: "always",
+        do: { kind: "status", status: 400, body: databaseError(secret) },
       });
       const statuses = await Promise.all(
         [text, stack.fn].map((fn) => callAsUser(fn, "the database refuses")),
@@ -142,9 +142,9 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
       remove();
     }
     const remove = stack.supabase.addFault({
-      rpc: "mark_machine_running",
-      times: Infinity,
-      fault: { kind: "status", status: 500, body: databaseError(known.join(" ")) },
+      match: { rpc: "mark_machine_running" },
+      times: "always",
+      do: { kind: "status", status: 500, body: databaseError(known.join(" ")) },
     });
     assert.equal(await callAsUser(stack.fn, "the database fails"), 500);
     remove();
@@ -248,8 +248,8 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
       await outlet.call(fn, "health", { method: "GET", path: "/health", headers });
     }
     const remove = stack.supabase.addFault({
-      rpc: "read_metrics",
-      fault: { kind: "status", status: 400, body: { message: told } },
+      match: { rpc: "read_metrics" },
+      do: { kind: "status", status: 400, body: { message: told } },
     });
     await outlet.call(fresh, "metrics", { method: "GET", path: "/metrics", headers });
     remove();

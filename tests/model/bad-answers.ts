@@ -1,8 +1,6 @@
 /** Answers that no well-behaved upstream gives. */
-import type { Fault } from "./faults.ts";
+import type { StatusFault } from "./faults.ts";
 import type { Upstream } from "./network.ts";
-
-type StatusFault = Extract<Fault, { kind: "status" }>;
 
 /** What a gateway, a proxy or the upstream itself answers instead of the call's own answer. */
 export function scriptedAnswer(
@@ -48,17 +46,4 @@ export function scriptedAnswer(
 /** A connection that was reset, as `fetch` reports it. */
 export function reset(): TypeError {
   return new TypeError("error sending request: connection error: Connection reset by peer");
-}
-
-/** The answer with the second half of its body missing. */
-export function halfAnswer(response: Response): Response {
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      controller.enqueue(bytes.slice(0, Math.floor(bytes.length / 2)));
-      controller.error(new TypeError("error reading a body from connection"));
-    },
-  });
-  const { status, statusText, headers } = response;
-  return new Response(body, { status, statusText, headers });
 }

@@ -19,10 +19,10 @@ export interface Totals {
   crashes: number;
   /** By answer, such as `provision 500 fly_capacity`. */
   answers: Map<string, number>;
-  /** Faults that struck a call, by kind. */
+  /** Faults that calls met, by kind. */
   faults: Map<string, number>;
   /** What became of the machines that were created, by kind. */
-  fates: Map<string, number>;
+  machineFaults: Map<string, number>;
   /** Rows at the end, by status and error code. */
   rows: Map<string, number>;
 }
@@ -90,7 +90,7 @@ function noTotals(): Totals {
     crashes: 0,
     answers: new Map(),
     faults: new Map(),
-    fates: new Map(),
+    machineFaults: new Map(),
     rows: new Map(),
   };
 }
@@ -115,7 +115,7 @@ function add(totals: Totals, seen: Observation): void {
       : "";
     count(totals.faults, `${upstream} ${fault.kind}${detail}`);
   }
-  for (const { kind } of seen.fates) count(totals.fates, kind);
+  for (const { kind } of seen.machineFaults) count(totals.machineFaults, kind);
   for (const { status, error_code } of seen.rows) {
     count(totals.rows, [status, error_code].filter(Boolean).join(" "));
   }

@@ -15,7 +15,7 @@ Deno.test(`I1 to I6 hold in ${RUNS} random schedules (seed ${SEED})`, async () =
   assert.equal(totals.schedules, RUNS);
   // The schedules of this seed are known to hold every sort of trouble and of outcome.
   assert.ok(totals.crashes > 5, `${totals.crashes} isolates ended`);
-  assert.ok(totals.faults.size > 20, `${totals.faults.size} kinds of faults struck`);
+  assert.ok(totals.faults.size > 20, `${totals.faults.size} kinds of faults`);
   for (const status of ["running", "destroyed", "error interrupted"]) {
     assert.ok(totals.rows.has(status), `no row ended as ${status}`);
   }

@@ -3,8 +3,9 @@
  * that was sent goes on when its caller times out or dies, as on a real network.
  */
 import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
-import { halfAnswer, reset, scriptedAnswer } from "./bad-answers.ts";
-import type { Fate, Fault } from "./faults.ts";
+import { garbledAnswer, halfAnswer } from "../../dev/stack/broken-answers.ts";
+import { reset, scriptedAnswer } from "./bad-answers.ts";
+import type { ScheduledFault, ScheduledMachineFault } from "./faults.ts";
 import type { Isolate } from "./isolate.ts";
 import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
@@ -23,7 +24,7 @@ export interface UpstreamCall {
   action: string;
   /** The machine's name for a create, its id for the rest of Fly.io's calls, if there is one. */
   subject: string | null;
-  fault: Fault;
+  fault: ScheduledFault;
   sentAtMs: number;
   sentStep: number;
   /** Null: it never arrived. */
@@ -43,17 +44,18 @@ export interface NetworkOptions {
   database: ModelDatabase;
 }
 
-const NONE: Fault = { kind: "none" };
+const NONE: ScheduledFault = { kind: "none" };
 const never = (): Promise<never> => new Promise(() => {});
 
 export class Network {
   readonly calls: UpstreamCall[] = [];
   /** Ids of the machines that were destroyed behind our back. */
   readonly killed = new Set<string>();
-  readonly fates: Fate[] = [];
+  /** What was drawn for each create that arrived. */
+  readonly machineFaults: ScheduledMachineFault[] = [];
   /** Messages that the alert webhook was sent. */
   readonly alerts: string[] = [];
-  /** Whether calls still meet the schedule's faults, fates and latencies. */
+  /** Whether calls still meet the schedule's faults and latencies. */
   faulty = true;
   #latencies = 0;
   readonly #sent: Record<Upstream, number> = { fly: 0, database: 0 };
@@ -139,8 +141,8 @@ export class Network {
     const body = await request.text();
     if (call.action === "create") call.subject = (JSON.parse(body) as { name: string }).name;
     await time.sleep(this.#latencyMs());
-    if (fault.kind === "lost-request") return await never();
-    if (fault.kind === "late-request") await time.sleep(fault.ms);
+    if (fault.kind === "hang" && fault.when === "before") return await never();
+    if (fault.kind === "delay" && fault.when === "before") await time.sleep(fault.ms);
     if (fault.kind === "reset" && fault.when === "before") throw reset();
     const scripted = fault.kind === "status"
       ? scriptedAnswer(fault, upstream, request, body, paddingOf(call.number))
@@ -159,12 +161,13 @@ export class Network {
     const response = upstream === "fly"
       ? await this.#askFly(call, arrived)
       : await time.track(this.#askDatabase(arrived));
-    if (fault.kind === "lost-answer") return await never();
+    if (fault.kind === "hang") return await never();
+    if (fault.kind === "delay" && fault.when === "after") await time.sleep(fault.ms);
     await time.sleep(this.#latencyMs());
     if (fault.kind === "crash" && fault.when === "answered") isolate.crash();
     if (fault.kind === "reset") throw reset();
     if (fault.kind === "half-answer") return halfAnswer(response);
-    if (fault.kind === "garbage") return new Response('{"id": "d89\u0000</html>', response);
+    if (fault.kind === "garbage") return garbledAnswer(response, fault.body);
     return scripted ?? response;
   }
 
@@ -176,38 +179,34 @@ export class Network {
   }
 
   async #askFly(call: UpstreamCall, request: Request): Promise<Response> {
-    const { simulator, schedule, time } = this.options;
+    const { simulator, time } = this.options;
     if (call.action !== "create") return await buffered(await simulator.fetch(request));
-    const fate = (this.faulty && schedule.fates[this.fates.length]) || { kind: "starts" as const };
-    this.fates.push(fate);
+    const fault = this.#machineFault();
     const name = call.subject ?? "";
-    const match = { action: "create" as const, machineName: name };
     const { region } = await request.clone().json() as { region: string };
-    if (fate.kind === "no-capacity") simulator.setCapacity(region, false, fate.variant);
-    else if (fate.kind === "slow-start") {
-      simulator.addFault({ match, do: { kind: "start-delay", ms: fate.ms } });
-    } else if (fate.kind === "never-starts") {
-      simulator.addFault({ match, do: { kind: "never-start", state: fate.state } });
-    } else if (fate.kind === "fails") {
-      simulator.addFault({
-        match,
-        do: {
-          kind: "fail-machine",
-          state: fate.state,
-          ...(fate.afterMs === null ? {} : { afterMs: fate.afterMs }),
-        },
-      });
+    if (fault.kind === "no-capacity") simulator.setCapacity(region, false, fault.variant);
+    else if (fault.kind !== "starts" && fault.kind !== "killed") {
+      simulator.addFault({ match: { action: "create", machineName: name }, do: fault });
     }
     const response = await buffered(await simulator.fetch(request));
     simulator.clearFaults();
-    if (fate.kind === "no-capacity") simulator.setCapacity(region, true);
-    if (fate.kind === "killed" && response.ok) {
-      time.sleep(fate.afterMs).then(() => this.kill(name));
+    if (fault.kind === "no-capacity") simulator.setCapacity(region, true);
+    if (fault.kind === "killed" && response.ok) {
+      time.sleep(fault.afterMs).then(() => this.kill(name));
     }
     return response;
   }
 
-  /** Somebody destroys the machine behind our back, if it still lives. */
+  /** Takes the schedule's next one. */
+  #machineFault(): ScheduledMachineFault {
+    const { machineFaults } = this.options.schedule;
+    const fault = (this.faulty && machineFaults[this.machineFaults.length]) ||
+      { kind: "starts" as const };
+    this.machineFaults.push(fault);
+    return fault;
+  }
+
+  /** Destroys the machine behind the function's back, if it still lives. */
   kill(idOrName: string): void {
     const { simulator } = this.options;
     const machine = simulator.machine(idOrName);

@@ -3,7 +3,7 @@
  * by hand and small. Each says what has to happen; all have to keep I1 to I6.
  */
 import assert from "node:assert/strict";
-import type { Fault } from "./faults.ts";
+import type { ScheduledFault, StatusFault } from "./faults.ts";
 import { checkSchedule } from "./model.ts";
 import type { Observation } from "./run-schedule.ts";
 import type { Operation, Schedule } from "./schedule.ts";
@@ -22,7 +22,7 @@ const QUIET: Schedule = {
   operations: [],
   flyFaults: [],
   databaseFaults: [],
-  fates: [],
+  machineFaults: [],
   latenciesMs: [],
   seed: 1,
 };
@@ -37,13 +37,13 @@ const PROVISION: Operation = {
   body: 0,
   async: false,
 };
-const none: Fault = { kind: "none" };
+const none: ScheduledFault = { kind: "none" };
 const reconcile = (afterMs: number, isolate = 0): Operation => ({
   kind: "reconcile",
   afterMs,
   isolate,
 });
-const status = (status: number, more: Partial<Extract<Fault, { kind: "status" }>> = {}): Fault => ({
+const status = (status: number, more: Partial<StatusFault> = {}): ScheduledFault => ({
   kind: "status",
   status,
   effect: false,
@@ -72,7 +72,7 @@ const CASES: Case[] = [
     name: "a claim that took effect and was never answered is not left open without a word",
     schedule: {
       operations: [PROVISION],
-      databaseFaults: [1, 2, 3].map((): Fault => ({ kind: "reset", when: "after" })),
+      databaseFaults: [1, 2, 3].map((): ScheduledFault => ({ kind: "reset", when: "after" })),
     },
     answers: ["500 database_error"],
     rows: ["error interrupted"],
@@ -97,7 +97,7 @@ const CASES: Case[] = [
     schedule: {
       operations: [PROVISION],
       flyFaults: [{ kind: "garbage" }],
-      fates: [{ kind: "no-capacity", variant: "409-text" }],
+      machineFaults: [{ kind: "no-capacity", variant: "409-text" }],
     },
     answers: ["500 fly_rejected"],
     rows: ["error fly_rejected"],
@@ -135,8 +135,8 @@ const CASES: Case[] = [
       operations: [PROVISION, reconcile(125_000)],
       flyFaults: [
         { kind: "crash", when: "answered" },
-        { kind: "lost-request" },
-        { kind: "lost-request" },
+        { kind: "hang", when: "before" },
+        { kind: "hang", when: "before" },
       ],
     },
     answers: ["no answer", "200"],
@@ -147,7 +147,11 @@ const CASES: Case[] = [
     schedule: {
       operations: [PROVISION],
       // The first lands 31 s after it was sent; by then the second is on its way.
-      flyFaults: [{ kind: "late-request", ms: 31_000 }, none, { kind: "late-request", ms: 5_000 }],
+      flyFaults: [{ kind: "delay", ms: 31_000, when: "before" }, none, {
+        kind: "delay",
+        ms: 5_000,
+        when: "before",
+      }],
     },
     answers: ["200"],
     rows: ["running"],
@@ -157,8 +161,8 @@ const CASES: Case[] = [
     schedule: {
       operations: [PROVISION],
       // The first create lands 45 s after it was sent, when the second's machine has come and gone.
-      flyFaults: [{ kind: "late-request", ms: 45_000 }],
-      fates: [{ kind: "killed", afterMs: 0 }],
+      flyFaults: [{ kind: "delay", ms: 45_000, when: "before" }],
+      machineFaults: [{ kind: "killed", afterMs: 0 }],
     },
     answers: ["500 machine_failed"],
     rows: ["error machine_failed"],
@@ -199,7 +203,7 @@ const CASES: Case[] = [
         { kind: "shutdown", afterMs: 1_000, isolate: 0 },
         reconcile(30_000, 1),
       ],
-      fates: [{ kind: "never-starts", state: "starting" }],
+      machineFaults: [{ kind: "never-starts", state: "starting" }],
     },
     answers: ["no answer", "200"],
     rows: ["error interrupted"],

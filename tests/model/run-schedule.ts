@@ -5,7 +5,7 @@ import type { EventRow, MachineRow, RowVersion } from "./model-database.ts";
 import { Network, type UpstreamCall } from "./network.ts";
 import { type Ask, Caller, type ReconcileCounts } from "./caller.ts";
 import { addForeignMachines } from "./foreign-machines.ts";
-import type { Fate } from "./faults.ts";
+import type { ScheduledMachineFault } from "./faults.ts";
 import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
 import { VirtualClock } from "../../dev/stack/clock.ts";
 import { FLY_APPS, type LogLine, REGIONS, userId, WEBHOOK_URL, type World } from "./world.ts";
@@ -25,7 +25,7 @@ export interface Observation {
   endedIsolates: string[];
   killed: Set<string>;
   /** What was drawn for each create that arrived. */
-  fates: Fate[];
+  machineFaults: ScheduledMachineFault[];
   /** Whether every request was answered or lost with its isolate, and all background work ended. */
   settled: boolean;
   /** The rows after the first run of reconcile without faults. */
@@ -114,7 +114,7 @@ class Run {
       calls: this.#network.calls,
       endedIsolates: this.#everyIsolate.filter(({ alive }) => !alive).map(({ name }) => name),
       killed: this.#network.killed,
-      fates: this.#network.fates,
+      machineFaults: this.#network.machineFaults,
       settled,
       rowsAfterOneRun,
       reconcileRuns,

@@ -80,7 +80,7 @@ function report(totals: Totals): void {
   print(`isolates that ended at some await: ${totals.crashes}`);
   table("answers", totals.answers);
   table("faults", totals.faults);
-  table("fates of machines", totals.fates);
+  table("machines", totals.machineFaults);
   table("rows at the end", totals.rows);
 }
 

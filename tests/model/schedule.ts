@@ -1,6 +1,11 @@
 /** A schedule: everything that one run of the model test does, as plain JSON that can be replayed. */
 import fc from "fast-check";
-import { type Fate, fatesArbitrary, type Fault, faultsArbitrary } from "./faults.ts";
+import {
+  faultsArbitrary,
+  machineFaultsArbitrary,
+  type ScheduledFault,
+  type ScheduledMachineFault,
+} from "./faults.ts";
 
 /** How many users there are; each is numbered from 0. */
 export const USERS = 3;
@@ -53,10 +58,11 @@ export interface Schedule {
   settings: Settings;
   operations: Operation[];
   /** For each call to Fly.io, in the order in which they are sent. */
-  flyFaults: Fault[];
+  flyFaults: ScheduledFault[];
   /** For each call to the database. */
-  databaseFaults: Fault[];
-  fates: Fate[];
+  databaseFaults: ScheduledFault[];
+  /** For each create that arrives. */
+  machineFaults: ScheduledMachineFault[];
   /**
    * Milliseconds that each way of each call takes, in turn, over and over. They decide in which order
    * concurrent calls arrive and their answers come back.
@@ -128,7 +134,7 @@ export const scheduleArbitrary: fc.Arbitrary<Schedule> = fc.record({
     .map(([first, others]): Operation[] => [first, ...others]),
   flyFaults: faultsArbitrary,
   databaseFaults: faultsArbitrary,
-  fates: fatesArbitrary,
+  machineFaults: machineFaultsArbitrary,
   latenciesMs: fc.array(fc.constantFrom(0, 1, 7, 60, 400, 2_600), { maxLength: 12 }),
   seed: fc.nat(0xffff),
 });

@@ -2,7 +2,7 @@
  * Users who do everything at once: new machines, repeated keys, 202s, DELETEs, hanging up, deleting
  * their account. What they do follows from the seed; how it interleaves does not.
  */
-import { type Fault, type Random, seededRandom } from "../../dev/stack/fly/mod.ts";
+import { type FlyFault, type Random, seededRandom } from "../../dev/stack/fly/mod.ts";
 import type { Call, CallIntent } from "./final-state.ts";
 import type { Isolate } from "./isolate.ts";
 import { PROVISION_TIMEOUT_SECONDS, type System, type TestUser } from "./system.ts";
@@ -23,16 +23,16 @@ const PRIORITIES = ["low", "normal", "high"];
 const REGIONS = ["iad", "ams", "syd"];
 
 /** Lands when everybody has given up and the row may be closed. */
-const LATE: Fault["do"] = { kind: "delay", ms: PROVISION_TIMEOUT_SECONDS * 1_500, when: "before" };
+const LATE: FlyFault = { kind: "delay", ms: PROVISION_TIMEOUT_SECONDS * 1_500, when: "before" };
 /** Creates whose outcome nobody hears of. */
-const FLY_FAULTS: Fault["do"][] = [
+const FLY_FAULTS: FlyFault[] = [
   LATE,
   LATE,
   LATE,
   { kind: "reset", when: "before" },
   { kind: "reset", when: "after" },
   { kind: "status", status: 502, effect: true },
-  { kind: "truncate" },
+  { kind: "half-answer" },
 ];
 
 /** Load on a system, from its creation until {@link Load.stop}. */

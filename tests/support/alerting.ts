@@ -1,6 +1,6 @@
 /** A stack with a webhook, and what tests of alerts do with it. */
 import assert from "node:assert/strict";
-import type { Fault } from "../../dev/stack/fly/mod.ts";
+import type { FlyFault } from "../../dev/stack/fly/mod.ts";
 import { type Answer, FLY_APP, type Stack, startStack } from "./stack.ts";
 import type { RunningFunction } from "./running-function.ts";
 import { until } from "./until.ts";
@@ -16,7 +16,7 @@ export interface AlertRow {
   last_error: string | null;
 }
 
-const REFUSED: Fault["do"] = { kind: "status", status: 422, body: { error: "invalid image" } };
+const REFUSED: FlyFault = { kind: "status", status: 422, body: { error: "invalid image" } };
 /** A machine whose row exists, for events that a test writes by itself. */
 const ROWLESS = "a request that a test made up";
 

@@ -1,5 +1,5 @@
 /** Ways to make a call to provision-machine fail, by the code that it must answer with. */
-import { CAPACITY_VARIANT_NAMES, type Fault } from "../../dev/stack/fly/mod.ts";
+import { CAPACITY_VARIANT_NAMES, type FlyFault } from "../../dev/stack/fly/mod.ts";
 import type { ProvisioningErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
 import type { Stack } from "./stack.ts";
 
@@ -28,19 +28,17 @@ export interface FlyFailure {
   otherErrors?: number;
 }
 
-type Effect = Fault["do"];
-
-const onCreate = (effect: Effect): FlyFailure["arrange"] => ({ simulator }, region) =>
+const onCreate = (effect: FlyFault): FlyFailure["arrange"] => ({ simulator }, region) =>
   void simulator.addFault({ match: { action: "create", region }, times: "always", do: effect });
 
 /** The wait and each look beside it, which would otherwise see that the machine started. */
-const onWaitAndLook = (effect: Effect): FlyFailure["arrange"] => ({ simulator }, region) => {
+const onWaitAndLook = (effect: FlyFault): FlyFailure["arrange"] => ({ simulator }, region) => {
   for (const action of ["wait", "get"] as const) {
     simulator.addFault({ match: { action, region }, times: "always", do: effect });
   }
 };
 
-const status = (status: number, error: string, headers: Record<string, string> = {}): Effect => ({
+const status = (status: number, error: string, headers: Record<string, string> = {}): FlyFault => ({
   kind: "status",
   status,
   body: { error },
@@ -50,8 +48,8 @@ const status = (status: number, error: string, headers: Record<string, string> =
 /** The create and every look-up after it fail, so that nobody knows what is at Fly.io. */
 function blind(
   app: (typeof BLIND_APPS)[number],
-  create: Effect,
-  list: Effect,
+  create: FlyFault,
+  list: FlyFault,
   failure: Pick<FlyFailure, "name" | "code" | "flyAnswered">,
 ): FlyFailure {
   return {
@@ -129,7 +127,7 @@ export const FLY_FAILURES: FlyFailure[] = [
     name: "creates that never answer",
     code: "fly_unavailable",
     env: { FLY_REQUEST_TIMEOUT_SECONDS: "1" },
-    arrange: onCreate({ kind: "delay", ms: 60_000, when: "before", callerLeaves: "stop" }),
+    arrange: onCreate({ kind: "hang", when: "before" }),
     flyAnswered: false,
     retryAfter: "10",
     left: "left to reconcile",
@@ -161,14 +159,14 @@ export const FLY_FAILURES: FlyFailure[] = [
   {
     name: "answers to the wait that break off",
     code: "fly_invalid_response",
-    arrange: onWaitAndLook({ kind: "truncate" }),
+    arrange: onWaitAndLook({ kind: "half-answer" }),
     flyAnswered: true,
     retryAfter: "10",
   },
   ...(["failed", "stopped", "launch_failed"] as const).map((state): FlyFailure => ({
     name: `a machine that ends up ${state}`,
     code: "machine_failed",
-    arrange: onCreate({ kind: "fail-machine", state, exitCode: 137, reason: "OOM" }),
+    arrange: onCreate({ kind: "fails", state, exitCode: 137, reason: "OOM" }),
     flyAnswered: false,
   })),
   {
@@ -176,7 +174,7 @@ export const FLY_FAILURES: FlyFailure[] = [
     code: "machine_failed",
     arrange({ simulator }, region) {
       const forgotten = status(404, "not_found: machine not found");
-      const late: Effect = { kind: "delay", ms: 60_000, when: "before", callerLeaves: "stop" };
+      const late: FlyFault = { kind: "hang", when: "before" };
       for (const [action, effect] of [["wait", forgotten], ["get", late]] as const) {
         simulator.addFault({ match: { action, region }, times: "always", do: effect });
       }
@@ -187,7 +185,7 @@ export const FLY_FAILURES: FlyFailure[] = [
     name: "a machine that does not start in time",
     code: "provision_timeout",
     env: { PROVISION_TIMEOUT_SECONDS: "12" },
-    arrange: onCreate({ kind: "never-start" }),
+    arrange: onCreate({ kind: "never-starts" }),
     flyAnswered: false,
     retryAfter: "10",
   },

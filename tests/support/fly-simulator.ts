@@ -3,7 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
 import {
   DEFAULT_TOKEN,
-  type Fault,
+  type FlyFault,
+  type FlyFaultRule,
   FlySimulator,
   type FlySimulatorOptions,
   type MachineState,
@@ -49,7 +50,7 @@ export type Send = (call: string, body?: unknown, headers?: HeadersInit) => Prom
 export const MACHINE = { name: "machine-1", config: { image: "registry.fly.io/demo:v1" } };
 
 /** A fault for the next create call. */
-export function onCreate(effect: Fault["do"]): Fault {
+export function onCreate(effect: FlyFault): FlyFaultRule {
   return { match: { action: "create" }, do: effect };
 }
 

@@ -13,13 +13,7 @@ import { pathToFileURL } from "node:url";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import type { JWK } from "jose";
 import { type Database, openPglite, openPostgres, type Row } from "./database.ts";
-import {
-  type FaultRule,
-  matches,
-  type Outage,
-  type RequestHook,
-  type RequestRecord,
-} from "./faults.ts";
+import { matches } from "../faults.ts";
 import { FunctionsProxy, type FunctionTarget } from "./functions-proxy.ts";
 import { Gateway } from "./gateway.ts";
 import { defaultCacheDir } from "./initdb-cache.ts";
@@ -29,9 +23,23 @@ import { LiteService } from "./lite-service.ts";
 import { applyMigrations } from "./migrations.ts";
 import { keepLiteFromGranting, preparePlatform } from "./platform.ts";
 import { answerLikePostgrest } from "./postgrest-errors.ts";
+import type {
+  GatewayRequest,
+  Outage,
+  RequestHook,
+  RequestMatch,
+  SupabaseFaultRule,
+} from "./request-faults.ts";
 import { shareSchemaLook } from "./schema-cache.ts";
 
-export type { Fault, FaultRule, Outage, RequestHook, RequestRecord, Service } from "./faults.ts";
+export type {
+  GatewayRequest,
+  Outage,
+  RequestHook,
+  Service,
+  SupabaseFault,
+  SupabaseFaultRule,
+} from "./request-faults.ts";
 export type { FunctionTarget } from "./functions-proxy.ts";
 export {
   generateSigningKey,
@@ -88,13 +96,13 @@ export interface LocalSupabase extends StackKeys {
   /** `true`: Auth and Data API reset every connection; `false`: over. */
   setOutage(outage: boolean | Outage): void;
   /** Asks for a fault; the returned function takes the request back. */
-  addFault(rule: FaultRule): () => void;
+  addFault(rule: SupabaseFaultRule): () => void;
   /** Calls the hook before each request; the returned function takes it away. */
   onRequest(hook: RequestHook): () => void;
   /** Ends every outage, fault and hook. */
   clearFaults(): void;
   /** What the gateway saw so far, in order. */
-  requests(filter?: Partial<Omit<FaultRule, "fault" | "skip" | "times">>): RequestRecord[];
+  requests(filter?: RequestMatch): GatewayRequest[];
   /** Forgets what the gateway saw. */
   clearRequests(): void;
   close(): Promise<void>;

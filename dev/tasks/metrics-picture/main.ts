@@ -84,7 +84,7 @@ function arrange(simulator: FlySimulator, fault: string | undefined): void {
     const body = { error: "invalid config.image: no such image" };
     simulator.addFault({ match, times: "always", do: { kind: "status", status: 422, body } });
   } else if (fault === "slow starts") {
-    simulator.addFault({ match, times: "always", do: { kind: "start-delay", ms: 4_500 } });
+    simulator.addFault({ match, times: "always", do: { kind: "slow-start", ms: 4_500 } });
   }
 }
 

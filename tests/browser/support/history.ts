@@ -28,7 +28,7 @@ export async function fillHistory(stack: Stack, attempts = ATTEMPTS): Promise<vo
     } else {
       stack.simulator.addFault({
         match: { action: "create" },
-        do: { kind: "start-delay", ms: 20 + Math.round(random() ** 4 * 900) },
+        do: { kind: "slow-start", ms: 20 + Math.round(random() ** 4 * 900) },
       });
     }
     // A limit of one machine each.

@@ -1,6 +1,12 @@
 import { z } from "zod";
-import { type Answer, type Call, changed, flag, jsonBody, read } from "./handler.ts";
-import { appNameInvalid, appNameTaken, appNotFound, FlyError, invalidArgument } from "./errors.ts";
+import { type Answer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
+import {
+  appNameInvalid,
+  appNameTaken,
+  appNotFound,
+  FlyRefusal,
+  invalidArgument,
+} from "./errors.ts";
 import { destroy } from "../world/lifecycle.ts";
 import { typeError } from "../world/machine-config.ts";
 import type { App, World } from "../world/world.ts";
@@ -14,7 +20,7 @@ const createSchema = z.looseObject({
 });
 
 /** `GET /v1/apps`, `POST /v1/apps`, `GET /v1/apps/{app}` and `DELETE /v1/apps/{app}` */
-export function apps(call: Call): Answer {
+export function apps(call: ApiCall): Answer {
   const { method, route } = call;
   if (route.app === null) return method === "POST" ? createApp(call) : listApps(call);
   const app = call.world.app(route.app);
@@ -22,7 +28,7 @@ export function apps(call: Call): Answer {
   return method === "DELETE" ? deleteApp(call, app) : read(appJson(call.world, app));
 }
 
-function listApps({ world, query }: Call): Answer {
+function listApps({ world, query }: ApiCall): Answer {
   const organization = query.get("org_slug");
   if (!organization) throw invalidArgument("org_slug is required");
   const found = world.apps().filter((app) => app.organization === organization);
@@ -38,7 +44,7 @@ function listApps({ world, query }: Call): Answer {
   });
 }
 
-function createApp(call: Call): Answer {
+function createApp(call: ApiCall): Answer {
   const body = jsonBody(call);
   const parsed = createSchema.safeParse(body);
   if (!parsed.success) throw typeError("CreateAppRequest", body, parsed.error);
@@ -52,11 +58,11 @@ function createApp(call: Call): Answer {
 }
 
 /** Without `force`, an app with Machines is refused (documented; the text is ours). */
-function deleteApp({ world, query }: Call, app: App): Answer {
+function deleteApp({ world, query }: ApiCall, app: App): Answer {
   const now = world.now();
   const live = world.machines(app.name).filter((machine) => machine.live(now));
   if (live.length > 0 && !flag(query, "force")) {
-    throw new FlyError(412, "failed_precondition: app still has machines");
+    throw new FlyRefusal(412, "failed_precondition: app still has machines");
   }
   for (const machine of live) destroy(machine, now, world.draw(world.settings.destroyDelayMs));
   world.removeApp(app.name);
@@ -82,7 +88,7 @@ function machineCount(world: World, app: App): number {
 }
 
 /** `GET /v1/platform/regions`, which needs no token (announced on community.fly.io, topic 24843). */
-export function listRegions({ world }: Call): Answer {
+export function listRegions({ world }: ApiCall): Answer {
   return read({
     Regions: world.regions.codes().map((code) => ({
       code,

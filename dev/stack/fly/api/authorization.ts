@@ -1,5 +1,5 @@
-import { FlyError, forbidden, unauthorized } from "./errors.ts";
-import type { RequestRecord } from "../world/types.ts";
+import { FlyRefusal, forbidden, unauthorized } from "./errors.ts";
+import type { FlyRequestRecord } from "../world/types.ts";
 
 /** A token that the simulator accepts; with `apps`, for these apps alone (a deploy token). */
 export interface Token {
@@ -8,7 +8,7 @@ export interface Token {
   apps?: readonly string[];
 }
 
-type Scheme = RequestRecord["authorizationScheme"];
+type Scheme = FlyRequestRecord["authorizationScheme"];
 
 /** Splits an `Authorization` header. The token never leaves the two functions below. */
 function split(header: string | null): { scheme: Scheme; token: string } {
@@ -44,7 +44,7 @@ export function refusal(
   header: string | null,
   tokens: readonly Token[],
   app: string | null,
-): FlyError | undefined {
+): FlyRefusal | undefined {
   const { token: given } = split(header);
   // A FlyV1 credential is a comma-separated list of tokens (fly-go, tokens/tokens.go).
   const parts = new Set([given, ...given.split(",")].filter((part) => part !== ""));

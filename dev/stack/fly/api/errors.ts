@@ -3,8 +3,8 @@
  * answers carry `error` alone, except `insufficient_capacity` and `name_taken` (fly-go,
  * flaps/flaps_error.go).
  */
-export class FlyError extends Error {
-  override readonly name = "FlyError";
+export class FlyRefusal extends Error {
+  override readonly name = "FlyRefusal";
 
   constructor(
     readonly status: number,
@@ -24,46 +24,47 @@ export class FlyError extends Error {
 }
 
 /** Recorded in github.com/clutterstack/clutterfly, test_scribbles.md. */
-export const unauthorized = (): FlyError =>
-  new FlyError(401, "Authenticate: token validation error");
+export const unauthorized = (): FlyRefusal =>
+  new FlyRefusal(401, "Authenticate: token validation error");
 
 /**
  * An app that exists but that this token may not see is 403, and one that does not exist is 404
  * (fly-go, flaps/flaps_apps.go, AppNameAvailable). The text is ours.
  */
-export const forbidden = (app: string): FlyError =>
-  new FlyError(403, `permission_denied: not authorized to access app '${app}'`);
+export const forbidden = (app: string): FlyRefusal =>
+  new FlyRefusal(403, `permission_denied: not authorized to access app '${app}'`);
 
 /** Text from Fly.io's documentation of the Apps resource. */
-export const appNotFound = (): FlyError => new FlyError(404, "Could not find App");
+export const appNotFound = (): FlyRefusal => new FlyRefusal(404, "Could not find App");
 
 /** Recorded in github.com/clutterstack/clutterfly. */
-export const machineNotFound = (): FlyError => new FlyError(404, "not_found: machine not found");
+export const machineNotFound = (): FlyRefusal =>
+  new FlyRefusal(404, "not_found: machine not found");
 
 /** Text as in public clients that parse the id out of it. */
-export const nameViolation = (id: string, name: string): FlyError =>
-  new FlyError(
+export const nameViolation = (id: string, name: string): FlyRefusal =>
+  new FlyRefusal(
     409,
     `already_exists: unique machine name violation, machine ID ${id} already exists with name "${name}"`,
   );
 
 /** fly-go, flaps/flaps_error_test.go. */
-export const appNameTaken = (): FlyError =>
-  new FlyError(422, "Validation failed: Name has already been taken", "name_taken");
+export const appNameTaken = (): FlyRefusal =>
+  new FlyRefusal(422, "Validation failed: Name has already been taken", "name_taken");
 
 /** fly-go, flaps/flaps_error_test.go. */
-export const appNameInvalid = (): FlyError =>
-  new FlyError(
+export const appNameInvalid = (): FlyRefusal =>
+  new FlyRefusal(
     422,
     "Validation failed: Name under 63 chars using numbers, lowercase letters and dashes",
   );
 
 /** The text as Fly Proxy logs it (`machines API returned an error: "rate limit exceeded"`). */
-export const rateLimited = (): FlyError => new FlyError(429, "rate limit exceeded");
+export const rateLimited = (): FlyRefusal => new FlyRefusal(429, "rate limit exceeded");
 
 /** Recorded: `…desired state, started, currently created`. */
-export const waitTimedOut = (desired: readonly string[], current: string): FlyError =>
-  new FlyError(
+export const waitTimedOut = (desired: readonly string[], current: string): FlyRefusal =>
+  new FlyRefusal(
     408,
     `deadline_exceeded: machine failed to reach desired state, ${
       desired.join(", ")
@@ -71,41 +72,44 @@ export const waitTimedOut = (desired: readonly string[], current: string): FlyEr
   );
 
 /** Recorded by several public clients that asked for more than 60 s. */
-export const waitTimeoutOutOfRange = (): FlyError =>
-  new FlyError(
+export const waitTimeoutOutOfRange = (): FlyRefusal =>
+  new FlyRefusal(
     400,
     "invalid_argument: invalid WaitMachineRequest.Timeout: value must be inside range [1s, 1m0s]",
   );
 
 /** Recorded for a DELETE of a running Machine without `force`. */
-export const notDestroyable = (): FlyError =>
-  new FlyError(
+export const notDestroyable = (): FlyRefusal =>
+  new FlyRefusal(
     412,
     "failed_precondition: unable to destroy machine, not currently stopped, suspended, failed, or pending",
   );
 
 /** Recorded for `start` (`…current state: 'created'`); the wording for `stop` follows it. */
-export const wrongState = (verb: "start" | "stop", state: string): FlyError =>
-  new FlyError(
+export const wrongState = (verb: "start" | "stop", state: string): FlyRefusal =>
+  new FlyRefusal(
     412,
     `failed_precondition: unable to ${verb} machine from current state: '${state}'`,
   );
 
 /** `invalid_argument`, with a text that is ours where no recorded one is known. */
-export const invalidArgument = (what: string): FlyError =>
-  new FlyError(400, `invalid_argument: ${what}`);
+export const invalidArgument = (what: string): FlyRefusal =>
+  new FlyRefusal(400, `invalid_argument: ${what}`);
 
 /** Recorded without a prefix, as in `invalid config.guest.memory_mb, cannot exceed 2048 MiB`. */
-export const invalidConfig = (what: string): FlyError =>
-  new FlyError(400, `invalid config.${what}`);
+export const invalidConfig = (what: string): FlyRefusal =>
+  new FlyRefusal(400, `invalid config.${what}`);
 
 /** Go's own message when JSON of another type arrives (superfly/docs issue 2187 shows one). */
-export const wrongJsonType = (found: string, field: string, expected: string): FlyError =>
-  new FlyError(
+export const wrongJsonType = (found: string, field: string, expected: string): FlyRefusal =>
+  new FlyRefusal(
     400,
     `json: cannot unmarshal ${found} into Go struct field ${field} of type ${expected}`,
   );
 
 /** The simulator says so aloud when a real endpoint is not modelled, rather than answer 404. */
-export const notModelled = (method: string, path: string): FlyError =>
-  new FlyError(501, `unimplemented: the simulator does not model ${method} ${path}`);
+export const notModelled = (method: string, path: string): FlyRefusal =>
+  new FlyRefusal(501, `unimplemented: the simulator does not model ${method} ${path}`);
+
+/** Go's own answer to a path without a handler. */
+export const unknownPath = (): FlyRefusal => new FlyRefusal(404, "404 page not found");

@@ -1,18 +1,18 @@
-import { FlyError } from "./errors.ts";
-import type { Fate } from "../control/faults.ts";
+import { FlyRefusal } from "./errors.ts";
+import type { MachineFault } from "../../faults.ts";
 import type { Route } from "./routes.ts";
 import type { World } from "../world/world.ts";
 
 /** One authorized call to the API, with all that its handler needs. */
-export interface Call {
+export interface ApiCall {
   world: World;
   method: string;
   route: Route;
   query: URLSearchParams;
   /** The body's text; empty when there is none. */
   body: string;
-  /** What becomes of a Machine that this call creates or starts. */
-  fates: readonly Fate[];
+  /** What goes wrong with a Machine that this call creates or starts. */
+  machineFaults: readonly MachineFault[];
   /** Aborted when the caller left or the simulator shuts down: only a wait takes notice. */
   signal: AbortSignal;
 }
@@ -39,13 +39,13 @@ export function changed(json: unknown, status = 200): Answer {
 /**
  * The body as JSON.
  *
- * @throws {FlyError} 400 when it is no JSON. The text is ours.
+ * @throws {FlyRefusal} 400 when it is no JSON. The text is ours.
  */
-export function jsonBody(call: Call): unknown {
+export function jsonBody(call: ApiCall): unknown {
   try {
     return JSON.parse(call.body);
   } catch (error) {
-    if (error instanceof SyntaxError) throw new FlyError(400, `invalid JSON: ${error.message}`);
+    if (error instanceof SyntaxError) throw new FlyRefusal(400, `invalid JSON: ${error.message}`);
     throw error;
   }
 }

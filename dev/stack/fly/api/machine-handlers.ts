@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { type Answer, type Call, changed, flag, jsonBody, read } from "./handler.ts";
-import { FlyError, invalidArgument, nameViolation, notDestroyable, wrongState } from "./errors.ts";
+import { type Answer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
+import { invalidArgument, nameViolation, notDestroyable, wrongState } from "./errors.ts";
 import { generatedName, machineId, privateIp, ulid } from "../world/identifiers.ts";
 import { destroy, launch, start, stop } from "../world/lifecycle.ts";
 import { Machine } from "../world/machine.ts";
@@ -14,7 +14,7 @@ export const DEFAULT_REGION = "iad";
 const DESTROYABLE = ["created", "stopped", "suspended", "failed", "destroying", "destroyed"];
 
 /** `POST /v1/apps/{app}/machines` */
-export function createMachine(call: Call): Answer {
+export function createMachine(call: ApiCall): Answer {
   const { world, route } = call;
   const request = parseCreateRequest(jsonBody(call));
   const region = request.region ?? DEFAULT_REGION;
@@ -46,25 +46,25 @@ export function createMachine(call: Call): Answer {
   return changed(json);
 }
 
-function freeName(call: Call, app: string): string {
+function freeName(call: ApiCall, app: string): string {
   for (;;) {
     const name = generatedName(call.world.random);
     if (call.world.nameHolder(app, name) === undefined) return name;
   }
 }
 
-function launchPlan({ world, fates }: Call, nowMs: number) {
+function launchPlan({ world, machineFaults }: ApiCall, nowMs: number) {
   const { startDelayMs, destroyDelayMs } = world.settings;
   return {
     nowMs,
     startDelayMs: world.draw(startDelayMs),
     destroyDelayMs: world.draw(destroyDelayMs),
-    fates,
+    machineFaults,
   };
 }
 
 /** `GET /v1/apps/{app}/machines` with `region`, `state`, `include_deleted`, `summary`, `metadata.{key}` */
-export function listMachines({ world, route, query }: Call): Answer {
+export function listMachines({ world, route, query }: ApiCall): Answer {
   const now = world.now();
   const region = query.get("region");
   const states = (query.get("state") ?? "").split(",").filter((state) => state !== "");
@@ -84,17 +84,17 @@ export function listMachines({ world, route, query }: Call): Answer {
 }
 
 /** `GET /v1/apps/{app}/machines/{id}` */
-export function getMachine({ world, route }: Call): Answer {
+export function getMachine({ world, route }: ApiCall): Answer {
   return read(machineJson(world.visibleMachine(route.app, route.machineId), world.now()));
 }
 
 /** `GET /v1/apps/{app}/machines/{id}/events` */
-export function listEvents({ world, route }: Call): Answer {
+export function listEvents({ world, route }: ApiCall): Answer {
   return read(world.visibleMachine(route.app, route.machineId).events(world.now()));
 }
 
 /** `DELETE /v1/apps/{app}/machines/{id}`; `kill` is what fly-go and fly-admin call `force`. */
-export function deleteMachine({ world, route, query }: Call): Answer {
+export function deleteMachine({ world, route, query }: ApiCall): Answer {
   const machine = world.visibleMachine(route.app, route.machineId);
   const now = world.now();
   const forced = flag(query, "force") || flag(query, "kill");
@@ -105,7 +105,7 @@ export function deleteMachine({ world, route, query }: Call): Answer {
 }
 
 /** `POST /v1/apps/{app}/machines/{id}/start` */
-export function startMachine(call: Call): Answer {
+export function startMachine(call: ApiCall): Answer {
   const { world, route } = call;
   const machine = world.visibleMachine(route.app, route.machineId);
   const now = world.now();
@@ -130,7 +130,7 @@ const stopSchema = z.looseObject({
 });
 
 /** `POST /v1/apps/{app}/machines/{id}/stop`; the body may be absent. */
-export function stopMachine(call: Call): Answer {
+export function stopMachine(call: ApiCall): Answer {
   const { world, route } = call;
   const machine = world.visibleMachine(route.app, route.machineId);
   if (call.body !== "") {
@@ -147,9 +147,4 @@ export function stopMachine(call: Call): Answer {
   }
   if (running) stop(machine, now, world.draw(world.settings.stopDelayMs));
   return { status: 200, json: { ok: true }, effect: running };
-}
-
-/** Refuses a call that no handler takes. */
-export function unknownPath(): never {
-  throw new FlyError(404, "404 page not found");
 }

@@ -27,7 +27,7 @@ const MACHINE_METHODS: Readonly<Record<string, Action>> = {
 };
 
 /** Reads a method and a path (without the query). */
-export function route(method: string, path: string): Route {
+export function matchRoute(method: string, path: string): Route {
   const [root, apps, app = null, machines, machineId = null, verb, key = null, ...rest] = path
     .split("/").slice(1).map(decode);
   const at = (action: Action): Route => ({ action, app, machineId, metadataKey: key });

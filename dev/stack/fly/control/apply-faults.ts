@@ -1,11 +1,10 @@
+/** Where a fault is applied: around the effect of a call, and to its answer. */
+import { type AnswerFault, GARBAGE } from "../../faults.ts";
 import type { Answer } from "../api/handler.ts";
-import type { Delivery } from "./delivery.ts";
-import type { AnswerFault, CallFacts, DelayFault } from "./faults.ts";
 import type { Route } from "../api/routes.ts";
 import type { World } from "../world/world.ts";
-
-/** What a garbled answer says: the beginning of JSON, then nothing that parses. */
-const GARBAGE = '{"id": "d890\u0000</html>';
+import type { Delivery } from "./delivery.ts";
+import type { CallFacts, FaultsOfCall } from "./fault-rules.ts";
 
 /** Statuses that must not carry a body. */
 const BODILESS = [204, 205, 304];
@@ -42,56 +41,87 @@ export function callFacts(
   return { method, path, action: route.action, machineName, region };
 }
 
-/** Turns what the API answers, and the fault that strikes the answer, into what the caller gets. */
-export function deliver(
+/** How long a call takes, and what ends it early. */
+export interface CallTiming {
+  latencyMs: number;
+  /** Rejects when the simulator abandons its calls. */
+  sleep(ms: number): Promise<void>;
+  /** Aborted when the caller leaves or the simulator abandons its calls. */
+  callerOrAbandoned: AbortSignal;
+}
+
+/**
+ * Carries out a call with the faults that it meets.
+ *
+ * @param perform The call's effect; not called when a fault prevents it.
+ * @throws the reason of `callerOrAbandoned` when a hanging call ends
+ */
+export async function applyFaults(
+  { answer: fault, delay }: FaultsOfCall,
+  timing: CallTiming,
+  headers: Record<string, string>,
+  perform: () => Promise<Answer>,
+): Promise<Delivery> {
+  const pause = async (ms: number) => {
+    if (ms > 0) await timing.sleep(ms);
+  };
+  await pause(timing.latencyMs / 2);
+  if (delay?.when === "before") await pause(delay.ms);
+  if (fault?.kind === "hang" && fault.when === "before") return await hang(timing);
+  if (preventsEffect(fault)) return deliver({ status: 0, effect: false }, fault, headers);
+  const answer = await perform();
+  if (delay?.when === "after") await pause(delay.ms);
+  if (fault?.kind === "hang") return await hang(timing);
+  await pause(timing.latencyMs / 2);
+  return deliver(answer, fault, headers);
+}
+
+function hang({ callerOrAbandoned: signal }: CallTiming): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/** Whether the call has no effect, and its answer goes out in its place. */
+function preventsEffect(fault: AnswerFault | undefined): boolean {
+  return (fault?.kind === "status" && fault.effect !== true) ||
+    (fault?.kind === "reset" && fault.when === "before");
+}
+
+/** Turns what the API answers, and the fault that the answer meets, into what the caller gets. */
+function deliver(
   answer: Answer,
   fault: AnswerFault | undefined,
   headers: Record<string, string>,
 ): Delivery {
   if (fault?.kind === "reset") return { kind: "reset" };
-  if (fault?.kind === "status") return scripted(fault, headers);
+  if (fault?.kind === "status") return statusAnswer(fault, headers);
   const body = fault?.kind === "garbage"
     ? fault.body ?? GARBAGE
     : answer.json === undefined
     ? null
     : JSON.stringify(answer.json);
-  if (fault?.kind === "truncate") {
-    return { kind: "cut", status: answer.status, headers, body: body ?? " " };
+  if (fault?.kind === "half-answer") {
+    return { kind: "half-answer", status: answer.status, headers, body: body ?? " " };
   }
   return { kind: "answer", status: answer.status, headers, body };
 }
 
-/** The answer that a `status` fault scripts. */
-export function scripted(
+function statusAnswer(
   fault: Extract<AnswerFault, { kind: "status" }>,
   headers: Record<string, string>,
 ): Delivery {
   const text = typeof fault.body === "string"
     ? fault.body
-    : fault.body === undefined
-    ? JSON.stringify({ error: `scripted status ${fault.status}` })
-    : JSON.stringify(fault.body);
+    : JSON.stringify(fault.body ?? { error: `scripted status ${fault.status}` });
+  const own = Object.entries(fault.headers ?? {}).map(([name, value]) =>
+    [name.toLowerCase(), value] as const
+  );
   return {
     kind: "answer",
     status: fault.status,
-    headers: { ...headers, ...lowerCased(fault.headers ?? {}) },
+    headers: { ...headers, ...Object.fromEntries(own) },
     body: BODILESS.includes(fault.status) ? null : text,
   };
-}
-
-function lowerCased(headers: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
-  );
-}
-
-/** True when the fault keeps the call from having its effect. */
-export function preventsEffect(fault: AnswerFault | undefined): boolean {
-  return (fault?.kind === "status" && fault.effect !== true) ||
-    (fault?.kind === "reset" && fault.when === "before");
-}
-
-/** True when the call ends because its caller left during a delay. */
-export function stopsWithCaller(delay: DelayFault | undefined): boolean {
-  return delay?.callerLeaves === "stop";
 }

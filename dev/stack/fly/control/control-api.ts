@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Delivery } from "./delivery.ts";
-import type { Fault } from "./faults.ts";
-import type { Operator } from "./controls.ts";
+import type { FlyFaultRule } from "./fault-rules.ts";
+import type { FlySimulator } from "./simulator.ts";
 import { CAPACITY_VARIANT_NAMES } from "../world/regions.ts";
 import { settingsPatchSchema } from "./settings.ts";
 
@@ -21,12 +21,12 @@ const failureSchema = z.strictObject({
 
 const appSchema = z.strictObject({ name: z.string().min(1), organization: z.string().optional() });
 
-type Handler = (simulator: Operator, body: unknown, params: readonly string[]) => unknown;
+type Handler = (simulator: FlySimulator, body: unknown, params: readonly string[]) => unknown;
 
 /** Method, path below the prefix with `*` for a parameter, and what it does. */
 const ROUTES: readonly (readonly [method: string, path: string, handler: Handler])[] = [
   // The list itself checks the fault's form.
-  ["POST", "faults", (simulator, body) => ({ id: simulator.addFault(body as Fault) })],
+  ["POST", "faults", (simulator, body) => ({ id: simulator.addFault(body as FlyFaultRule) })],
   ["GET", "faults", (simulator) => ({ faults: simulator.pendingFaults() })],
   ["DELETE", "faults", (simulator) => {
     simulator.clearFaults();
@@ -73,7 +73,7 @@ const ROUTES: readonly (readonly [method: string, path: string, handler: Handler
 ];
 
 /** Answers a request below `/_control/`. */
-export async function answerControl(simulator: Operator, request: Request): Promise<Delivery> {
+export async function answerControl(simulator: FlySimulator, request: Request): Promise<Delivery> {
   const path = new URL(request.url).pathname.slice(CONTROL_PREFIX.length);
   const matching = ROUTES.flatMap(([method, pattern, handler]) => {
     const params = matchPath(pattern, path);

@@ -1,16 +1,16 @@
 import { authorizationScheme } from "../api/authorization.ts";
 import type { Route } from "../api/routes.ts";
-import type { RequestRecord } from "../world/types.ts";
+import type { FlyRequestRecord } from "../world/types.ts";
 
 /** Every call to the API, in order of arrival. The `Authorization` header's value is never kept. */
 export class RequestLog {
-  #records: RequestRecord[] = [];
+  #records: FlyRequestRecord[] = [];
   #count = 0;
 
   /** Enters a call that has just arrived; the caller fills in the rest as it becomes known. */
-  open(request: Request, route: Route, requestId: string, atMs: number): RequestRecord {
+  open(request: Request, route: Route, requestId: string, atMs: number): FlyRequestRecord {
     const url = new URL(request.url);
-    const record: RequestRecord = {
+    const record: FlyRequestRecord = {
       number: ++this.#count,
       atMs,
       method: request.method,
@@ -33,7 +33,7 @@ export class RequestLog {
     return record;
   }
 
-  records(): RequestRecord[] {
+  records(): FlyRequestRecord[] {
     return structuredClone(this.#records);
   }
 

@@ -39,13 +39,13 @@ export const settingsSchema = z.strictObject({
   waitForUnreachable: z.enum(["until-timeout", "at-once"]),
 });
 
-export type Settings = z.infer<typeof settingsSchema>;
+export type FlySettings = z.infer<typeof settingsSchema>;
 export type Duration = z.infer<typeof durationSchema>;
 
 /** A part of the settings, as the control endpoint takes it. */
 export const settingsPatchSchema = settingsSchema.partial();
 
-export const DEFAULT_SETTINGS: Settings = {
+export const DEFAULT_SETTINGS: FlySettings = {
   startDelayMs: 300,
   stopDelayMs: 100,
   destroyDelayMs: 100,

@@ -1,25 +1,19 @@
-import { callFacts, deliver, preventsEffect, stopsWithCaller } from "./apply-faults.ts";
-import type { Token } from "../api/authorization.ts";
+/** The simulator as a program holds it: its API, and everything that happens behind the API's back. */
 import { type Clock, systemClock } from "../../clock.ts";
-import { answerControl, CONTROL_PREFIX } from "./control-api.ts";
-import { type Delivery, toResponse } from "./delivery.ts";
-import { requestId } from "../world/identifiers.ts";
-import { Operator } from "./controls.ts";
-import { perform } from "../api/dispatch.ts";
-import type { Random } from "../world/random.ts";
+import type { MachineFault } from "../../faults.ts";
+import type { Token } from "../api/authorization.ts";
+import { Calls } from "../api/calls.ts";
 import { RateLimiter } from "../api/rate-limit.ts";
-import { FLY_REGIONS, Regions } from "../world/regions.ts";
+import { destroy, fail, stop } from "../world/lifecycle.ts";
+import type { Machine } from "../world/machine.ts";
+import type { Random } from "../world/random.ts";
+import { type CapacityVariant, FLY_REGIONS, Regions } from "../world/regions.ts";
+import type { FlyRequestRecord, MachineRecord } from "../world/types.ts";
+import { type App, World } from "../world/world.ts";
+import { type Delivery, toResponse } from "./delivery.ts";
+import { type FlyFaultRule, FlyFaults, type PendingFlyFault } from "./fault-rules.ts";
 import { RequestLog } from "./request-log.ts";
-import { route } from "../api/routes.ts";
-import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
-import { Faults } from "./faults.ts";
-import type { RequestRecord } from "../world/types.ts";
-import { World } from "../world/world.ts";
-
-/** Why a call ended when `abandonCalls` ended it. */
-class AbandonedCall extends Error {
-  override readonly name = "AbandonedCall";
-}
+import { DEFAULT_SETTINGS, type FlySettings } from "./settings.ts";
 
 /** The token that is accepted when none is given. */
 export const DEFAULT_TOKEN = "fly-simulator-token";
@@ -37,12 +31,16 @@ export interface FlySimulatorOptions {
   regions?: readonly string[];
   /** The region in every `fly-request-id`; `iad` by default. */
   edgeRegion?: string;
-  settings?: Partial<Settings>;
+  settings?: Partial<FlySettings>;
 }
 
+/** How a Machine's main process ends when a test makes it fail. */
+export type Failure = Omit<Extract<MachineFault, { kind: "fails" }>, "kind" | "afterMs">;
+
 /**
- * A Fly.io Machines API that remembers what it is told. It works in process through `fetch` and over
- * HTTP through `serveFlySimulator`; README.md lists what it models.
+ * A Fly.io Machines API that keeps state. It works in process through `fetch` and over HTTP through
+ * `serveFlySimulator`; README.md lists what it models. The other methods are what a test can do and
+ * see behind the API's back; the control endpoint offers them over HTTP.
  *
  * ```ts
  * const simulator = new FlySimulator({ apps: ["demo"], tokens: ["token"] });
@@ -50,36 +48,42 @@ export interface FlySimulatorOptions {
  * await simulator.fetch(new Request("https://api.machines.dev/v1/apps/demo/machines", { … }));
  * ```
  */
-export class FlySimulator extends Operator {
-  readonly #tokens: readonly Token[];
-  readonly #edgeRegion: string;
-  readonly #inFlight = new Set<Promise<Delivery>>();
-  #abandon = new AbortController();
+export class FlySimulator {
+  /** Everything that exists; for parts of the simulator. */
+  readonly world: World;
+  readonly #faults = new FlyFaults();
+  readonly #log = new RequestLog();
+  readonly #limiter = new RateLimiter();
+  readonly #calls: Calls;
+  readonly #initialApps: readonly string[];
+  readonly #initialSettings: FlySettings;
 
   constructor(options: FlySimulatorOptions = {}) {
-    const settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    const world = new World(
+    this.#initialSettings = { ...DEFAULT_SETTINGS, ...options.settings };
+    this.#initialApps = options.apps ?? ["demo"];
+    this.world = new World(
       options.clock ?? systemClock,
       options.random ?? Math.random,
       new Regions(options.regions ?? FLY_REGIONS),
-      settings,
+      this.#initialSettings,
     );
-    super(world, new Faults(), new RequestLog(), new RateLimiter(), options.apps ?? ["demo"]);
-    this.#tokens = (options.tokens ?? [DEFAULT_TOKEN]).map((token) =>
-      typeof token === "string" ? { token } : token
-    );
-    this.#edgeRegion = options.edgeRegion ?? "iad";
-  }
-
-  /** How many calls are under way. A call whose caller left may still be among them. */
-  get callsInFlight(): number {
-    return this.#inFlight.size;
+    this.#addInitialApps();
+    this.#calls = new Calls({
+      world: this.world,
+      faults: this.#faults,
+      log: this.#log,
+      limiter: this.#limiter,
+      tokens: (options.tokens ?? [DEFAULT_TOKEN]).map((token) =>
+        typeof token === "string" ? { token } : token
+      ),
+      edgeRegion: options.edgeRegion ?? "iad",
+    });
   }
 
   /**
-   * Answers one request, as `fetch` would: a scripted reset throws a TypeError, a cut answer breaks
-   * while its body is read, and an aborted `request.signal` rejects at once, while the call itself goes
-   * on behind the caller's back as on a real server.
+   * Answers one request, as `fetch` would: a reset throws a TypeError, half an answer breaks while its
+   * body is read, and an aborted `request.signal` rejects at once, while the call itself goes on behind
+   * the caller's back as on a real server.
    */
   async fetch(request: Request): Promise<Response> {
     request.signal.throwIfAborted();
@@ -94,16 +98,14 @@ export class FlySimulator extends Operator {
     }
   }
 
-  /** Answers one request with what goes over the wire. Never rejects for a scripted fault. */
+  /** Answers one request with what goes over the wire. Never rejects for a fault. */
   handle(request: Request): Promise<Delivery> {
-    const path = new URL(request.url).pathname;
-    const delivery = path.startsWith(CONTROL_PREFIX)
-      ? answerControl(this, request)
-      : this.#call(request);
-    this.#inFlight.add(delivery);
-    const forget = () => this.#inFlight.delete(delivery);
-    delivery.then(forget, forget);
-    return delivery;
+    return this.#calls.handle(request);
+  }
+
+  /** How many calls are under way. A call whose caller left may still be among them. */
+  get callsInFlight(): number {
+    return this.#calls.inFlight;
   }
 
   /**
@@ -111,90 +113,140 @@ export class FlySimulator extends Operator {
    * usable. Call it at the end of a test that left calls behind.
    */
   async abandonCalls(): Promise<void> {
-    this.#abandon.abort(new AbandonedCall("the simulator abandoned the call"));
-    this.#abandon = new AbortController();
-    await Promise.allSettled([...this.#inFlight]);
+    await this.#calls.abandon();
   }
 
-  async #call(request: Request): Promise<Delivery> {
-    const atMs = this.world.now();
-    const { pathname: path, searchParams: query } = new URL(request.url);
-    const target = route(request.method, path);
-    const id = requestId(atMs, this.world.random, this.#edgeRegion);
-    const record = this.log.open(request, target, id, atMs);
-    const onAbort = () => {
-      record.clientLeft = true;
-    };
-    request.signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      const body = await request.text();
-      const delivery = await this.#respond(request, { path, query, target, body }, record);
-      if (!record.clientLeft && delivery.kind !== "reset") record.status = delivery.status;
-      return delivery;
-    } catch (error) {
-      // Left by its caller during a wait, or abandoned: nobody is there to answer.
-      if (record.clientLeft || error instanceof AbandonedCall) return { kind: "reset" };
-      throw error;
-    } finally {
-      request.signal.removeEventListener("abort", onAbort);
-      record.durationMs = this.world.now() - atMs;
-    }
+  get settings(): FlySettings {
+    return structuredClone(this.world.settings);
   }
 
-  async #respond(
-    request: Request,
-    { path, query, target, body }: {
-      path: string;
-      query: URLSearchParams;
-      target: ReturnType<typeof route>;
-      body: string;
-    },
-    record: RequestRecord,
-  ): Promise<Delivery> {
+  /** Changes some settings, for everything that begins from now on. Returns all of them. */
+  configure(settings: Partial<FlySettings>): FlySettings {
+    this.world.settings = { ...this.world.settings, ...settings };
+    return this.settings;
+  }
+
+  /**
+   * Adds a fault at the end of the list; each matching call takes the first that is left.
+   *
+   * @returns its id.
+   * @throws {z.ZodError} naming what is wrong with it.
+   */
+  addFault(rule: FlyFaultRule): number {
+    return this.#faults.add(rule);
+  }
+
+  /** The faults that can still be applied; an empty list proves that all were. */
+  pendingFaults(): PendingFlyFault[] {
+    return this.#faults.pending();
+  }
+
+  clearFaults(): void {
+    this.#faults.clear();
+  }
+
+  /**
+   * Fills a region or gives it room again.
+   *
+   * @param variant How a full region says so; `422-status` by default.
+   * @throws {RangeError} when no such region exists.
+   */
+  setCapacity(region: string, capacity: boolean, variant?: CapacityVariant): void {
+    this.world.regions.setCapacity(region, capacity, variant);
+  }
+
+  /** Adds an app, as if it had always been there. */
+  addApp(name: string, organization = "personal"): App {
+    return this.world.addApp(name, organization);
+  }
+
+  /** Every Machine ever created, oldest first, the destroyed ones included. */
+  machines(): MachineRecord[] {
+    const now = this.world.now();
+    return this.world.machines().map((machine) => machine.record(now));
+  }
+
+  /** The Machines that are neither destroyed nor being destroyed: those that may bill. */
+  liveMachines(): MachineRecord[] {
+    return this.machines().filter(({ live }) => live);
+  }
+
+  /** The Machine with this id, or else the youngest with this name. */
+  machine(idOrName: string): MachineRecord | undefined {
+    return this.world.findMachine(idOrName)?.record(this.world.now());
+  }
+
+  /** Every call to the API so far, in order of arrival. */
+  requests(): FlyRequestRecord[] {
+    return this.#log.records();
+  }
+
+  clearRequests(): void {
+    this.#log.clear();
+  }
+
+  /**
+   * A Machine's main process ends on its own.
+   *
+   * @throws {RangeError} when there is no such live Machine.
+   */
+  failMachine(idOrName: string, failure: Failure = {}): MachineRecord {
+    const machine = this.#liveMachine(idOrName);
+    const now = this.world.now();
+    fail(machine, now, now, failure, this.#destroyDelayMs());
+    return machine.record(now);
+  }
+
+  /**
+   * Destroys a Machine behind the caller's back, as `fly machine destroy --force` does.
+   *
+   * @throws {RangeError} when there is no such live Machine.
+   */
+  killMachine(idOrName: string): MachineRecord {
+    const machine = this.#liveMachine(idOrName);
+    const now = this.world.now();
+    destroy(machine, now, this.#destroyDelayMs());
+    return machine.record(now);
+  }
+
+  /**
+   * Stops a Machine behind the caller's back, as `fly machine stop` does.
+   *
+   * @throws {RangeError} when there is no such live Machine.
+   */
+  stopMachine(idOrName: string): MachineRecord {
+    const machine = this.#liveMachine(idOrName);
+    const now = this.world.now();
+    stop(machine, now, this.world.draw(this.world.settings.stopDelayMs));
+    return machine.record(now);
+  }
+
+  /** Back to how it was built: initial apps and settings, no Machines, faults, full regions or log. */
+  reset(): void {
     const { world } = this;
-    const { method } = request;
-    const abandoned = this.#abandon.signal;
-    const callerOrAbandoned = AbortSignal.any([abandoned, request.signal]);
-    const facts = callFacts(world, method, path, target, body);
-    record.machineName = facts.machineName;
-    const { answer: fault, delay, fates } = this.faults.strike(facts);
-    record.faults = [fault, delay, ...fates].flatMap((struck) => struck ? [struck.kind] : []);
-    const latencyMs = world.draw(world.settings.latencyMs);
-    const pause = async (ms: number, signal: AbortSignal) => {
-      if (ms > 0) await world.clock.sleep(ms, signal);
-    };
-
-    await pause(latencyMs / 2, abandoned);
-    if (delay?.when === "before") {
-      await pause(delay.ms, stopsWithCaller(delay) ? callerOrAbandoned : abandoned);
-    }
-    const headers: Record<string, string> = {
-      "content-type": "application/json; charset=utf-8",
-      "fly-request-id": record.requestId,
-      server: "Fly/simulator",
-      via: "1.1 fly.io",
-    };
-    if (preventsEffect(fault)) return deliver({ status: 0, effect: false }, fault, headers);
-    const call = { world, method, route: target, query, body, fates, signal: callerOrAbandoned };
-    const authorization = request.headers.get("authorization");
-    const answer = await perform(call, {
-      authorization,
-      tokens: this.#tokens,
-      limiter: this.limiter,
-      path,
-    });
-    record.tookEffect = answer.effect;
-    if (target.action === "create" && answer.effect) {
-      record.machineId = createdId(answer.json);
-      record.machineName = world.findMachine(record.machineId ?? "")?.identity.name ?? null;
-    }
-    if (delay?.when === "after") await pause(delay.ms, abandoned);
-    await pause(latencyMs / 2, abandoned);
-    return deliver(answer, fault, headers);
+    world.removeAllMachines();
+    for (const { name } of world.apps()) world.removeApp(name);
+    this.#addInitialApps();
+    world.settings = this.#initialSettings;
+    world.regions.reset();
+    this.#faults.clear();
+    this.#limiter.reset();
+    this.#log.clear();
   }
-}
 
-function createdId(json: unknown): string | null {
-  const id = typeof json === "object" && json !== null ? Reflect.get(json, "id") : null;
-  return typeof id === "string" ? id : null;
+  #addInitialApps(): void {
+    for (const name of this.#initialApps) this.world.addApp(name, "personal");
+  }
+
+  #destroyDelayMs(): number {
+    return this.world.draw(this.world.settings.destroyDelayMs);
+  }
+
+  #liveMachine(idOrName: string): Machine {
+    const machine = this.world.findMachine(idOrName);
+    if (machine === undefined || !machine.live(this.world.now())) {
+      throw new RangeError(`no live machine "${idOrName}"`);
+    }
+    return machine;
+  }
 }

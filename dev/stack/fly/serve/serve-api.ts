@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type Delivery, firstHalf } from "../control/delivery.ts";
+import { firstHalf } from "../../broken-answers.ts";
+import { answerControl, CONTROL_PREFIX } from "../control/control-api.ts";
+import type { Delivery } from "../control/delivery.ts";
 import type { FlySimulator } from "../control/simulator.ts";
 
 export interface ServeOptions {
@@ -73,7 +75,11 @@ async function respond(
   });
   try {
     const request = await toRequest(origin, incoming, caller.signal);
-    send(await simulator.handle(request), incoming, response);
+    const isControl = new URL(request.url).pathname.startsWith(CONTROL_PREFIX);
+    const delivery = isControl
+      ? await answerControl(simulator, request)
+      : await simulator.handle(request);
+    send(delivery, incoming, response);
   } catch (error) {
     if (caller.signal.aborted) return;
     // A fault of the simulator itself must not pass for one of Fly.io's.
@@ -114,7 +120,7 @@ function send(delivery: Delivery, incoming: IncomingMessage, response: ServerRes
     response.end(body ?? undefined);
     return;
   }
-  const announced = new TextEncoder().encode(delivery.body).length;
-  response.writeHead(status, { ...headers, "content-length": String(announced) });
-  response.write(firstHalf(delivery.body), () => incoming.socket.destroy());
+  const bytes = new TextEncoder().encode(delivery.body);
+  response.writeHead(status, { ...headers, "content-length": String(bytes.length) });
+  response.write(firstHalf(bytes), () => incoming.socket.destroy());
 }

@@ -1,4 +1,4 @@
-import type { FailMachine, Fate } from "../control/faults.ts";
+import type { MachineFault } from "../../faults.ts";
 import type { Machine } from "./machine.ts";
 import type { Transition } from "./types.ts";
 
@@ -8,7 +8,8 @@ export interface LaunchPlan {
   startDelayMs: number;
   /** How long a destruction takes, in milliseconds (for a Machine that destroys itself). */
   destroyDelayMs: number;
-  fates: readonly Fate[];
+  /** What goes wrong with this Machine. */
+  machineFaults: readonly MachineFault[];
 }
 
 /** A new Machine comes up: `created`, halfway `starting`, then `started`. */
@@ -19,7 +20,7 @@ export function launch(machine: Machine, plan: LaunchPlan): void {
 /** A stopped Machine comes up: `starting` at once, then `started`. */
 export function start(machine: Machine, plan: LaunchPlan, startingAtMs: number = plan.nowMs): void {
   const startedAtMs = Math.max(startingAtMs, plan.nowMs + startDelayMs(plan));
-  const never = plan.fates.find((fate) => fate.kind === "never-start");
+  const never = plan.machineFaults.find((fault) => fault.kind === "never-starts");
   const transitions: Transition[] = [];
   if (never?.state !== "created") {
     transitions.push(machine.transition(startingAtMs, "starting", {
@@ -36,7 +37,7 @@ export function start(machine: Machine, plan: LaunchPlan, startingAtMs: number =
     }));
   }
   machine.reschedule(plan.nowMs, transitions);
-  const failure = plan.fates.find((fate) => fate.kind === "fail-machine");
+  const failure = plan.machineFaults.find((fault) => fault.kind === "fails");
   if (failure) {
     const atMs = failure.afterMs === undefined ? startedAtMs : plan.nowMs + failure.afterMs;
     fail(machine, plan.nowMs, atMs, failure, plan.destroyDelayMs);
@@ -44,7 +45,7 @@ export function start(machine: Machine, plan: LaunchPlan, startingAtMs: number =
 }
 
 function startDelayMs(plan: LaunchPlan): number {
-  const scripted = plan.fates.find((fate) => fate.kind === "start-delay");
+  const scripted = plan.machineFaults.find((fault) => fault.kind === "slow-start");
   return scripted?.ms ?? plan.startDelayMs;
 }
 
@@ -57,7 +58,7 @@ export function fail(
   machine: Machine,
   nowMs: number,
   atMs: number,
-  failure: Omit<FailMachine, "kind" | "afterMs">,
+  failure: Omit<Extract<MachineFault, { kind: "fails" }>, "kind" | "afterMs">,
   destroyDelayMs: number,
 ): void {
   const { state = "failed", exitCode = 1, reason = "" } = failure;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { FlyError, invalidArgument, invalidConfig, wrongJsonType } from "../api/errors.ts";
+import { FlyRefusal, invalidArgument, invalidConfig, wrongJsonType } from "../api/errors.ts";
 
 const strings = z.record(z.string(), z.string());
 
@@ -85,7 +85,7 @@ const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
  * Parses the body of a create call.
  *
  * @param body Parsed JSON of any shape.
- * @throws {FlyError} 400, worded as Fly.io words it where a recorded answer is known.
+ * @throws {FlyRefusal} 400, worded as Fly.io words it where a recorded answer is known.
  */
 export function parseCreateRequest(body: unknown): CreateMachineRequest {
   const parsed = createSchema.safeParse(body);
@@ -155,7 +155,7 @@ function guestOfSize(size: string): Guest {
 }
 
 /** Turns zod's first complaint into the message of Go's JSON decoder. */
-export function typeError(type: string, body: unknown, error: z.ZodError): FlyError {
+export function typeError(type: string, body: unknown, error: z.ZodError): FlyRefusal {
   const issue = error.issues[0];
   if (issue === undefined) return invalidArgument("unreadable body");
   let found: unknown = body;
@@ -166,7 +166,7 @@ export function typeError(type: string, body: unknown, error: z.ZodError): FlyEr
   const expected = issue.code === "invalid_type" ? issue.expected : issue.code;
   const field = [type, ...issue.path.map(String)].join(".");
   return issue.path.length === 0
-    ? new FlyError(400, `json: cannot unmarshal ${kind} into Go value of type main.${type}`)
+    ? new FlyRefusal(400, `json: cannot unmarshal ${kind} into Go value of type main.${type}`)
     : wrongJsonType(kind === "boolean" ? "bool" : kind, field, goType(expected));
 }
 

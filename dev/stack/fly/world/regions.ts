@@ -1,4 +1,4 @@
-import { FlyError } from "../api/errors.ts";
+import { FlyRefusal } from "../api/errors.ts";
 
 /** Fly.io's regions (https://fly.io/docs/reference/regions/, August 2026). */
 export const FLY_REGIONS: readonly string[] = [
@@ -28,26 +28,27 @@ export const FLY_REGIONS: readonly string[] = [
  */
 export const CAPACITY_VARIANTS = {
   // fly-go, flaps/flaps_error_test.go.
-  "422-status": () => new FlyError(422, "could not find a candidate host", "insufficient_capacity"),
+  "422-status": () =>
+    new FlyRefusal(422, "could not find a candidate host", "insufficient_capacity"),
   "409-text": () =>
-    new FlyError(
+    new FlyRefusal(
       409,
       "aborted: insufficient resources available to fulfill request: insufficient memory available to fulfill request",
     ),
-  "409-no-capacity": () => new FlyError(409, "aborted: no capacity"),
-  "503-status": () => new FlyError(503, "out of capacity", "insufficient_capacity"),
+  "409-no-capacity": () => new FlyRefusal(409, "aborted: no capacity"),
+  "503-status": () => new FlyRefusal(503, "out of capacity", "insufficient_capacity"),
   // Recorded: `fly machine start` and `fly deploy` in a full region.
   "412-text": () =>
-    new FlyError(
+    new FlyRefusal(
       412,
       "insufficient resources available to fulfill request: could not reserve resource for machine: insufficient memory available to fulfill request",
     ),
   // Composed of a documented status and a documented code.
   "412-status": () =>
-    new FlyError(412, "could not reserve resource for machine", "insufficient_capacity"),
+    new FlyRefusal(412, "could not reserve resource for machine", "insufficient_capacity"),
   "409-status": () =>
-    new FlyError(409, "could not reserve resource for machine", "insufficient_capacity"),
-  "422-text": () => new FlyError(422, "insufficient memory available to fulfill request"),
+    new FlyRefusal(409, "could not reserve resource for machine", "insufficient_capacity"),
+  "422-text": () => new FlyRefusal(422, "insufficient memory available to fulfill request"),
 } as const;
 
 export type CapacityVariant = keyof typeof CAPACITY_VARIANTS;
@@ -87,7 +88,7 @@ export class Regions {
   }
 
   /** The error that a full region gives; undefined while it has room. */
-  capacityError(region: string): FlyError | undefined {
+  capacityError(region: string): FlyRefusal | undefined {
     const variant = this.#full.get(region);
     return variant === undefined ? undefined : CAPACITY_VARIANTS[variant]();
   }

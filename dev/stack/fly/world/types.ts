@@ -73,23 +73,26 @@ export interface MachineRecord {
 }
 
 /** What a call to the API was about; `method` and `path` tell reading from writing. */
-export type Action =
-  | "create"
-  | "list"
-  | "get"
-  | "wait"
-  | "start"
-  | "stop"
-  | "delete"
-  | "metadata"
-  | "events"
-  | "app"
-  | "regions"
-  | "unmodelled"
-  | "unknown";
+export const ACTIONS = [
+  "create",
+  "list",
+  "get",
+  "wait",
+  "start",
+  "stop",
+  "delete",
+  "metadata",
+  "events",
+  "app",
+  "regions",
+  "unmodelled",
+  "unknown",
+] as const;
+
+export type Action = typeof ACTIONS[number];
 
 /** One call to the API as the simulator saw it. Holds no token. */
-export interface RequestRecord {
+export interface FlyRequestRecord {
   /** 1 for the first call, then 2, 3, … */
   number: number;
   /** When the call arrived, in milliseconds since the epoch. */

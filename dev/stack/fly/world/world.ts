@@ -4,7 +4,7 @@ import { appId } from "./identifiers.ts";
 import type { Machine } from "./machine.ts";
 import type { Random } from "./random.ts";
 import type { Regions } from "./regions.ts";
-import { draw, type Duration, type Settings } from "../control/settings.ts";
+import { draw, type Duration, type FlySettings } from "../control/settings.ts";
 
 export interface App {
   id: string;
@@ -15,7 +15,7 @@ export interface App {
 
 /** Everything that exists in the simulated Fly.io: apps and Machines, the destroyed ones included. */
 export class World {
-  settings: Settings;
+  settings: FlySettings;
   readonly #apps = new Map<string, App>();
   readonly #machines = new Map<string, Machine>();
 
@@ -23,7 +23,7 @@ export class World {
     readonly clock: Clock,
     readonly random: Random,
     readonly regions: Regions,
-    settings: Settings,
+    settings: FlySettings,
   ) {
     this.settings = settings;
   }
@@ -81,7 +81,7 @@ export class World {
   /**
    * The Machine with this id, even if it is long gone.
    *
-   * @throws {FlyError} 404 when it never was or belongs to another app.
+   * @throws {FlyRefusal} 404 when it never was or belongs to another app.
    */
   anyMachine(app: string | null, id: string | null): Machine {
     const machine = id === null ? undefined : this.#machines.get(id);
@@ -92,7 +92,7 @@ export class World {
   /**
    * The Machine as the API finds it.
    *
-   * @throws {FlyError} 404 when it never was, belongs to another app, or is gone.
+   * @throws {FlyRefusal} 404 when it never was, belongs to another app, or is gone.
    */
   visibleMachine(app: string | null, id: string | null): Machine {
     const machine = this.anyMachine(app, id);
