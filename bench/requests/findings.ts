@@ -1,10 +1,19 @@
 /** From what was measured to a table, and to whether the goals are met. */
 import type { Goal } from "../support/report.ts";
 import { median, type Spread, spread } from "../support/statistics.ts";
-import type { Measured } from "./main.ts";
+import type { Load } from "./load.ts";
 
 const GOALS = { p50OverFloor: 1.05, cpuOverFloor: 2, memoryGrowth: 1.1 };
 const MIB = 1024 * 1024;
+
+/** Everything measured of one variant. */
+export interface Measured {
+  calm: Load[];
+  busy: Load[];
+  /** Resident bytes after so many requests in all. */
+  memory: { requests: number; bytes: number }[];
+  callsPerRequest: Record<string, number>;
+}
 
 /** One variant in one line. Spreads are over the rounds; latency's is over its requests. */
 export interface Summary {

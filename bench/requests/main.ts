@@ -10,8 +10,8 @@ import { startUpstreams, type Upstreams } from "../support/environment.ts";
 import { circumstances, printTable, progress, report } from "../support/report.ts";
 import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/stack/function/mod.ts";
 import { ServerProcess } from "../support/server-process.ts";
-import { goals, rows, tableRow } from "./findings.ts";
-import { type Load, load } from "./load.ts";
+import { goals, type Measured, rows, tableRow } from "./findings.ts";
+import { load } from "./load.ts";
 
 const DATABASE_MS = 5;
 const FLY_MS = 50;
@@ -31,15 +31,6 @@ const VARIANTS = {
 };
 type Name = keyof typeof VARIANTS;
 const NAMES = Object.keys(VARIANTS) as Name[];
-
-/** Everything measured of one variant. */
-export interface Measured {
-  calm: Load[];
-  busy: Load[];
-  /** Resident bytes after so many requests in all. */
-  memory: { requests: number; bytes: number }[];
-  callsPerRequest: Record<string, number>;
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

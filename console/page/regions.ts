@@ -1,5 +1,5 @@
 /** Fly.io's regions by name. https://fly.io/docs/reference/regions/ */
-import type { FLY_REGIONS } from "../../supabase/functions/provision-machine/config/fly-regions.ts";
+import type { FLY_REGIONS } from "../../supabase/functions/provision-machine/config/environment.ts";
 
 type Region = (typeof FLY_REGIONS)[number];
 

@@ -1,6 +1,6 @@
 /** Alerts when what they are decided with is out itself. */
 import assert from "node:assert/strict";
-import { HINTS } from "../../supabase/functions/provision-machine/alerts/hints.ts";
+import { operatorHint } from "../../supabase/functions/provision-machine/errors.ts";
 import { Alerting } from "../support/alerting.ts";
 import { until } from "../support/until.ts";
 
@@ -54,7 +54,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
         [
           "❌ provision-machine: database_error: The database could not be used",
           `Newest request: ${requestId}`,
-          `What to do: ${HINTS.database_error}`,
+          `What to do: ${operatorHint("database_error")}`,
         ].join("\n")
       ),
     );

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { startPostgres } from "../../dev/stack/postgres/mod.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
-import { HINTS } from "../../supabase/functions/provision-machine/alerts/hints.ts";
+import { operatorHint } from "../../supabase/functions/provision-machine/errors.ts";
 import { postgresTest } from "../postgres/postgres-test.ts";
 import { Alerting } from "../support/alerting.ts";
 import { until } from "../support/until.ts";
@@ -26,7 +26,7 @@ Deno.test("alerts", async (t) => {
           "❌ provision-machine: 3 failures in the last 10 minutes",
           "• fly_rejected: 3",
           `Newest request: ${third.requestId}`,
-          `What to do: ${HINTS.fly_rejected}`,
+          `What to do: ${operatorHint("fly_rejected")}`,
         ].join("\n"),
       ]);
       const [delivery] = webhook.deliveries;
@@ -46,7 +46,7 @@ Deno.test("alerts", async (t) => {
       webhook.texts.join(),
       /: 5 failures .*\n• fly_capacity: 3\n(• (fly_rejected|provision_timeout): 1\n){2}/,
     );
-    assert.ok(webhook.texts[0]?.endsWith(`What to do: ${HINTS.fly_capacity}`));
+    assert.ok(webhook.texts[0]?.endsWith(`What to do: ${operatorHint("fly_capacity")}`));
   });
 
   await t.step("failures outside the window do not count", async () => {
@@ -103,7 +103,7 @@ Deno.test("alerts", async (t) => {
         "❌ provision-machine: 1 failure in the last 10 minutes",
         "• configuration_error: 1",
         `Newest request: ${answer.requestId}`,
-        `What to do: ${HINTS.configuration_error}`,
+        `What to do: ${operatorHint("configuration_error")}`,
       ].join("\n"),
     ]);
     await alerting.failAndSettle(fn);

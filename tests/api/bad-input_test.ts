@@ -14,7 +14,8 @@ import {
   platformRuntime,
   type Runtime,
 } from "../../supabase/functions/provision-machine/runtime.ts";
-import { Services } from "../../supabase/functions/provision-machine/services.ts";
+import { Isolate } from "../../supabase/functions/provision-machine/isolate.ts";
+import { ROUTES } from "../../supabase/functions/provision-machine/routes.ts";
 import { type OddRequest, oddRequests } from "../support/bad-input-arbitraries.ts";
 import { assertTruthfulAnswer, type RawAnswer } from "../support/bad-input-checks.ts";
 import { FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
@@ -103,7 +104,7 @@ async function startWorld(changes: Partial<Runtime> = {}) {
     MAX_MACHINES_PER_USER: "100000",
   };
   const background = new Set<Promise<unknown>>();
-  const services = new Services({
+  const isolate = new Isolate({
     ...platformRuntime,
     env: (name) => ({ ...env } as Record<string, string | undefined>)[name],
     fetch: (input, init) => {
@@ -120,7 +121,7 @@ async function startWorld(changes: Partial<Runtime> = {}) {
     mintUserToken({ userId: user.id, key: supabase.jwtSecret, claims });
   const { lines, restore } = captureConsole();
   return {
-    app: createApp(services),
+    app: createApp(isolate, ROUTES),
     /** What was logged so far; grows. */
     lines,
     secrets: [FLY_TOKEN, supabase.secretKey, supabase.serviceRoleKey, supabase.jwtSecret],

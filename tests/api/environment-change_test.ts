@@ -9,7 +9,8 @@ import {
 } from "../../dev/stack/supabase/mod.ts";
 import { createApp } from "../../supabase/functions/provision-machine/app.ts";
 import { platformRuntime } from "../../supabase/functions/provision-machine/runtime.ts";
-import { Services } from "../../supabase/functions/provision-machine/services.ts";
+import { Isolate } from "../../supabase/functions/provision-machine/isolate.ts";
+import { ROUTES } from "../../supabase/functions/provision-machine/routes.ts";
 
 interface Project extends AsyncDisposable {
   key: SigningKey;
@@ -25,7 +26,7 @@ async function startProject(): Promise<Project> {
 /** Nothing that it needs for Fly.io: every user who is known gets as far as `configuration_error`. */
 function isolateOf(projects: Project[]) {
   let current: Project | undefined;
-  const services = new Services({
+  const isolate = new Isolate({
     ...platformRuntime,
     env: (name) => {
       if (name === "SUPABASE_URL") return current?.supabase.url;
@@ -38,7 +39,7 @@ function isolateOf(projects: Project[]) {
       return project?.supabase.fetch(request) ?? Promise.reject(new TypeError(request.url));
     },
   });
-  const app = createApp(services);
+  const app = createApp(isolate, ROUTES);
   return async (project: Project, accessToken: string): Promise<string> => {
     current = project;
     const response = await app(

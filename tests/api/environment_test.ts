@@ -1,9 +1,6 @@
 /** Every variable of the environment: missing, malformed, blank. */
 import assert from "node:assert/strict";
-import {
-  configurationError,
-  hasProblems,
-} from "../../supabase/functions/provision-machine/config/configuration-error.ts";
+import { configurationError } from "../../supabase/functions/provision-machine/config/problems.ts";
 import {
   ENVIRONMENT,
   parseEnvironment,
@@ -114,15 +111,16 @@ for (const name of names) {
   Deno.test(`the environment: ${name}, malformed`, () => {
     assert.ok(MALFORMED[name].length > 0);
     for (const value of MALFORMED[name]) {
-      const { problems, settings } = parseEnvironment({ ...VALID, [name]: value });
+      const environment = parseEnvironment({ ...VALID, [name]: value });
+      assert.ok(!environment.complete);
+      const { problems, settings } = environment;
       assert.deepEqual(
         problems.map(({ variable, kind }) => ({ variable, kind })),
         [{ variable: name, kind: "invalid" }],
         value,
       );
       if (name !== "FLY_REGION") assert.equal(settings[name], undefined);
-      assert.ok(hasProblems(problems));
-      const { message, hint } = configurationError(problems);
+      const { message, hint } = configurationError(problems[0]);
       assert.equal(message, `${name} not valid - cannot provision Fly.io machine`);
       assert.ok(hint.startsWith(`Server configuration error - ${name} invalid: expected `), hint);
       // A lone digit or comma is in every sentence.

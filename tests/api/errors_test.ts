@@ -1,8 +1,9 @@
 /** Every code of the contract: answer, row, log, and nothing left at Fly.io. */
 import assert from "node:assert/strict";
 import {
-  CALLER_ERRORS,
-  PROVISIONING_ERRORS,
+  CALLER_CODES,
+  CODES,
+  PROVISIONING_CODES,
   type ProvisioningErrorCode,
 } from "../../supabase/functions/provision-machine/errors.ts";
 import { CALLER_CASES } from "../support/caller-cases.ts";
@@ -21,11 +22,11 @@ const OTHER_FAILURES: ProvisioningErrorCode[] = [
 Deno.test("every code of the contract has a case", () => {
   assert.deepEqual(
     [...new Set(CALLER_CASES.map(({ code }) => code))].sort(),
-    Object.keys(CALLER_ERRORS).sort(),
+    Object.keys(CALLER_CODES).sort(),
   );
   assert.deepEqual(
     [...new Set([...FLY_FAILURES.map(({ code }) => code), ...OTHER_FAILURES])].sort(),
-    Object.keys(PROVISIONING_ERRORS).sort(),
+    Object.keys(PROVISIONING_CODES).sort(),
   );
 });
 
@@ -39,7 +40,7 @@ Deno.test("errors", async (t) => {
     await t.step(code, async () => {
       const user = await stack.supabase.createUser();
       const answer = await call(stack, user);
-      assertError(answer, CALLER_ERRORS[code], code, extra);
+      assertError(answer, CODES[code].status, code, extra);
       check?.(answer);
       assert.equal((await stack.rowsOf(user)).length, rows);
       const log = await stack.log(answer);
@@ -172,7 +173,7 @@ async function assertFlyFailure(
   assert.equal(answer.headers.get("retry-after"), failure.retryAfter ?? null);
   const row = await assertFailedRow(stack, answer, failure.left);
   assert.equal(row.reconcile_at !== null, failure.left !== undefined);
-  const leftover = /What may be left at Fly.io is destroyed within minutes/;
+  const leftover = /Any leftover Fly machine will be destroyed within minutes/;
   assert.equal(leftover.test(answer.body.message), failure.left !== undefined);
 
   const event = await assertLogged(fn, answer, failure.otherErrors);

@@ -1,7 +1,7 @@
 /** GET /health: what it says of each part, whom it says it to, and that nobody can abuse it. */
 import assert from "node:assert/strict";
 import type { Check } from "../../supabase/functions/provision-machine/health/run-checks.ts";
-import { EXPECTED_SCHEMA_VERSION } from "../../supabase/functions/provision-machine/health/schema-version.ts";
+import { EXPECTED_SCHEMA_VERSION } from "../../supabase/functions/provision-machine/database/observations.ts";
 import type { RunningFunction } from "../support/running-function.ts";
 import { type Answer, FLY_APP, type Stack, startStack } from "../support/stack.ts";
 

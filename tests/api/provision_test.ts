@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createClient } from "@supabase/supabase-js";
 import { serveMachines } from "../../dev/stack/fly/mod.ts";
-import { GUESTS } from "../../supabase/functions/provision-machine/provisioning/machine-config.ts";
+import { GUESTS } from "../../supabase/functions/provision-machine/provision/machine-config.ts";
 import { assertProvisioned } from "../support/expectations.ts";
 import { FLY_APP, FLY_TOKEN, IMAGE, type Stack, startStack } from "../support/stack.ts";
 

@@ -10,8 +10,8 @@ import { binOutcomes, quantile, SPANS, total } from "../../console/operator/outc
 import { percent } from "../../console/operator/percent.ts";
 import { EXPLANATIONS } from "../../console/page/error-sentences.ts";
 import {
-  CALLER_ERRORS,
-  PROVISIONING_ERRORS,
+  CALLER_CODES,
+  PROVISIONING_CODES,
   RECONCILE_CODES,
 } from "../../supabase/functions/provision-machine/errors.ts";
 import { startStack } from "../support/stack.ts";
@@ -19,12 +19,12 @@ import { findChromium, NO_CHROMIUM } from "./support/chromium.ts";
 import { withoutChromium } from "./support/console-test.ts";
 
 Deno.test("the client knows every code that the function answers, and the page explains each", () => {
-  const answered = [...Object.keys(CALLER_ERRORS), ...Object.keys(PROVISIONING_ERRORS)];
+  const answered = [...Object.keys(CALLER_CODES), ...Object.keys(PROVISIONING_CODES)];
   const own = ["network_error", "unexpected_response"];
   assert.deepEqual([...ERROR_CODES].sort(), [...answered, ...own].sort());
   assert.deepEqual(
     Object.keys(EXPLANATIONS).sort(),
-    [...answered, ...own, ...RECONCILE_CODES].sort(),
+    [...answered, ...own, ...Object.keys(RECONCILE_CODES)].sort(),
   );
   const sentences = Object.values(EXPLANATIONS).map(({ sentence }) => sentence);
   assert.equal(new Set(sentences).size, sentences.length, "each code has a sentence of its own");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type LocalSupabase, startSupabase } from "../../dev/stack/supabase/mod.ts";
 import {
-  PROVISIONING_ERRORS,
+  PROVISIONING_CODES,
   RECONCILE_CODES,
 } from "../../supabase/functions/provision-machine/errors.ts";
 import { assertProvisioned } from "../support/expectations.ts";
@@ -110,7 +110,7 @@ Deno.test("the database", async (t) => {
 
     await t.step("states that are possible", async () => {
       for (const changes of Object.values(TRANSITIONS)) await insert(machineValues(changes));
-      for (const code of [...Object.keys(PROVISIONING_ERRORS), ...RECONCILE_CODES]) {
+      for (const code of [...Object.keys(PROVISIONING_CODES), ...Object.keys(RECONCILE_CODES)]) {
         await insert(machineValues({ ...ERROR, error_code: code }));
       }
     });

@@ -1,7 +1,7 @@
 /** The code, the database and the migrations name the same newest migration. */
 import assert from "node:assert/strict";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
-import { EXPECTED_SCHEMA_VERSION } from "../../supabase/functions/provision-machine/health/schema-version.ts";
+import { EXPECTED_SCHEMA_VERSION } from "../../supabase/functions/provision-machine/database/observations.ts";
 
 const MIGRATIONS = new URL("../../supabase/migrations/", import.meta.url);
 

@@ -3,8 +3,14 @@
  * await as the platform does. Nothing that an ended isolate waits for ever comes back to it.
  */
 import { createApp } from "../../supabase/functions/provision-machine/app.ts";
-import { Services } from "../../supabase/functions/provision-machine/services.ts";
-import type { Clock, Runtime } from "../../supabase/functions/provision-machine/runtime.ts";
+import { Isolate as FunctionIsolate } from "../../supabase/functions/provision-machine/isolate.ts";
+import { IN_FLIGHT } from "../../supabase/functions/provision-machine/provision/in-flight.ts";
+import { ROUTES } from "../../supabase/functions/provision-machine/routes.ts";
+import {
+  type Clock,
+  platformRuntime,
+  type Runtime,
+} from "../../supabase/functions/provision-machine/runtime.ts";
 import type { Random } from "../../dev/stack/fly/mod.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
 
@@ -14,7 +20,7 @@ import "../../supabase/functions/provision-machine/alerts/after-failure.ts";
 import "../../supabase/functions/provision-machine/auth/verify-user-token.ts";
 import "../../supabase/functions/provision-machine/database/database.ts";
 import "../../supabase/functions/provision-machine/destroy/handle-destroy.ts";
-import "../../supabase/functions/provision-machine/provisioning/handle-provision.ts";
+import "../../supabase/functions/provision-machine/provision/handle-provision.ts";
 import "../../supabase/functions/provision-machine/reconcile/handle-reconcile.ts";
 
 /** Carries one call of an isolate to its upstream. */
@@ -37,7 +43,7 @@ export class Isolate {
   readonly name: string;
   /** Work that was given to `waitUntil` and is not done. */
   readonly background = new Set<Promise<unknown>>();
-  readonly #services: Services;
+  readonly #isolate: FunctionIsolate;
   readonly #handler: (request: Request) => Promise<Response>;
   readonly #end = new AbortController();
   readonly #time: VirtualClock;
@@ -69,14 +75,15 @@ export class Isolate {
       randomBytes: bytes,
       randomUUID: () => `r-${bytes(8).toHex()}`,
       random,
+      sha256: (text) => time.track(platformRuntime.sha256(text)),
       waitUntil: (work) => {
         if (!this.alive) return;
         const tracked: Promise<unknown> = work.finally(() => this.background.delete(tracked));
         this.background.add(tracked);
       },
     };
-    this.#services = new Services(runtime);
-    this.#handler = createApp(this.#services);
+    this.#isolate = new FunctionIsolate(runtime);
+    this.#handler = createApp(this.#isolate, ROUTES);
   }
 
   get alive(): boolean {
@@ -98,7 +105,7 @@ export class Isolate {
 
   /** What the platform does to an isolate that lived long enough. */
   async shutDown(): Promise<void> {
-    const handedOver = this.#services.unfinished.handOver("wall_clock", this.#clock);
+    const handedOver = IN_FLIGHT.of(this.#isolate).handOver("wall_clock", this.#clock);
     handedOver.catch(
       () => {/* its rejection is reported as unhandled elsewhere: it never rejects */},
     );

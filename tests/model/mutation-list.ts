@@ -19,35 +19,35 @@ const MIGRATIONS = "supabase/migrations";
 export const MUTATIONS: Mutation[] = [
   {
     name: "skip the look-up before the second create",
-    file: `${FUNCTION}/fly/create-once.ts`,
-    from: "  if (mayExist) {\n    const found = await findOwnMachine(options);",
-    to: "  if (mayExist && attempt < 0) {\n    const found = await findOwnMachine(options);",
+    file: `${FUNCTION}/provision/create-machine.ts`,
+    from: "  if (mightExist) {\n",
+    to: "  if (mightExist && attempt < 0) {\n",
     tests: ["model"],
   },
   {
     name: "create again without asking whether the row still wants a machine",
-    file: `${FUNCTION}/fly/create-once.ts`,
-    from: "    await options.assertWanted();\n",
+    file: `${FUNCTION}/provision/create-machine.ts`,
+    from: "    await takeCreateSlot(context, row);\n",
     to: "",
     tests: ["destroying"],
   },
   {
     name: "do not treat 409 as ours",
-    file: `${FUNCTION}/fly/create-once.ts`,
-    from: "if (error instanceof FlyError && error.nameIsTaken) {",
-    to: "if (error instanceof FlyError && error.nameIsTaken && attempt < 0) {",
+    file: `${FUNCTION}/provision/create-machine.ts`,
+    from: "const found = error.nameIsTaken ?",
+    to: "const found = error.nameIsTaken && attempt < 0 ?",
     tests: ["regressions"],
   },
   {
     name: "drop the compensation: leave the machine of a failed request",
-    file: `${FUNCTION}/provisioning/give-up.ts`,
+    file: `${FUNCTION}/provision/give-up.ts`,
     from: "() => removeLeftovers(context, input, flyMachineId)",
     to: "() => Promise.resolve(true)",
     tests: ["model"],
   },
   {
     name: "answer a failure without closing the row",
-    file: `${FUNCTION}/provisioning/give-up.ts`,
+    file: `${FUNCTION}/provision/give-up.ts`,
     from: "  const flyMachineId = progress.machine?.id ?? null;\n",
     to:
       "  const flyMachineId = progress.machine?.id ?? null;\n  if (flyMachineId === null) throw error;\n",
@@ -62,10 +62,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "mark running without waiting for started",
-    file: `${FUNCTION}/provisioning/start.ts`,
-    from: "      waitUntilStarted({",
-    to:
-      "      ((_: unknown) => waitUntilStarted === null ? Promise.reject() : Promise.resolve())({",
+    file: `${FUNCTION}/provision/start-machine.ts`,
+    from: 'if (starting.machine.state === "started") return;',
+    to: 'if (starting.machine.state !== "") return;',
     tests: ["model"],
   },
   {
@@ -92,8 +91,9 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "sweep machines without checking whose they are",
     file: `${FUNCTION}/reconcile/sweep-fly-machines.ts`,
-    from: "listed = await listMachines(fly, app, identity, { deadline });",
-    to: "listed = await listMachines(fly, app, identity && {}, { deadline });",
+    from:
+      "listed = await listMachines(fly, app, projectTags(settings.SUPABASE_URL), { deadline });",
+    to: "listed = await listMachines(fly, app, projectTags && {}, { deadline });",
     tests: ["model"],
   },
   {
@@ -135,8 +135,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "do not log failures",
     file: `${FUNCTION}/app.ts`,
-    from: "if (error && error.status >= 500) logFailure(",
-    to: "if (error && error.status >= 600) logFailure(",
+    from: "if (failed) logFailure(",
+    to: "if (failed && error.status >= 600) logFailure(",
     tests: ["model"],
   },
   {

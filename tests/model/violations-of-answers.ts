@@ -5,7 +5,7 @@ import type { Observation } from "./run-schedule.ts";
 
 /** The answer says that it does not know, so that it cannot be wrong. */
 const SAYS_THAT_IT_MAY_BE_STALE = /may still say provisioning|is not known|repaired within minutes/;
-const SAYS_THAT_A_MACHINE_MAY_BE_LEFT = /What may be left at Fly.io is destroyed within minutes/;
+const SAYS_THAT_A_MACHINE_MAY_BE_LEFT = /Any leftover Fly machine will be destroyed within minutes/;
 /** What a request may take on top of its budget: the answer's own way through the isolate. */
 const SLACK_MS = 1_000;
 const DESTROY_BUDGET_MS = 60_000;

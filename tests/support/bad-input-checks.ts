@@ -1,8 +1,10 @@
 /** What every answer must be, whatever was sent: for the tests of bad input. */
 import assert from "node:assert/strict";
-import { CALLER_ERRORS } from "../../supabase/functions/provision-machine/errors.ts";
+import { CALLER_CODES } from "../../supabase/functions/provision-machine/errors.ts";
 
-const STATUS_OF_CODE: Record<string, number> = CALLER_ERRORS;
+const STATUS_OF_CODE: Record<string, number> = Object.fromEntries(
+  Object.entries(CALLER_CODES).map(([code, { status }]) => [code, status]),
+);
 const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/;
 /** A line of a stack, or the name of a source file. */
 const INSIDES = /\n\s+at |\bat \S+ \(|\.ts\b|node_modules|ext:|file:\/\//;

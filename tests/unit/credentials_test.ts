@@ -4,11 +4,9 @@ import {
   callerSecrets,
   credentialsOf,
   isService,
-} from "../../supabase/functions/provision-machine/auth/credentials.ts";
-import {
   isServiceKey,
-  serviceKeys,
-} from "../../supabase/functions/provision-machine/auth/service-keys.ts";
+} from "../../supabase/functions/provision-machine/auth/credentials.ts";
+import { parseEnvironment } from "../../supabase/functions/provision-machine/config/environment.ts";
 import { AppError } from "../../supabase/functions/provision-machine/errors.ts";
 
 const KEY = "sb_secret_0123456789abcdefghij";
@@ -92,13 +90,17 @@ Deno.test("credentials: only what can be a secret is one", () => {
 });
 
 Deno.test("credentials: the default key comes first, empty ones never", () => {
-  const settings = {
-    SUPABASE_SECRET_KEYS: { other: "other", blank: "", default: "default" },
-    SUPABASE_SERVICE_ROLE_KEY: "role",
-  };
-  assert.deepEqual(serviceKeys(settings), ["default", "other", "role"]);
-  assert.deepEqual(serviceKeys({ SUPABASE_SERVICE_ROLE_KEY: "role" }), ["role"]);
-  assert.deepEqual(serviceKeys({}), []);
+  const keysOf = (env: Record<string, string>) =>
+    parseEnvironment({ SUPABASE_URL: "http://localhost", ...env }).platform?.serviceKeys;
+  assert.deepEqual(
+    keysOf({
+      SUPABASE_SECRET_KEYS: JSON.stringify({ other: "other", blank: "", default: "default" }),
+      SUPABASE_SERVICE_ROLE_KEY: "role",
+    }),
+    ["default", "other", "role"],
+  );
+  assert.deepEqual(keysOf({ SUPABASE_SERVICE_ROLE_KEY: "role" }), ["role"]);
+  assert.equal(keysOf({}), undefined);
 });
 
 Deno.test("credentials: a key is equal in every character or is none", () => {

@@ -10,7 +10,7 @@ interface Case {
   status?: number;
   body?: string;
   code: string;
-  ambiguous?: boolean;
+  mayHaveTakenEffect?: boolean;
   nameIsTaken?: boolean;
 }
 
@@ -18,17 +18,23 @@ const TAKEN =
   '{"error":"already_exists: unique machine name violation, machine ID 4d89640 has it"}';
 
 const CASES: Case[] = [
-  { kind: "network", code: "fly_unavailable", ambiguous: true },
-  { kind: "timeout", code: "fly_unavailable", ambiguous: true },
-  { kind: "body", status: 200, code: "fly_invalid_response", ambiguous: true },
-  { kind: "body", status: 200, body: "no capacity", code: "fly_invalid_response", ambiguous: true },
+  { kind: "network", code: "fly_unavailable", mayHaveTakenEffect: true },
+  { kind: "timeout", code: "fly_unavailable", mayHaveTakenEffect: true },
+  { kind: "body", status: 200, code: "fly_invalid_response", mayHaveTakenEffect: true },
+  {
+    kind: "body",
+    status: 200,
+    body: "no capacity",
+    code: "fly_invalid_response",
+    mayHaveTakenEffect: true,
+  },
   { status: 401, code: "fly_unauthorized" },
   { status: 403, code: "fly_unauthorized" },
   { status: 429, code: "fly_rate_limited" },
-  { status: 408, code: "fly_unavailable", ambiguous: true },
-  { status: 500, code: "fly_unavailable", ambiguous: true },
-  { status: 503, code: "fly_unavailable", ambiguous: true },
-  { status: 599, code: "fly_unavailable", ambiguous: true },
+  { status: 408, code: "fly_unavailable", mayHaveTakenEffect: true },
+  { status: 500, code: "fly_unavailable", mayHaveTakenEffect: true },
+  { status: 503, code: "fly_unavailable", mayHaveTakenEffect: true },
+  { status: 599, code: "fly_unavailable", mayHaveTakenEffect: true },
   { status: 400, code: "fly_rejected" },
   { status: 404, code: "fly_rejected" },
   { status: 409, code: "fly_rejected" },
@@ -53,12 +59,12 @@ Deno.test("fly errors: the code, whether a look-up is needed, whether the name i
     assert.deepEqual(
       {
         code: error.code,
-        ambiguous: error.ambiguous,
+        mayHaveTakenEffect: error.mayHaveTakenEffect,
         nameIsTaken: error.nameIsTaken,
         lacksCapacity: error.lacksCapacity,
       },
       {
-        ambiguous: false,
+        mayHaveTakenEffect: false,
         nameIsTaken: false,
         ...flags,
         code,

@@ -8,7 +8,7 @@ import {
   prefersAsync,
   requestIdOf,
   traceContextOf,
-} from "../../supabase/functions/provision-machine/http/request-context.ts";
+} from "../../supabase/functions/provision-machine/http/headers.ts";
 import { Redactor } from "../../supabase/functions/provision-machine/logging/redactor.ts";
 
 const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";

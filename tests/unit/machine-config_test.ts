@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import {
   buildCreateBody,
+  generateMachineName,
   loggableBody,
   type MachineConfigInput,
-  machineIdentity,
-  projectIdentity,
-} from "../../supabase/functions/provision-machine/provisioning/machine-config.ts";
-import { generateMachineName } from "../../supabase/functions/provision-machine/provisioning/machine-name.ts";
+} from "../../supabase/functions/provision-machine/provision/machine-config.ts";
+import { ownerTags, projectTags } from "../../supabase/functions/provision-machine/fly/identity.ts";
 
 const INPUT: MachineConfigInput = {
   machineId: "machine-0123456789abcdef",
@@ -17,7 +16,7 @@ const INPUT: MachineConfigInput = {
   image: "registry.fly.io/app:1",
   port: 8080,
   extraEnv: { PASSWORD: "secret", USER_ID: "forged", MACHINE_ID: "forged", CPU_PRIORITY: "forged" },
-  identity: { managed_by: "provision-machine" },
+  tags: { managed_by: "provision-machine" },
 };
 const OWN_ENV = {
   USER_ID: INPUT.userId,
@@ -88,13 +87,13 @@ Deno.test("machine config: the log shows ten names and how many more there are",
 
 Deno.test("machine config: metadata names the project and the row", () => {
   const project = { managed_by: "provision-machine", supabase_project: "abc.supabase.co" };
-  assert.deepEqual(projectIdentity("https://abc.supabase.co"), project);
-  assert.deepEqual(machineIdentity("https://abc.supabase.co/", "row-1"), {
+  assert.deepEqual(projectTags("https://abc.supabase.co"), project);
+  assert.deepEqual(ownerTags("https://abc.supabase.co/", "row-1"), {
     ...project,
     cloud_machine_id: "row-1",
   });
   // Two local projects differ in their port alone.
-  assert.equal(projectIdentity("http://127.0.0.1:54321")["supabase_project"], "127.0.0.1:54321");
+  assert.equal(projectTags("http://127.0.0.1:54321")["supabase_project"], "127.0.0.1:54321");
 });
 
 Deno.test("machine config: a name is made of random bytes, evenly, as Fly.io allows it", () => {

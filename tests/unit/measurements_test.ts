@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { VirtualClock } from "../../dev/stack/clock.ts";
 import { FlyError } from "../../supabase/functions/provision-machine/fly/errors.ts";
-import { Measurements } from "../../supabase/functions/provision-machine/provisioning/measurements.ts";
+import { Measurements } from "../../supabase/functions/provision-machine/logging/measurements.ts";
 
 Deno.test("measurements: nothing measured, nothing but the attempts", () => {
   assert.deepEqual(new Measurements(new VirtualClock()).report(), { ms: {}, attempts: 0 });

@@ -1,7 +1,7 @@
 /** The body of POST: what is taken for whom, and each refusal with its issues. */
 import assert from "node:assert/strict";
 import { AppError } from "../../supabase/functions/provision-machine/errors.ts";
-import { parseProvisionRequest } from "../../supabase/functions/provision-machine/provisioning/parse-request.ts";
+import { parseProvisionRequest } from "../../supabase/functions/provision-machine/provision/parse-request.ts";
 
 const USER_ID = "0b8f6a4e-3c1d-4f5a-9b7e-2d1c0a9f8e7d";
 const OTHER_ID = "11111111-2222-4333-8444-555555555555";

@@ -1,15 +1,15 @@
 /** Deadlines, time limits, waiting, back-off and work in parallel, in virtual time. */
 import assert from "node:assert/strict";
 import { VirtualClock } from "../../dev/stack/clock.ts";
+import { lazy } from "../../supabase/functions/provision-machine/runtime.ts";
 import {
+  backoffMs,
   Deadline,
+  inParallel,
+  sleep,
   TimeoutError,
   withTimeout,
-} from "../../supabase/functions/provision-machine/deadline.ts";
-import { backoffMs } from "../../supabase/functions/provision-machine/fly/backoff.ts";
-import { lazy } from "../../supabase/functions/provision-machine/lazy.ts";
-import { inParallel } from "../../supabase/functions/provision-machine/reconcile/in-parallel.ts";
-import { sleep } from "../../supabase/functions/provision-machine/runtime.ts";
+} from "../../supabase/functions/provision-machine/time.ts";
 
 const forever = () => new Promise<never>(() => {});
 

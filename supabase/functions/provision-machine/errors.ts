@@ -1,49 +1,157 @@
 /**
- * Every error that a caller can see. One type, one list of codes; the HTTP status follows from
- * the code.
+ * Every error that a caller can see: one type, and one table with the facts of each code. Answers,
+ * rows, alerts, the documents and the console are checked against this table.
  */
 
+/** What is known of an error code, whatever caused it. */
+export interface CodeFacts {
+  /** HTTP status of the answer. */
+  status: number;
+  /** When a later try can help: in how many seconds. */
+  retryAfterSeconds?: number;
+  /** What the caller can do: the answer's `message`, unless the error says something better. */
+  callerHint: string;
+  /** The first thing for an operator to do; the runbook has the rest. */
+  operatorHint?: string;
+}
+
 /** Codes of answers that blame the caller: nothing was created and no row says `error`. */
-export const CALLER_ERRORS = {
-  invalid_request: 400,
-  unauthorized: 401,
-  forbidden: 403,
-  not_found: 404,
-  method_not_allowed: 405,
-  machine_limit_reached: 409,
-  payload_too_large: 413,
-  unsupported_media_type: 415,
-  idempotency_key_reused: 422,
-} as const;
+export const CALLER_CODES = {
+  invalid_request: { status: 400, callerHint: "Correct the request and send it again" },
+  unauthorized: { status: 401, callerHint: "Sign in and send a current access token" },
+  forbidden: { status: 403, callerHint: "Act for the signed-in user, or send a secret key" },
+  not_found: { status: 404, callerHint: "Check the path and the machineId" },
+  method_not_allowed: { status: 405, callerHint: "Use a method that Allow names" },
+  machine_limit_reached: {
+    status: 409,
+    callerHint: "Use your existing machine or destroy it first",
+  },
+  payload_too_large: { status: 413, callerHint: "Send a smaller body" },
+  unsupported_media_type: {
+    status: 415,
+    callerHint: "Send the body with Content-Type: application/json",
+  },
+  idempotency_key_reused: {
+    status: 422,
+    callerHint: "Send the original request again, or a new key",
+  },
+} as const satisfies Record<string, CodeFacts>;
 
-/** Codes of failures that are ours, Supabase's or Fly.io's. Each answers HTTP 500. */
-export const PROVISIONING_ERRORS = {
-  configuration_error: 500,
-  database_error: 500,
-  fly_unauthorized: 500,
-  fly_rate_limited: 500,
-  fly_capacity: 500,
-  fly_rejected: 500,
-  fly_unavailable: 500,
-  fly_invalid_response: 500,
-  machine_failed: 500,
-  provision_timeout: 500,
-  internal_error: 500,
-} as const;
+/** Codes of failures that are ours, Supabase's or Fly.io's. Each closes its row as `error`. */
+export const PROVISIONING_CODES = {
+  configuration_error: {
+    status: 500,
+    callerHint: "The server is not configured correctly; its operators have to correct that",
+    operatorHint:
+      "look for CRITICAL ERROR in the function's logs, set the named variable with `supabase secrets set`",
+  },
+  database_error: {
+    status: 500,
+    retryAfterSeconds: 10,
+    callerHint: "The database did not answer as it should; try again shortly",
+    operatorHint:
+      "check the project's database (status page, connection limits, migrations with `supabase db push`)",
+  },
+  fly_unauthorized: {
+    status: 500,
+    callerHint: "Server configuration error - Fly.io does not accept FLY_API_TOKEN for this app",
+    operatorHint:
+      "the Fly.io token is refused: make a new one with `fly tokens create deploy`, set FLY_API_TOKEN",
+  },
+  fly_rate_limited: {
+    status: 500,
+    retryAfterSeconds: 5,
+    callerHint: "Fly.io is limiting how fast machines are created; try again shortly",
+    operatorHint:
+      "more machines are wanted than one Fly app may create: add an app to FLY_APP_NAME or ask Fly.io for a higher limit",
+  },
+  fly_capacity: {
+    status: 500,
+    retryAfterSeconds: 60,
+    callerHint: "The region has no capacity for this machine; try again later or in another region",
+    operatorHint: "the region is full: set FLY_REGION_FALLBACK=true or choose another FLY_REGION",
+  },
+  fly_rejected: {
+    status: 500,
+    callerHint: "Fly.io refused the machine's configuration",
+    operatorHint:
+      "Fly.io refuses the machine's configuration: check DOCKER_IMAGE, MACHINE_ENV and FLY_APP_NAME",
+  },
+  fly_unavailable: {
+    status: 500,
+    retryAfterSeconds: 10,
+    callerHint: "Fly.io could not be reached or failed; try again shortly",
+    operatorHint:
+      "Fly.io does not answer: see status.flyio.net; what was left behind is cleaned up by reconcile",
+  },
+  fly_invalid_response: {
+    status: 500,
+    retryAfterSeconds: 10,
+    callerHint: "Fly.io answered something that could not be understood; try again shortly",
+    operatorHint:
+      "Fly.io answers something unexpected: give the fly-request-id from the log to Fly.io's support",
+  },
+  machine_failed: {
+    status: 500,
+    callerHint: "The machine failed to start; check its image and its logs at Fly.io",
+    operatorHint: "machines do not start: run the image locally and look at `fly logs`",
+  },
+  provision_timeout: {
+    status: 500,
+    retryAfterSeconds: 10,
+    callerHint: "The machine did not start in time and was given up; try again",
+    operatorHint:
+      "machines start too slowly: make the image smaller or raise PROVISION_TIMEOUT_SECONDS",
+  },
+  internal_error: {
+    status: 500,
+    callerHint: "The failure was logged under this request id",
+    operatorHint: "look up the request id in the function's logs; the stack trace is there",
+  },
+} as const satisfies Record<string, CodeFacts & { operatorHint: string }>;
 
-/** Codes that only reconcile writes to a row. */
-export const RECONCILE_CODES = ["interrupted", "machine_lost"] as const;
+/** Codes that only reconcile writes to a row; no answer has them. */
+export const RECONCILE_CODES = {
+  interrupted: {
+    operatorHint:
+      "isolates die while provisioning: look at the function's CPU time, memory and wall clock limits",
+  },
+  machine_lost: {
+    operatorHint: "running machines disappear: see who or what destroys them in Fly.io's dashboard",
+  },
+} as const satisfies Record<string, { operatorHint: string }>;
 
-export type CallerErrorCode = keyof typeof CALLER_ERRORS;
-export type ProvisioningErrorCode = keyof typeof PROVISIONING_ERRORS;
+export type CallerErrorCode = keyof typeof CALLER_CODES;
+export type ProvisioningErrorCode = keyof typeof PROVISIONING_CODES;
 export type ErrorCode = CallerErrorCode | ProvisioningErrorCode;
 /** What `cloud_machines.error_code` can hold. */
-export type RowErrorCode = ProvisioningErrorCode | (typeof RECONCILE_CODES)[number];
+export type RowErrorCode = ProvisioningErrorCode | keyof typeof RECONCILE_CODES;
+
+/** Every code that an answer can have. */
+export const CODES: Readonly<Record<ErrorCode, CodeFacts>> = {
+  ...CALLER_CODES,
+  ...PROVISIONING_CODES,
+};
+
+/** Whether a code is one of those that answer HTTP 500 and close the row as `error`. */
+export function isProvisioningErrorCode(code: string): code is ProvisioningErrorCode {
+  return Object.hasOwn(PROVISIONING_CODES, code);
+}
+
+/** Whether a code can stand in a row. */
+export function isRowErrorCode(code: string): code is RowErrorCode {
+  return isProvisioningErrorCode(code) || Object.hasOwn(RECONCILE_CODES, code);
+}
+
+/** The first thing for an operator to do about a row's code. */
+export function operatorHint(code: RowErrorCode): string {
+  return { ...PROVISIONING_CODES, ...RECONCILE_CODES }[code].operatorHint;
+}
 
 export interface AppErrorOptions {
-  /** What to tell the caller beyond what happened; defaults to the error itself. */
-  message?: string;
-  /** When trying again can help, in how many seconds. */
+  /** What the caller can do; defaults to the code's own. */
+  hint?: string;
+  /** When a later try can help, in how many seconds; defaults to the code's own. */
   retryAfterSeconds?: number;
   /** Fields that the answer carries besides the common ones, such as `issues`. */
   fields?: Record<string, unknown>;
@@ -52,7 +160,7 @@ export interface AppErrorOptions {
   cause?: unknown;
 }
 
-/** A failure with a code of the contract: `error` says what happened, `hint` what that means. */
+/** A failure with a code: `message` is the answer's `error`, `hint` its `message`. */
 export class AppError extends Error {
   override name = "AppError";
   readonly hint: string;
@@ -62,46 +170,46 @@ export class AppError extends Error {
 
   constructor(readonly code: ErrorCode, error: string, options: AppErrorOptions = {}) {
     super(error, { cause: options.cause });
-    this.hint = options.message ?? error;
-    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.hint = options.hint ?? CODES[code].callerHint;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? CODES[code].retryAfterSeconds;
     this.fields = options.fields ?? {};
     this.headers = options.headers ?? {};
   }
 
   /** The HTTP status of the answer. */
   get status(): number {
-    return { ...CALLER_ERRORS, ...PROVISIONING_ERRORS }[this.code];
+    return CODES[this.code].status;
+  }
+
+  /** The same error with other details; what is not named stays, and so does the stack's origin. */
+  with(changes: Omit<AppErrorOptions, "cause">): AppError {
+    const { hint, fields, headers, retryAfterSeconds } = this;
+    return new AppError(this.code, this.message, {
+      hint,
+      fields,
+      headers,
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      ...changes,
+      cause: this.cause ?? this,
+    });
   }
 }
 
-const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = {
-  provision_timeout: 10,
-  database_error: 10,
-  fly_rate_limited: 5,
-  fly_capacity: 60,
-  fly_unavailable: 10,
-  fly_invalid_response: 10,
-};
+/** A failed call to an upstream, which knows its code and what the log should say about it. */
+export abstract class UpstreamError extends Error {
+  abstract readonly code: ProvisioningErrorCode;
 
-/** When trying again can help after a failure, if nobody said when; undefined when it cannot. */
-export function retryAfter(code: ErrorCode): { retryAfterSeconds?: number } {
-  const retryAfterSeconds = RETRY_AFTER_SECONDS[code];
-  return retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
-}
-
-/** Whether a code is one of those that answer HTTP 500 and close the row as `error`. */
-export function isProvisioningErrorCode(code: string): code is ProvisioningErrorCode {
-  return Object.hasOwn(PROVISIONING_ERRORS, code);
+  /** Fields for the log, beside name, message and stack. */
+  logFields(): Record<string, unknown> {
+    return {};
+  }
 }
 
 /**
- * Makes an {@link AppError} of whatever was thrown. What nobody foresaw becomes `internal_error`;
+ * Makes an {@link AppError} of whatever was thrown. What was not foreseen becomes `internal_error`;
  * its own message stays in the log, since it may speak of our insides.
  */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  return new AppError("internal_error", "An unexpected error happened", {
-    message: "The failure was logged under this request id",
-    cause: thrown,
-  });
+  return new AppError("internal_error", "An unexpected error happened", { cause: thrown });
 }

@@ -3,23 +3,25 @@
  * The address comes from the platform, or from `DENO_SERVE_ADDRESS` elsewhere.
  */
 import { createApp } from "./app.ts";
+import { Isolate } from "./isolate.ts";
+import { IN_FLIGHT } from "./provision/in-flight.ts";
+import { ROUTES } from "./routes.ts";
 import { platformRuntime } from "./runtime.ts";
-import { Services } from "./services.ts";
 
-const services = new Services(platformRuntime);
+const isolate = new Isolate(platformRuntime);
 
-// The platform says so before it ends an isolate, whatever the reason.
+// The platform sends this before it ends an isolate, whatever the reason.
 // https://supabase.com/docs/guides/functions/background-tasks
 addEventListener("beforeunload", (event) => {
   const { detail } = event as Event & { detail?: { reason?: unknown } };
   const reason = typeof detail?.reason === "string" ? detail.reason : "unknown";
-  platformRuntime.waitUntil(services.unfinished.handOver(reason, platformRuntime.clock));
+  platformRuntime.waitUntil(IN_FLIGHT.of(isolate).handOver(reason, platformRuntime.clock));
 });
 
-// A rejection that nobody awaited must not end the isolate, and with it other people's requests.
+// An unhandled rejection must not end the isolate, and with it other callers' requests.
 addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
-  services.logUnhandled(event.reason);
+  isolate.logUnhandled(event.reason);
 });
 
-Deno.serve(createApp(services));
+Deno.serve(createApp(isolate, ROUTES));

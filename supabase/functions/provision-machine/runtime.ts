@@ -21,6 +21,7 @@ export interface Runtime {
   randomUUID(): string;
   /** Uniform in [0, 1), for jitter. */
   random(): number;
+  sha256(text: string): Promise<Uint8Array>;
   /** Keeps the isolate alive until `work` settles, after the response has been sent. */
   waitUntil(work: Promise<unknown>): void;
 }
@@ -33,22 +34,6 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
-
-/** Resolves after `ms` milliseconds; rejects with the signal's reason once it is aborted. */
-export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      cancel();
-      reject(signal?.reason);
-    };
-    const cancel = clock.after(ms, () => {
-      signal?.removeEventListener("abort", onAbort);
-      resolve();
-    });
-    signal?.addEventListener("abort", onAbort, { once: true });
-  });
-}
 
 /**
  * `EdgeRuntime.waitUntil` of Supabase's edge runtime.
@@ -64,8 +49,20 @@ export const platformRuntime: Runtime = {
   randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
   randomUUID: () => crypto.randomUUID(),
   random: Math.random,
+  sha256: async (text) =>
+    new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
   waitUntil(work) {
     // Without the platform's global the process itself lives on, so there is nothing to do.
     if (typeof EdgeRuntime !== "undefined") EdgeRuntime.waitUntil(work);
   },
 };
+
+/** Loads something when it is first needed, and again only if that failed. */
+export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | undefined;
+  return () =>
+    loading ??= load().catch((error) => {
+      loading = undefined;
+      throw error;
+    });
+}

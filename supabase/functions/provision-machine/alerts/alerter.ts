@@ -1,70 +1,41 @@
 /**
- * Sends what Postgres decided upon. Every message is written down before it is sent, so whatever
- * dies here, reconcile sends it later.
+ * Sends what Postgres decided upon. Every message is stored before it is sent, so if this request
+ * dies, reconcile sends it later.
  */
-import { z } from "zod/v3";
-import type { Settings } from "../config/environment.ts";
-import type { DatabaseCaller } from "../database/caller.ts";
-import type { Deadline } from "../deadline.ts";
+import type { Alert, AlertRule, Alerts } from "../database/alerts.ts";
 import type { Redactor } from "../logging/redactor.ts";
 import type { RequestLog } from "../logging/request-log.ts";
 import type { Runtime } from "../runtime.ts";
-import { alertMessage } from "./message.ts";
-import { post } from "./post.ts";
-import { Alert } from "./rows.ts";
+import { type Deadline, withTimeout } from "../time.ts";
+import { alertMessage, type WebhookMessage } from "./message.ts";
 
-/** While the caller sends a message itself, reconcile leaves it alone. */
-const LEASE_MS = 30_000;
+/** While this request sends a message itself, reconcile leaves it alone. */
+export const LEASE_MS = 30_000;
 const DUE_PER_RUN = 5;
-/** Half a day of trying; by then somebody has noticed, or reads it in the table. */
+/** Half a day of attempts; after that the message stays in the table. */
 const MAX_ATTEMPTS = 20;
 const RETRY = { baseMs: 60_000, capMs: 3_600_000 };
+const WEBHOOK_TIMEOUT_MS = 5_000;
 
 export interface AlerterOptions {
   runtime: Pick<Runtime, "clock" | "fetch">;
-  caller: DatabaseCaller;
-  settings: AlertSettings;
+  alerts: Alerts;
+  webhookUrl: string;
   redactor: Redactor;
   log: RequestLog;
-}
-
-export type AlertSettings =
-  & Pick<Settings, "ALERT_FAILURE_THRESHOLD" | "ALERT_WINDOW_MINUTES" | "ALERT_COOLDOWN_MINUTES">
-  & { ALERT_WEBHOOK_URL: string };
-
-/**
- * Decides in Postgres, under a lock, which messages have to be sent now. Each is leased to this
- * caller. Throws {@link AppError} `database_error`.
- */
-export function evaluateAlerts(
-  { caller, settings }: Pick<AlerterOptions, "caller" | "settings">,
-  deadline: Deadline,
-): Promise<Alert[]> {
-  return caller.rpc(
-    "evaluate_alerts",
-    {
-      p_threshold: settings.ALERT_FAILURE_THRESHOLD,
-      p_window_ms: Math.round(settings.ALERT_WINDOW_MINUTES * 60_000),
-      p_cooldown_ms: Math.round(settings.ALERT_COOLDOWN_MINUTES * 60_000),
-      p_lease_ms: LEASE_MS,
-    },
-    z.array(Alert),
-    deadline,
-  );
 }
 
 /**
  * In reconcile: recoveries, and what could not be sent before. Returns how many were sent. Throws
  * {@link AppError} `database_error`.
  */
-export async function sendDueAlerts(options: AlerterOptions, deadline: Deadline): Promise<number> {
-  const fresh = await evaluateAlerts(options, deadline);
-  const due = await options.caller.rpc(
-    "take_due_alerts",
-    { p_limit: DUE_PER_RUN, p_lease_ms: LEASE_MS },
-    z.array(Alert),
-    deadline,
-  );
+export async function sendDueAlerts(
+  options: AlerterOptions,
+  rule: AlertRule,
+  deadline: Deadline,
+): Promise<number> {
+  const fresh = await options.alerts.evaluate(rule, LEASE_MS, deadline);
+  const due = await options.alerts.takeDue(DUE_PER_RUN, LEASE_MS, deadline);
   let sent = 0;
   // One after the other, in the order in which they were decided.
   for (const alert of [...due, ...fresh]) {
@@ -80,10 +51,10 @@ export async function sendAlert(
   alert: Alert,
   deadline: Deadline,
 ): Promise<boolean> {
-  const { runtime, caller, settings, redactor, log } = options;
-  const failure = await post(runtime, settings.ALERT_WEBHOOK_URL, alertMessage(alert), redactor);
+  const { alerts, redactor, log } = options;
+  const failure = await post(options, alertMessage(alert));
   if (failure === null) {
-    await caller.rpc("finish_alert", { p_id: alert.id }, z.unknown(), deadline);
+    await alerts.markDelivered(alert.id, deadline);
     return true;
   }
   const attempt = alert.attempts + 1;
@@ -95,17 +66,37 @@ export async function sendAlert(
     failure,
     { kind: alert.kind, event: alert.event, attempt },
   );
-  await caller.rpc(
-    "finish_alert",
-    {
-      p_id: alert.id,
-      p_error: redactor.redact(failure.message),
-      ...(givenUp ? {} : {
-        p_retry_in_ms: Math.min(RETRY.capMs, RETRY.baseMs * 2 ** (attempt - 1)),
-      }),
-    },
-    z.unknown(),
-    deadline,
-  );
+  const retryInMs = givenUp ? null : Math.min(RETRY.capMs, RETRY.baseMs * 2 ** (attempt - 1));
+  const reason = redactor.redact(failure.message);
+  await alerts.markFailed(alert.id, { reason, retryInMs }, deadline);
   return false;
+}
+
+/** Posts one message. Returns why it was not accepted, or null. Never throws. */
+export async function post(
+  { runtime, webhookUrl, redactor }: Pick<AlerterOptions, "runtime" | "webhookUrl" | "redactor">,
+  message: WebhookMessage,
+): Promise<Error | null> {
+  try {
+    return await withTimeout(runtime.clock, WEBHOOK_TIMEOUT_MS, async (signal) => {
+      const response = await runtime.fetch(webhookUrl, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: redactor.redact(JSON.stringify(message)),
+        // The address is a secret, and a redirect leads to a receiver that was not configured.
+        redirect: "manual",
+        signal,
+      });
+      await response.body?.cancel();
+      return response.ok ? null : new Error(`the webhook answered ${response.status}`);
+    });
+  } catch (error) {
+    return new Error(withoutUrl(error, webhookUrl));
+  }
+}
+
+/** The reason without the address: Deno's errors quote it, and anyone who has it can post. */
+function withoutUrl(error: unknown, url: string): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return reason.replaceAll(url, "the webhook").replace(/https?:\/\/[^\s)]+/g, "the webhook");
 }

@@ -1,7 +1,6 @@
-/** What an alert says, as JSON that Slack and everything compatible with it understands. */
-import type { RowErrorCode } from "../errors.ts";
-import { HINTS } from "./hints.ts";
-import type { Alert } from "./rows.ts";
+/** The text of an alert, as JSON that Slack and everything compatible with it understands. */
+import type { Alert } from "../database/alerts.ts";
+import { isRowErrorCode, operatorHint } from "../errors.ts";
 
 /** https://api.slack.com/messaging/webhooks#posting_with_webhooks */
 export interface WebhookMessage {
@@ -27,7 +26,7 @@ export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
   ]);
 }
 
-/** The message of one failure, when the database could not be asked about others. */
+/** The message of one failure, when the database cannot count others. */
 export function loneAlertMessage(
   { code, error, requestId }: { code: string; error: string; requestId: string },
 ): WebhookMessage {
@@ -43,8 +42,7 @@ function lookUp(requestId: string | null): string[] {
 }
 
 function whatToDo(code: string): string {
-  const hint = Object.hasOwn(HINTS, code) ? HINTS[code as RowErrorCode] : HINTS.internal_error;
-  return `What to do: ${hint}`;
+  return `What to do: ${operatorHint(isRowErrorCode(code) ? code : "internal_error")}`;
 }
 
 function minutes(n: number): string {

@@ -1,18 +1,16 @@
 /**
- * Who says to be calling: a service with a secret key, or a signed-in user with a JWT, which is
+ * Who the caller claims to be: a service with a secret key, or a signed-in user with a JWT, which is
  * verified next. The platform's own check is off (`verify_jwt = false`), so this is the only one.
  */
 import { AppError } from "../errors.ts";
-import { isServiceKey } from "./service-keys.ts";
 
-/** `nobody` reaches only the routes that are open to anyone. */
-export type Caller = { kind: "service" } | { kind: "user"; userId: string } | { kind: "nobody" };
+export type Caller = { kind: "service" } | { kind: "user"; userId: string };
 
 /** What a request brings along: a key that was checked, or a token that has to be. */
 export type Credentials = { kind: "service" } | { kind: "user-token"; token: string };
 
 /** Throws {@link AppError} `unauthorized` when there are none, or none that can be valid. */
-export function credentialsOf(headers: Headers, serviceKeys: string[]): Credentials {
+export function credentialsOf(headers: Headers, serviceKeys: readonly string[]): Credentials {
   if (isService(headers, serviceKeys)) return { kind: "service" };
   const token = bearerToken(headers);
   if (token !== undefined && looksLikeJwt(token)) return { kind: "user-token", token };
@@ -26,7 +24,7 @@ export function credentialsOf(headers: Headers, serviceKeys: string[]): Credenti
  * Whether the caller is a service. A user's token next to a secret key acts for that user: the
  * lesser of the two rights.
  */
-export function isService(headers: Headers, serviceKeys: string[]): boolean {
+export function isService(headers: Headers, serviceKeys: readonly string[]): boolean {
   const apikey = headers.get("apikey")?.trim();
   const bearer = bearerToken(headers);
   if (bearer !== undefined && isServiceKey(bearer, serviceKeys)) return true;
@@ -34,12 +32,29 @@ export function isService(headers: Headers, serviceKeys: string[]): boolean {
   return apikey !== undefined && isServiceKey(apikey, serviceKeys);
 }
 
+/**
+ * Whether `candidate` is one of `keys`, in a time that reveals nothing about them: it depends only
+ * on the candidate's own length and the number of keys, since every character is compared with
+ * every key.
+ */
+export function isServiceKey(candidate: string, keys: readonly string[]): boolean {
+  let matches = 0;
+  for (const key of keys) {
+    let difference = candidate.length ^ key.length;
+    for (let i = 0; i < candidate.length; i++) {
+      difference |= candidate.charCodeAt(i) ^ key.charCodeAt(i % key.length);
+    }
+    matches |= Number(difference === 0);
+  }
+  return matches === 1;
+}
+
 /** What Supabase's secrets look like: a JWT, or a key with its prefix. */
 const SECRET = /^([\w-]{16,}\.[\w-]{16,}\.[\w-]{16,}|sb_[a-z]+_[\w-]{16,})$/;
 
 /**
  * The secrets that the caller sent, which must not surface anywhere. Only what can be one: an
- * ordinary word that is sent as a key would be blacked out in everybody's answers and log lines.
+ * ordinary word sent as a key would be redacted in every caller's answers and log lines.
  */
 export function callerSecrets(headers: Headers): string[] {
   return [headers.get("apikey")?.trim() ?? "", bearerToken(headers) ?? ""]
@@ -54,10 +69,9 @@ function looksLikeJwt(token: string): boolean {
   return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token);
 }
 
-/** The answer to whoever is not known. */
+/** The answer to a caller who cannot be identified. */
 export function unauthorized(error: string, cause?: unknown): AppError {
   return new AppError("unauthorized", error, {
-    message: "Sign in and send a current access token",
     headers: { "www-authenticate": "Bearer" },
     cause,
   });

@@ -1,31 +1,31 @@
 /** Verifies the access tokens of users with Supabase Auth. */
 import { GoTrueClient, isAuthRetryableFetchError } from "@supabase/supabase-js";
-import { withTimeout } from "../deadline.ts";
+import { withTimeout } from "../time.ts";
 import { AppError } from "../errors.ts";
+import type { Platform } from "../config/environment.ts";
 import type { Runtime } from "../runtime.ts";
 import { unauthorized } from "./credentials.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** The Auth server answers in milliseconds; whatever takes this long will not come. */
+/** The Auth server answers in milliseconds; an answer that takes this long will not come. */
 const TIMEOUT_MS = 10_000;
 
-/** A client for the Auth server. One an isolate, so that the keys that verify tokens are kept. */
+/** A client for the Auth server, one per isolate, so that the keys that verify tokens are kept. */
 export function createAuthClient(
-  url: string,
-  serviceKey: string,
+  { url, serviceKeys: [serviceKey] }: Platform,
   runtime: Pick<Runtime, "fetch" | "clock">,
 ): GoTrueClient {
   return new GoTrueClient({
     url: `${url}/auth/v1`,
     // auth-js keeps the keys that verify tokens by this name, for all clients of the isolate.
     storageKey: url,
-    // Spelled as auth-js spells it, which replaces it by the user's token where that is sent.
+    // Header names must match auth-js's casing, which overwrites them with the user's token.
     headers: { apikey: serviceKey, Authorization: `Bearer ${serviceKey}` },
     persistSession: false,
     autoRefreshToken: false,
     detectSessionInUrl: false,
-    // auth-js sets no limit. The body is read inside it too, for a connection can stall there.
+    // auth-js sets no time limit. The body is read within ours, since a connection can stall there.
     fetch: (input, init) =>
       withTimeout(runtime.clock, TIMEOUT_MS, async (signal) => {
         const response = await runtime.fetch(input, { ...init, signal });
@@ -54,7 +54,7 @@ export async function verifyUserToken(token: string, auth: GoTrueClient): Promis
     const status = error.status ?? 0;
     if (isAuthRetryableFetchError(error) || status >= 500 || status === 429) {
       throw new AppError("internal_error", "The access token could not be verified", {
-        message: "Supabase Auth did not answer; try again shortly",
+        hint: "Supabase Auth did not answer; try again shortly",
         retryAfterSeconds: 5,
         cause: error,
       });
@@ -62,7 +62,7 @@ export async function verifyUserToken(token: string, auth: GoTrueClient): Promis
     throw unauthorized("The access token is invalid or has expired", error);
   }
   const claims = data?.claims;
-  // The anon key is a validly signed token too, but nobody's.
+  // The anon key is a validly signed token too, but belongs to no user.
   if (claims?.role !== "authenticated" || !UUID.test(claims.sub ?? "")) {
     throw unauthorized("The access token does not belong to a signed-in user");
   }

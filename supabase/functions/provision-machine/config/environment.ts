@@ -3,7 +3,13 @@
  * A value that does not parse is reported by name and never replaced by a default.
  */
 import { z } from "zod/v3";
-import { FLY_REGIONS } from "./fly-regions.ts";
+
+/** Fly.io's regions for new machines. https://fly.io/docs/reference/regions/ */
+// deno-fmt-ignore
+export const FLY_REGIONS = [
+  "ams", "arn", "bom", "cdg", "dfw", "ewr", "fra", "gru", "iad",
+  "jnb", "lax", "lhr", "nrt", "ord", "sin", "sjc", "syd", "yyz",
+] as const;
 
 /** Fly.io's published limit of machine creation per app. https://fly.io/docs/machines/api/working-with-machines-api/#rate-limits */
 const FLY_CREATE_RATE = { perSecond: 1, burst: 3 };
@@ -13,7 +19,7 @@ const WEEK_MINUTES = 7 * 24 * 60;
 
 const list = (text: string) => text.split(",").map((item) => item.trim()).filter((item) => item);
 
-/** What lies beyond the bounds is a slip of the pen, and nothing that Postgres could count with. */
+/** Values out of range are typos; Postgres could not store them. */
 const positiveNumber = (text: z.ZodString, { atLeast = 0, atMost = 1_000_000 } = {}) => {
   const expected = "expected a positive number" +
     (atLeast > 0 ? `, at least ${atLeast}` : "") +
@@ -33,7 +39,7 @@ const jsonRecord = (text: z.ZodString, expected: string) =>
   text.transform((value, context): Record<string, string> => {
     try {
       const parsed = z.record(z.string(), z.string()).safeParse(JSON.parse(value));
-      // Half of a surrogate pair is no text: it can be sent nowhere and looked for nowhere.
+      // Half of a surrogate pair can neither be sent nor redacted.
       if (parsed.success && Object.values(parsed.data).every((text) => text.isWellFormed())) {
         return parsed.data;
       }
@@ -48,7 +54,7 @@ const text = z.string();
 const flyAppName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const flyRegion = /^[a-z]{3}$/;
 
-/** One entry a variable. `optional()` means not required; the README's table says the same. */
+/** One entry per variable. `optional()` means not required; docs/OPERATIONS.md has the same table. */
 export const ENVIRONMENT = {
   SUPABASE_URL: httpUrl(text),
   SUPABASE_SECRET_KEYS: jsonRecord(text, "expected a JSON object of key names to secret keys")
@@ -114,44 +120,98 @@ export type VariableName = keyof typeof ENVIRONMENT;
 /** The environment once it has been parsed; the keys are the variables' own names. */
 export type Settings = z.output<typeof SCHEMA>;
 
-/** What is wrong with one variable. */
+/** What is wrong with one variable. Its value is not part of it: that may be a secret. */
 export interface EnvironmentProblem {
   variable: VariableName;
   kind: "missing" | "invalid";
-  /** Why it is invalid; never its value. */
   reason: string;
 }
 
-export interface Environment {
-  /** The variables that could be parsed, defaults included. */
+/** The variables as they were read. */
+export type EnvironmentTexts = Record<string, string | undefined>;
+
+/** Without these no caller can be identified and no row can be written. */
+export const PLATFORM_VARIABLES: readonly VariableName[] = [
+  "SUPABASE_URL",
+  "SUPABASE_SECRET_KEYS",
+  "SUPABASE_SERVICE_ROLE_KEY",
+];
+
+/** What leads to the database and to the Auth server. */
+export interface Platform {
+  url: string;
+  /** Every key with service rights, the one for our own calls first. */
+  serviceKeys: readonly [string, ...string[]];
+}
+
+/** Every variable is valid. */
+export interface CompleteEnvironment {
+  complete: true;
+  texts: EnvironmentTexts;
+  platform: Platform;
+  settings: Settings;
+  problems: readonly [];
+}
+
+/** At least one is not; `settings` has those that are, defaults included. */
+export interface IncompleteEnvironment {
+  complete: false;
+  texts: EnvironmentTexts;
+  /** Null when the platform's own settings do not lead to a database. */
+  platform: Platform | null;
   settings: Partial<Settings>;
   /** In the order of {@link ENVIRONMENT}. */
-  problems: EnvironmentProblem[];
+  problems: readonly [EnvironmentProblem, ...EnvironmentProblem[]];
 }
+
+export type Environment = CompleteEnvironment | IncompleteEnvironment;
 
 /**
  * Parses the environment. A variable that is set to nothing but white space counts as missing:
  * that is what an unset secret looks like in a CI file. Never throws.
  */
-export function parseEnvironment(env: Record<string, string | undefined>): Environment {
+export function parseEnvironment(texts: EnvironmentTexts): Environment {
+  const values: EnvironmentTexts = {};
+  for (const name of Object.keys(ENVIRONMENT)) values[name] = texts[name]?.trim() || undefined;
+
+  const whole = SCHEMA.safeParse(values);
+  const platform = whole.success ? platformOf(whole.data) : null;
+  if (whole.success && platform !== null && crossProblems(whole.data, []).length === 0) {
+    return { complete: true, texts, platform, settings: whole.data, problems: [] };
+  }
+  return { complete: false, texts, ...parseEachVariable(values) };
+}
+
+function parseEachVariable(
+  values: EnvironmentTexts,
+): Pick<IncompleteEnvironment, "settings" | "platform" | "problems"> {
   const settings: Record<string, unknown> = {};
-  const problems: EnvironmentProblem[] = [];
+  const found: EnvironmentProblem[] = [];
   for (const [name, schema] of Object.entries(ENVIRONMENT)) {
     const variable = name as VariableName;
-    const value = env[variable]?.trim() || undefined;
-    const parsed = schema.safeParse(value);
+    const parsed = schema.safeParse(values[variable]);
     if (parsed.success) {
       if (parsed.data !== undefined) settings[variable] = parsed.data;
     } else {
-      problems.push({
+      const missing = values[variable] === undefined;
+      found.push({
         variable,
-        kind: value === undefined ? "missing" : "invalid",
-        reason: value === undefined ? "not set" : parsed.error.issues[0]?.message ?? "not valid",
+        kind: missing ? "missing" : "invalid",
+        reason: missing ? "not set" : parsed.error.issues[0]?.message ?? "not valid",
       });
     }
   }
-  return { settings, problems: [...problems, ...crossProblems(settings, problems)] };
+  const [first = SUPABASE_URL_MISSING, ...others] = [...found, ...crossProblems(settings, found)];
+  const problems = [first, ...others] as const;
+  const reachable = !problems.some(({ variable }) => PLATFORM_VARIABLES.includes(variable));
+  return { settings, platform: reachable ? platformOf(settings) : null, problems };
 }
+
+const SUPABASE_URL_MISSING: EnvironmentProblem = {
+  variable: "SUPABASE_URL",
+  kind: "missing",
+  reason: "not set",
+};
 
 /** What no single variable shows. */
 function crossProblems(
@@ -179,4 +239,12 @@ function crossProblems(
     });
   }
   return found;
+}
+
+function platformOf(settings: Partial<Settings>): Platform | null {
+  const { SUPABASE_URL: url, SUPABASE_SECRET_KEYS = {}, SUPABASE_SERVICE_ROLE_KEY } = settings;
+  const { default: preferred, ...others } = SUPABASE_SECRET_KEYS;
+  const [first, ...rest] = [preferred, ...Object.values(others), SUPABASE_SERVICE_ROLE_KEY]
+    .filter((key): key is string => key !== undefined && key !== "");
+  return url === undefined || first === undefined ? null : { url, serviceKeys: [first, ...rest] };
 }

@@ -1,27 +1,38 @@
 /**
- * How the database is called: with a time limit, with a schema for what comes back, and again
- * after a lost answer. Every function called may be repeated; a machine must not be given up
- * because one packet was.
+ * How the database is called: with a time limit, a schema for the result, and another attempt after
+ * a lost answer. Every function called may be repeated; one lost packet must not fail a
+ * provisioning.
  */
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import type { z } from "zod/v3";
-import { type Deadline, TimeoutError, withTimeout } from "../deadline.ts";
-import { AppError, retryAfter } from "../errors.ts";
-import { type Runtime, sleep } from "../runtime.ts";
-import type { DatabaseClient } from "./client.ts";
+import type { Platform } from "../config/environment.ts";
+import { AppError, UpstreamError } from "../errors.ts";
+import type { Runtime } from "../runtime.ts";
+import { type Deadline, sleep, TimeoutError, withTimeout } from "../time.ts";
 import type { Database } from "./types.ts";
+
+type DatabaseClient = SupabaseClient<Database>;
 
 const MAX_ATTEMPTS = 3;
 const RETRY_AFTER_MS = 200;
-/** Supabase answers in milliseconds; whatever takes this long will not come. */
+/** Supabase answers in milliseconds; an answer that takes this long will not come. */
 const CALL_TIMEOUT_MS = 10_000;
 
 type Functions = Database["public"]["Functions"];
 
 export class DatabaseCaller {
+  private readonly client: DatabaseClient;
+
   constructor(
-    private readonly client: DatabaseClient,
-    private readonly runtime: Pick<Runtime, "clock" | "random">,
-  ) {}
+    { url, serviceKeys: [serviceKey] }: Platform,
+    private readonly runtime: Pick<Runtime, "clock" | "fetch" | "random">,
+  ) {
+    this.client = createClient<Database>(url, serviceKey, {
+      // No user signs in here. Without this each call would first look for a session.
+      accessToken: () => Promise.resolve(null),
+      global: { fetch: (input, init) => runtime.fetch(input, init) },
+    });
+  }
 
   /** Calls a Postgres function. Throws {@link AppError} `database_error`. */
   rpc<Name extends keyof Functions & string, T>(
@@ -37,7 +48,7 @@ export class DatabaseCaller {
       const parsed = schema.safeParse(data);
       if (parsed.success) return parsed.data;
       throw new AppError("database_error", `${name} returned something unexpected`, {
-        message: "The database schema does not fit this version of the function",
+        hint: "The database schema does not fit this version of the function",
         cause: parsed.error,
       });
     }, deadline);
@@ -83,9 +94,10 @@ export class DatabaseCaller {
 }
 
 /** A call that PostgREST or the network refused. */
-export class DatabaseCallError extends Error {
+export class DatabaseCallError extends UpstreamError {
   override name = "DatabaseCallError";
-  /** Not the call's own fault: no answer, none that can be read, or the gateway or the server failed. */
+  override readonly code = "database_error";
+  /** Not the call's own fault: no answer, an unreadable one, or the gateway or server failed. */
   readonly transient: boolean;
 
   constructor(call: string, status: number, error: { message: string; code?: string }) {
@@ -97,9 +109,5 @@ export class DatabaseCallError extends Error {
 }
 
 function unreachable(cause: unknown): AppError {
-  return new AppError("database_error", "The database could not be used", {
-    message: "The database did not answer as it should; try again shortly",
-    ...retryAfter("database_error"),
-    cause,
-  });
+  return new AppError("database_error", "The database could not be used", { cause });
 }

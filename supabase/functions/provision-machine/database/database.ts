@@ -1,15 +1,23 @@
+/** Everything that handlers can do with the database. */
+import type { Platform } from "../config/environment.ts";
 import type { Runtime } from "../runtime.ts";
+import { Alerts } from "./alerts.ts";
 import { DatabaseCaller } from "./caller.ts";
-import { createDatabaseClient } from "./client.ts";
-import { CloudMachines } from "./cloud-machines.ts";
+import { Machines } from "./machines.ts";
+import { Observations } from "./observations.ts";
 
-/** What handlers have of the database. */
 export interface Database {
-  machines: CloudMachines;
-  caller: DatabaseCaller;
+  machines: Machines;
+  alerts: Alerts;
+  observations: Observations;
 }
 
-export function connectDatabase(url: string, serviceKey: string, runtime: Runtime): Database {
-  const caller = new DatabaseCaller(createDatabaseClient(url, serviceKey, runtime), runtime);
-  return { caller, machines: new CloudMachines(caller) };
+/** A database with service rights. One per isolate, so that its connections are kept. */
+export function connectDatabase(platform: Platform, runtime: Runtime): Database {
+  const caller = new DatabaseCaller(platform, runtime);
+  return {
+    machines: new Machines(caller),
+    alerts: new Alerts(caller),
+    observations: new Observations(caller),
+  };
 }

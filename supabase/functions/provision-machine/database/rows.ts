@@ -1,23 +1,55 @@
 /** What comes back from the database, parsed. */
 import { z } from "zod/v3";
+import { isRowErrorCode, type RowErrorCode } from "../errors.ts";
 
-/** A row as the function needs it. */
-export const CloudMachine = z.object({
+const common = {
   id: z.string(),
+  /** Null once the user was deleted. */
   user_id: z.string().nullable(),
   machine_id: z.string(),
   fly_machine_id: z.string().nullable(),
   fly_app_name: z.string().nullable(),
   region: z.string(),
-  cpu_priority: z.enum(["low", "normal", "high"]),
-  status: z.enum(["provisioning", "running", "error", "destroyed"]),
   websocket_url: z.string().nullable(),
-  error_code: z.string().nullable(),
-  error_message: z.string().nullable(),
-  deadline_at: z.string(),
   destroy_requested_at: z.string().nullable(),
-  reconcile_at: z.string().nullable(),
+};
+const closed = { error_code: z.null(), error_message: z.null() };
+
+export const ProvisioningMachine = z.object({
+  ...common,
+  ...closed,
+  status: z.literal("provisioning"),
+  fly_app_name: z.string(),
 });
+export type ProvisioningMachine = z.output<typeof ProvisioningMachine>;
+
+export const RunningMachine = z.object({
+  ...common,
+  ...closed,
+  status: z.literal("running"),
+  fly_app_name: z.string(),
+  fly_machine_id: z.string(),
+  websocket_url: z.string(),
+});
+export type RunningMachine = z.output<typeof RunningMachine>;
+
+const FailedMachine = z.object({
+  ...common,
+  status: z.literal("error"),
+  error_code: z.custom<RowErrorCode>((code) => typeof code === "string" && isRowErrorCode(code)),
+  error_message: z.string(),
+});
+export type FailedMachine = z.output<typeof FailedMachine>;
+
+const DestroyedMachine = z.object({ ...common, ...closed, status: z.literal("destroyed") });
+
+/** A row of `cloud_machines` as the function needs it; each status guarantees other columns. */
+export const CloudMachine = z.discriminatedUnion("status", [
+  ProvisioningMachine,
+  RunningMachine,
+  FailedMachine,
+  DestroyedMachine,
+]);
 export type CloudMachine = z.output<typeof CloudMachine>;
 
 export const Claim = z.discriminatedUnion("outcome", [
@@ -33,20 +65,33 @@ export const Claim = z.discriminatedUnion("outcome", [
     wait_ms: z.number(),
   }),
 ]);
+export type Claim = z.output<typeof Claim>;
+
 export const CreateSlot = z.object({
   outcome: z.enum(["go", "wait", "closed"]),
   wait_ms: z.number(),
 });
 export type CreateSlot = z.output<typeof CreateSlot>;
+
+const NotFound = z.object({ outcome: z.literal("not_found") });
+
+/** `conflict`: the row had been closed otherwise, and `machine` is how. */
 export const Transition = z.discriminatedUnion("outcome", [
-  z.object({ outcome: z.literal("not_found") }),
+  NotFound,
   z.object({ outcome: z.enum(["applied", "conflict"]), machine: CloudMachine }),
 ]);
-export type Claim = z.output<typeof Claim>;
+export type Transition = z.output<typeof Transition>;
+
+/** `conflict`: as for {@link Transition}. */
+export const MarkedRunning = z.discriminatedUnion("outcome", [
+  NotFound,
+  z.object({ outcome: z.literal("applied"), machine: RunningMachine }),
+  z.object({ outcome: z.literal("conflict"), machine: CloudMachine }),
+]);
+export type MarkedRunning = z.output<typeof MarkedRunning>;
+
 export const DestroyRequest = z.discriminatedUnion("outcome", [
-  z.object({ outcome: z.literal("not_found") }),
+  NotFound,
   z.object({ outcome: z.enum(["applied", "already_destroyed"]), machine: CloudMachine }),
 ]);
 export type DestroyRequest = z.output<typeof DestroyRequest>;
-/** `conflict`: the row had been closed otherwise, and `machine` is how. */
-export type Transition = z.output<typeof Transition>;

@@ -2,89 +2,75 @@
  * DELETE /provision-machine/{machineId}: the intent is written to the row before Fly.io is asked,
  * so that a crash in between loses nothing: reconcile finishes what was begun.
  */
-import type { RequestContext } from "../app.ts";
-import { configurationError, hasProblems } from "../config/configuration-error.ts";
-import type { Settings } from "../config/environment.ts";
-import { Deadline } from "../deadline.ts";
+import { requireSettings } from "../config/problems.ts";
+import { originOf } from "../database/machines.ts";
+import type { CloudMachine } from "../database/rows.ts";
 import { AppError } from "../errors.ts";
-import { FlyError } from "../fly/errors.ts";
-import { destroyRowMachine } from "../fly/destroy-row-machine.ts";
-import { toProvisioningError } from "../fly/provisioning-error.ts";
+import { openFlyClient } from "../fly/client.ts";
+import { FlyError, toProvisioningError } from "../fly/errors.ts";
+import { ownerTags } from "../fly/identity.ts";
+import type { RequestContext } from "../http/context.ts";
 import { jsonResponse } from "../http/responses.ts";
-import { machineIdentity } from "../provisioning/machine-config.ts";
-import { makeFlyClient } from "../fly/make-client.ts";
+import { Deadline } from "../time.ts";
+import { destroyMachineOfRow } from "./destroy-machine.ts";
 
 const BUDGET_MS = 60_000;
 /** Kept for closing the row: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
-/** As the table has it. What cannot be a name is not asked for: Postgres takes no NUL, say. */
+/** As the table's constraint has it. Nothing else is looked up: Postgres takes no NUL, say. */
 const MACHINE_ID = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Answers 200 once the machine is gone; 404 for a machine of somebody else, as if there were none. */
+/** Answers 200 once the machine is gone; 404 for another user's machine, as if there were none. */
 export async function handleDestroy(context: RequestContext): Promise<Response> {
-  const { services, database, caller, requestId, startedAt, log, measurements } = context;
-  const closeDeadline = new Deadline(services.runtime.clock, startedAt + BUDGET_MS);
-  const deadline = new Deadline(services.runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
+  const { database: { machines }, caller, requestId, startedAt, log, measurements } = context;
+  const { runtime } = context.isolate;
+  const closeDeadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
+  const deadline = new Deadline(runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
   const machineId = decodeURIComponentOrNull(context.parameters["machineId"] ?? "");
   if (machineId === null || !MACHINE_ID.test(machineId)) throw notFound();
   log.identify({ machineId, ...(caller.kind === "user" ? { userId: caller.userId } : {}) });
 
-  const owner = caller.kind === "user" ? caller.userId : null;
+  const userId = caller.kind === "user" ? caller.userId : null;
   const requested = await measurements.time(
-    "claim",
-    () => database.machines.requestDestroy(machineId, owner, requestId, BUDGET_MS, deadline),
+    "request",
+    () => machines.requestDestroy({ machineId, userId, requestId, leaseMs: BUDGET_MS }, deadline),
   );
   if (requested.outcome === "not_found") throw notFound();
-  context.state.machineId = machineId;
+  context.progress.machineId = machineId;
   if (requested.outcome === "already_destroyed") return destroyed(machineId, requestId);
 
   const { machine } = requested;
-  const gone = machine.fly_app_name === null ||
-    await measurements.time(
-      "cleanup",
-      () => destroyAtFly(context, machine.fly_app_name ?? "", machine, deadline),
-    );
+  const gone = await measurements.time("cleanup", () => destroyAtFly(context, machine, deadline));
   const detail = measurements.report();
-  const durationMs = services.runtime.clock.now() - startedAt;
-  await measurements.time(
-    "finish",
-    () =>
-      database.machines.markDestroyed(
-        machine.id,
-        !gone,
-        { requestId, durationMs, detail },
-        closeDeadline,
-      ),
-  );
+  await measurements.time("finish", () =>
+    machines.markDestroyed(
+      { id: machine.id, mayStillAppear: !gone },
+      { ...originOf({ requestId, startedAt, runtime }), detail },
+      closeDeadline,
+    ));
   return destroyed(machineId, requestId);
 }
 
+/** Returns whether it is certain that no machine is left at Fly.io. */
 async function destroyAtFly(
-  { services, settings, problems, trace }: RequestContext,
-  app: string,
-  machine: { id: string; machine_id: string; fly_machine_id: string | null },
+  { isolate, environment, trace }: RequestContext,
+  row: CloudMachine,
   deadline: Deadline,
 ): Promise<boolean> {
-  if (hasProblems(problems)) throw configurationError(problems);
-  const complete = settings as Settings;
+  if (row.fly_app_name === null) return true;
+  const settings = requireSettings(environment);
+  const fly = openFlyClient(isolate, settings, trace);
   try {
-    return await destroyRowMachine({
-      runtime: services.runtime,
-      fly: makeFlyClient(services, complete, trace),
-      app,
-      machineId: machine.machine_id,
-      identity: machineIdentity(complete.SUPABASE_URL, machine.id),
-      flyMachineId: machine.fly_machine_id,
-      deadline,
+    return await destroyMachineOfRow({ runtime: isolate.runtime, fly, deadline }, {
+      app: row.fly_app_name,
+      name: row.machine_id,
+      tags: ownerTags(settings.SUPABASE_URL, row.id),
+      flyMachineId: row.fly_machine_id,
     });
   } catch (error) {
     if (!(error instanceof FlyError)) throw error;
-    const failure = toProvisioningError(error, deadline);
-    throw new AppError(failure.code, failure.message, {
-      message: "The machine could not be destroyed yet; it will be within minutes",
-      ...(failure.retryAfterSeconds ? { retryAfterSeconds: failure.retryAfterSeconds } : {}),
-      cause: error,
-    });
+    const hint = "The machine could not be destroyed yet; it will be within minutes";
+    throw toProvisioningError(error, deadline).with({ hint });
   }
 }
 
@@ -99,7 +85,7 @@ function destroyed(machineId: string, requestId: string): Response {
 
 function notFound(): AppError {
   return new AppError("not_found", "There is no such machine", {
-    message: "Check the machineId; only its owner and services can see it",
+    hint: "Check the machineId; only its owner and services can see it",
   });
 }
 

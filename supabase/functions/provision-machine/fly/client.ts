@@ -4,12 +4,15 @@
  * https://fly.io/docs/machines/api/
  */
 import type { z } from "zod/v3";
-import { Deadline, TimeoutError, withTimeout } from "../deadline.ts";
-import { cut } from "../logging/format.ts";
+import type { Settings } from "../config/environment.ts";
+import { childTraceparent, type TraceContext } from "../http/headers.ts";
+import { truncate } from "../logging/log-format.ts";
+import type { Redactor } from "../logging/redactor.ts";
 import type { Runtime } from "../runtime.ts";
+import { type Deadline, TimeoutError, withTimeout } from "../time.ts";
 import { FlyError } from "./errors.ts";
 
-/** Long enough for every error body seen in Fly's documentation. */
+/** Long enough for every error body in Fly's documentation. */
 const MAX_ERROR_BODY_CHARACTERS = 2_000;
 
 export interface FlyClientOptions {
@@ -20,7 +23,7 @@ export interface FlyClientOptions {
   token: string;
   /** `FLY_REQUEST_TIMEOUT_SECONDS` in milliseconds: the longest that one call may take. */
   requestTimeoutMs: number;
-  /** Takes secrets out of what Fly.io said, before any of it is kept. */
+  /** Removes secrets from Fly.io's texts before any of them is kept. */
   redact(text: string): string;
   /** Sent as `traceparent` with every call. https://www.w3.org/TR/trace-context/ */
   traceparent?: string | undefined;
@@ -32,7 +35,7 @@ export interface FlyRequest<T> {
   path: string;
   query?: Record<string, string>;
   body?: unknown;
-  /** What a successful answer looks like. */
+  /** The shape of a successful answer. */
   schema: z.ZodType<T, z.ZodTypeDef, unknown>;
   /** The budget of the whole operation; the call gets what is left of it at most. */
   deadline: Deadline;
@@ -47,6 +50,22 @@ export interface FlyResponse<T> {
   statusText: string;
   flyRequestId: string | null;
   durationMs: number;
+}
+
+/** A client for one request, whose trace its calls carry on. */
+export function openFlyClient(
+  { runtime, redactor }: { runtime: Runtime; redactor: Redactor },
+  settings: Pick<Settings, "FLY_API_HOSTNAME" | "FLY_API_TOKEN" | "FLY_REQUEST_TIMEOUT_SECONDS">,
+  trace: TraceContext | undefined,
+): FlyClient {
+  return new FlyClient({
+    runtime,
+    baseUrl: settings.FLY_API_HOSTNAME,
+    token: settings.FLY_API_TOKEN,
+    requestTimeoutMs: settings.FLY_REQUEST_TIMEOUT_SECONDS * 1_000,
+    redact: (text) => redactor.redact(text),
+    traceparent: trace && childTraceparent(trace, runtime.randomBytes(8)),
+  });
 }
 
 export class FlyClient {
@@ -109,7 +128,7 @@ export class FlyClient {
         method: request.method,
         status,
         statusText,
-        body: cut(text, MAX_ERROR_BODY_CHARACTERS),
+        body: truncate(text, MAX_ERROR_BODY_CHARACTERS),
         flyRequestId,
         retryAfterMs: parseRetryAfter(response.headers.get("retry-after"), runtime.clock.now()),
       });
@@ -118,7 +137,7 @@ export class FlyClient {
     if (!parsed.success) {
       throw new FlyError("body", "Fly.io's answer could not be read", {
         status,
-        body: cut(this.redactBody(raw), MAX_ERROR_BODY_CHARACTERS),
+        body: truncate(this.redactBody(raw), MAX_ERROR_BODY_CHARACTERS),
         flyRequestId,
         cause: parsed.error,
       });
@@ -127,14 +146,14 @@ export class FlyClient {
     return { data: parsed.data, status, statusText, flyRequestId, durationMs };
   }
 
-  /** `text` without secrets. Before it is cut: half a secret would not be recognised any more. */
+  /** `text` without secrets. To be called before truncating: half a secret is not recognised. */
   redact(text: string): string {
     return this.options.redact(text);
   }
 
   /**
-   * An answer as it may be told. Each string of JSON on its own: what is escaped twice, or as Fly.io
-   * escapes `&`, is itself only when it was parsed.
+   * An answer as it may be shown. Each string of JSON is redacted on its own: what is escaped twice,
+   * or as Fly.io escapes `&`, is itself only when it was parsed.
    */
   private redactBody(raw: string): string {
     const body = parseJson(
@@ -175,7 +194,7 @@ function errorText(text: string): string {
   const error = typeof body === "object" && body !== null && "error" in body ? body.error : text;
   const said = typeof error === "string" ? error.trim() : JSON.stringify(error);
   // JSON may hold an escaped NUL, which Postgres does not store either.
-  return cut(said.replaceAll("\0", "\uFFFD"), 300) || "no reason";
+  return truncate(said.replaceAll("\0", "\uFFFD"), 300) || "no reason";
 }
 
 /** `Retry-After` in milliseconds: seconds or a date. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */

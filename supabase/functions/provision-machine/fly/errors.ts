@@ -3,7 +3,9 @@
  * the number: lack of capacity comes as 409, 412 or 422.
  * https://fly.io/docs/machines/api/working-with-machines-api/
  */
-import type { ProvisioningErrorCode } from "../errors.ts";
+import { AppError, type ProvisioningErrorCode, UpstreamError } from "../errors.ts";
+import { truncate } from "../logging/log-format.ts";
+import type { Deadline } from "../time.ts";
 
 export interface FlyErrorDetails {
   /** HTTP status, if there was an answer. */
@@ -11,7 +13,7 @@ export interface FlyErrorDetails {
   statusText?: string;
   /** Of the call that failed. */
   method?: string;
-  /** The answer's body, cut to a readable length. */
+  /** The answer's body, truncated to a readable length. */
   body?: string | undefined;
   /** `fly-request-id` of the answer, which Fly.io's support asks for. */
   flyRequestId?: string | null | undefined;
@@ -23,7 +25,7 @@ export interface FlyErrorDetails {
 /** `network`: no answer. `timeout`: none in time. `status`: an error answer. `body`: an answer that cannot be read. */
 export type FlyErrorKind = "network" | "timeout" | "status" | "body";
 
-export class FlyError extends Error {
+export class FlyError extends UpstreamError {
   override name = "FlyError";
   readonly status: number | undefined;
   readonly statusText: string;
@@ -44,8 +46,7 @@ export class FlyError extends Error {
     this.retryAfterMs = details.retryAfterMs;
   }
 
-  /** The contract's code for this failure. */
-  get code(): ProvisioningErrorCode {
+  override get code(): ProvisioningErrorCode {
     if (this.kind === "network" || this.kind === "timeout") return "fly_unavailable";
     if (this.kind === "body") return "fly_invalid_response";
     const status = this.status ?? 0;
@@ -69,15 +70,39 @@ export class FlyError extends Error {
   }
 
   /** Fly.io's id of the machine that has the name, where the answer says so. */
-  get idOfNamesake(): string | undefined {
+  get existingMachineId(): string | undefined {
     return this.body?.match(/machine ID (\w+)/i)?.[1];
   }
 
   /**
-   * Whether the call may have taken effect although it failed: the caller cannot know, and has to
-   * look before it tries again.
+   * Whether the call may have taken effect although it failed: then the machine has to be looked up
+   * before another attempt.
    */
-  get ambiguous(): boolean {
+  get mayHaveTakenEffect(): boolean {
     return this.kind !== "status" || (this.code === "fly_unavailable");
   }
+
+  override logFields(): Record<string, unknown> {
+    return {
+      flyStatus: this.status,
+      flyRequestId: this.flyRequestId,
+      flyBody: this.body === undefined ? undefined : truncate(this.body, 600),
+      attempt: this.attempt,
+    };
+  }
+}
+
+/** The answer's error for a failed call; running out of time is an error of its own. */
+export function toProvisioningError(failure: FlyError, deadline: Deadline): AppError {
+  if (deadline.passed()) return outOfTime(failure);
+  const { code, message, retryAfterMs } = failure;
+  return new AppError(code, message, {
+    ...(retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(retryAfterMs / 1_000) }),
+    cause: failure,
+  });
+}
+
+/** The request has used up its budget. */
+export function outOfTime(cause: unknown): AppError {
+  return new AppError("provision_timeout", "Provisioning did not finish in time", { cause });
 }

@@ -1,11 +1,12 @@
 /**
- * Machines of the Fly Machines API: one function a call, no policy.
+ * The calls of the Fly Machines API that this function makes, one each: no retries, no policy.
  * https://fly.io/docs/machines/api/machines-resource/
  */
 import { z } from "zod/v3";
-import { Deadline } from "../deadline.ts";
+import type { Deadline } from "../time.ts";
 import type { FlyClient, FlyResponse } from "./client.ts";
 import { FlyError } from "./errors.ts";
+import type { OwnerTags } from "./identity.ts";
 
 /** Fly.io refuses a wait of more than 60 s with 400 `invalid_argument`. */
 export const MAX_WAIT_SECONDS = 60;
@@ -18,7 +19,7 @@ export const FlyMachine = z.object({
   region: z.string(),
   created_at: z.string().optional(),
   config: z.object({ metadata: z.record(z.string(), z.unknown()).nullish() }).nullish(),
-  /** Newest first. Only told, never decided upon, so any shape will do. */
+  /** Newest first. Only reported, never decided upon, so any shape will do. */
   events: z.array(z.unknown()).nullish(),
 });
 export type FlyMachine = z.output<typeof FlyMachine>;
@@ -76,14 +77,27 @@ export async function listMachines(
     ...options,
   });
   // The filter is in Fly's guide but not in its OpenAPI file, so it is not relied upon.
-  return data.filter((machine) => carries(machine, metadata));
+  return data.filter((machine) => hasMetadata(machine, metadata));
 }
 
-/** Whether the machine carries all of `metadata`. */
-export function carries(machine: FlyMachine, metadata: Record<string, string>): boolean {
+/** Whether the machine has all of `metadata`. */
+export function hasMetadata(machine: FlyMachine, metadata: Record<string, string>): boolean {
   return Object.entries(metadata).every(([key, value]) =>
     machine.config?.metadata?.[key] === value
   );
+}
+
+/**
+ * The machine of an app with this name, or undefined. The name alone does not prove whose it is, so
+ * it must also have `tags`.
+ */
+export async function findMachineByName(
+  fly: FlyClient,
+  { app, name, tags }: { app: string; name: string; tags: OwnerTags },
+  options: CallOptions,
+): Promise<FlyMachine | undefined> {
+  const machines = await listMachines(fly, app, tags, options);
+  return machines.find((machine) => machine.name === name && machine.state !== "destroyed");
 }
 
 /** The machine, or null when Fly.io does not know it (any more). */
@@ -103,9 +117,7 @@ export async function getMachine(
  */
 export async function waitForStarted(
   fly: FlyClient,
-  app: string,
-  id: string,
-  timeoutSeconds: number,
+  { app, id, timeoutSeconds }: { app: string; id: string; timeoutSeconds: number },
   options: CallOptions,
 ): Promise<boolean> {
   try {
@@ -124,7 +136,7 @@ export async function waitForStarted(
   }
 }
 
-/** Destroys the machine whatever its state. Resolves also when it is already gone. */
+/** Destroys the machine in any state. Also resolves when it is already gone. */
 export async function destroyMachine(
   fly: FlyClient,
   app: string,
@@ -140,11 +152,18 @@ export async function destroyMachine(
   }));
 }
 
+/** Whether the token may use the app. Throws {@link FlyError} when it may not. */
+export async function getApp(fly: FlyClient, app: string, options: CallOptions): Promise<void> {
+  const path = `/apps/${encodeURIComponent(app)}`;
+  const schema = z.object({ name: z.string().optional() });
+  await fly.request({ method: "GET", path, schema, ...options });
+}
+
 function machinePath(app: string, id: string): string {
   return `/apps/${encodeURIComponent(app)}/machines/${encodeURIComponent(id)}`;
 }
 
-/** Whether this is Fly.io's word that the machine does not exist, and not that its app is missing. */
+/** Whether Fly.io says that the machine does not exist, and not that its app is missing. */
 export function isMachineGone(error: unknown): boolean {
   return error instanceof FlyError && error.status === 404 && !/\bapp\b/i.test(error.body ?? "");
 }

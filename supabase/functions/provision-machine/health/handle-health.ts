@@ -3,31 +3,35 @@
  * (https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06). Anyone sees the
  * overall status, a service every check.
  */
-import type { OpenContext } from "../app.ts";
 import { isService } from "../auth/credentials.ts";
-import { serviceKeys } from "../auth/service-keys.ts";
-import type { HealthReport } from "./run-checks.ts";
-import { runChecks } from "./run-checks.ts";
+import type { OpenContext } from "../http/context.ts";
+import { PerIsolate } from "../isolate.ts";
+import { type HealthReport, runChecks } from "./run-checks.ts";
 
-/** Long enough that nobody can use this page to hammer Fly.io, short enough to be news. */
+/** Long enough that this page cannot be used to flood Fly.io, short enough to be current. */
 const CACHE_MS = 10_000;
 
-/** The answer of the last seconds, kept by the isolate and shared by everybody who asks meanwhile. */
-export interface CachedHealth {
+/** The last report, shared by everyone who asks soon after. */
+interface CachedHealth {
+  report: Promise<HealthReport> | undefined;
+  /** Milliseconds since the epoch. */
   madeAt: number;
-  report: Promise<HealthReport>;
 }
 
+const CACHE = new PerIsolate((): CachedHealth => ({ report: undefined, madeAt: 0 }));
+
 export async function handleHealth(context: OpenContext): Promise<Response> {
-  const { services, request, settings, database } = context;
-  const now = services.runtime.clock.now();
-  if (services.health === undefined || now - services.health.madeAt >= CACHE_MS) {
-    services.health = { madeAt: now, report: runChecks(context) };
+  const { isolate, request, environment: { platform } } = context;
+  const cache = CACHE.of(isolate);
+  const now = isolate.runtime.clock.now();
+  if (cache.report === undefined || now - cache.madeAt >= CACHE_MS) {
+    cache.report = runChecks(context);
+    cache.madeAt = now;
   }
-  const report = await services.health.report;
-  const maySeeAll = database !== null && isService(request.headers, serviceKeys(settings));
+  const report = await cache.report;
+  const maySeeAll = platform !== null && isService(request.headers, platform.serviceKeys);
   const body = maySeeAll ? report : { status: report.status };
-  return new Response(services.redactor.redact(JSON.stringify(body)), {
+  return new Response(isolate.redactor.redact(JSON.stringify(body)), {
     status: report.status === "fail" ? 503 : 200,
     headers: { "content-type": "application/health+json", "cache-control": "no-store" },
   });

@@ -1,9 +1,9 @@
 /** The checks, side by side and each with its own time limit. */
-import { z } from "zod/v3";
-import type { OpenContext } from "../app.ts";
-import { Deadline, withTimeout } from "../deadline.ts";
-import { FlyClient } from "../fly/client.ts";
-import { EXPECTED_SCHEMA_VERSION } from "./schema-version.ts";
+import { type DatabaseHealth, EXPECTED_SCHEMA_VERSION } from "../database/observations.ts";
+import { openFlyClient } from "../fly/client.ts";
+import { getApp } from "../fly/machines.ts";
+import type { OpenContext } from "../http/context.ts";
+import { Deadline } from "../time.ts";
 
 const CHECK_TIMEOUT_MS = 3_000;
 /** Reconcile is scheduled every minute. */
@@ -32,7 +32,7 @@ export interface HealthReport {
 type Result = Pick<Check, "status" | "observedValue" | "observedUnit" | "output">;
 
 export async function runChecks(context: OpenContext): Promise<HealthReport> {
-  const time = new Date(context.services.runtime.clock.now()).toISOString();
+  const time = new Date(context.isolate.runtime.clock.now()).toISOString();
   const groups = await Promise.all([
     checkEnvironment(context),
     checkDatabase(context),
@@ -55,7 +55,7 @@ export async function runChecks(context: OpenContext): Promise<HealthReport> {
 type Named = [name: string, componentType: Check["componentType"], result: Result];
 
 /** Each required setting, and every other that is there but malformed. */
-function checkEnvironment({ problems, settings }: OpenContext): Named[] {
+function checkEnvironment({ environment: { problems, settings } }: OpenContext): Named[] {
   const names = new Set([
     ...REQUIRED,
     settings.SUPABASE_SECRET_KEYS ? "SUPABASE_SECRET_KEYS" : "SUPABASE_SERVICE_ROLE_KEY",
@@ -70,23 +70,15 @@ function checkEnvironment({ problems, settings }: OpenContext): Named[] {
   });
 }
 
-const Health = z.object({
-  schema_version: z.string(),
-  reconcile_age_seconds: z.number().nullable(),
-  overdue_rows: z.number(),
-  undelivered_alerts: z.number(),
-});
-
-async function checkDatabase({ services, database }: OpenContext): Promise<Named[]> {
+async function checkDatabase({ isolate, database }: OpenContext): Promise<Named[]> {
   if (database === null) {
     return [["database:responseTime", "datastore", { status: "fail", output: "not configured" }]];
   }
-  const { clock } = services.runtime;
+  const { clock } = isolate.runtime;
   const startedAt = clock.now();
-  let health: z.output<typeof Health>;
+  let health: DatabaseHealth;
   try {
-    const deadline = Deadline.after(clock, CHECK_TIMEOUT_MS);
-    health = await database.caller.rpc("read_health", {}, Health, deadline);
+    health = await database.observations.readHealth(Deadline.after(clock, CHECK_TIMEOUT_MS));
   } catch (error) {
     return [["database:responseTime", "datastore", { status: "fail", output: reason(error) }]];
   }
@@ -123,33 +115,20 @@ async function checkDatabase({ services, database }: OpenContext): Promise<Named
   ];
 }
 
-/** One cheap authenticated call for each app: is the token valid for it? */
-async function checkFly({ services, settings }: OpenContext): Promise<Named[]> {
-  const { FLY_API_TOKEN: token, FLY_API_HOSTNAME: baseUrl, FLY_APP_NAME: apps = [] } = settings;
-  if (token === undefined || baseUrl === undefined) return [];
-  const { runtime } = services;
-  const fly = new FlyClient({
-    runtime,
-    baseUrl,
-    token,
-    requestTimeoutMs: CHECK_TIMEOUT_MS,
-    redact: (text) => services.redactor.redact(text),
-  });
+/** One cheap authenticated call per app: is the token valid for it? */
+async function checkFly({ isolate, environment, trace }: OpenContext): Promise<Named[]> {
+  const { FLY_API_TOKEN, FLY_API_HOSTNAME, FLY_APP_NAME: apps = [] } = environment.settings;
+  if (FLY_API_TOKEN === undefined || FLY_API_HOSTNAME === undefined) return [];
+  const limit = { FLY_REQUEST_TIMEOUT_SECONDS: CHECK_TIMEOUT_MS / 1_000 };
+  const fly = openFlyClient(isolate, { FLY_API_TOKEN, FLY_API_HOSTNAME, ...limit }, trace);
+  const { clock } = isolate.runtime;
   return await Promise.all(apps.map(async (app): Promise<Named> => {
-    const startedAt = runtime.clock.now();
+    const startedAt = clock.now();
     try {
-      const deadline = Deadline.after(runtime.clock, CHECK_TIMEOUT_MS);
-      await withTimeout(runtime.clock, CHECK_TIMEOUT_MS, (signal) =>
-        fly.request({
-          method: "GET",
-          path: `/apps/${encodeURIComponent(app)}`,
-          schema: z.object({ name: z.string().optional() }),
-          deadline,
-          signal,
-        }));
+      await getApp(fly, app, { deadline: Deadline.after(clock, CHECK_TIMEOUT_MS) });
       return [`fly:${app}`, "component", {
         status: "pass",
-        observedValue: runtime.clock.now() - startedAt,
+        observedValue: clock.now() - startedAt,
         observedUnit: "ms",
       }];
     } catch (error) {

@@ -1,10 +1,10 @@
-/** Reads a small JSON body, refusing everything that is not one. */
-import { withTimeout } from "../deadline.ts";
+/** Reads a small JSON body and refuses everything else. */
+import { withTimeout } from "../time.ts";
 import { AppError } from "../errors.ts";
 import type { Clock } from "../runtime.ts";
 
 const MAX_BYTES = 16 * 1024;
-/** A client that trickles its body must not hold the isolate. */
+/** A client that sends its body slowly must not hold the isolate. */
 const READ_TIMEOUT_MS = 10_000;
 
 /**
@@ -18,7 +18,6 @@ export async function readJsonBody(request: Request, clock: Clock): Promise<unkn
   const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (mediaType !== "application/json") {
     throw new AppError("unsupported_media_type", "The body must be JSON", {
-      message: "Send the body with Content-Type: application/json",
       headers: { accept: "application/json" },
     });
   }
@@ -30,26 +29,8 @@ export async function readJsonBody(request: Request, clock: Clock): Promise<unkn
 }
 
 async function readBytes(request: Request, clock: Clock): Promise<Uint8Array> {
-  const announced = request.headers.get("content-length");
-  if (Number(announced) > MAX_BYTES) throw tooLarge();
-  return announced === null
-    ? await readStream(request, clock)
-    : await readAnnounced(request, clock);
-}
-
-/** All at once, which is much cheaper than a stream: the server hands on no more than was announced. */
-async function readAnnounced(request: Request, clock: Clock): Promise<Uint8Array> {
-  let buffer: ArrayBuffer;
-  try {
-    buffer = await withTimeout(clock, READ_TIMEOUT_MS, () => request.arrayBuffer());
-  } catch (error) {
-    throw invalid("The body did not arrive", error);
-  }
-  if (buffer.byteLength > MAX_BYTES) throw tooLarge();
-  return new Uint8Array(buffer);
-}
-
-async function readStream(request: Request, clock: Clock): Promise<Uint8Array> {
+  // An announced length is refused before anything is read.
+  if (Number(request.headers.get("content-length")) > MAX_BYTES) throw tooLarge();
   if (request.body === null) return new Uint8Array();
   const reader = request.body.getReader();
   const chunks: Uint8Array[] = [];
@@ -63,7 +44,7 @@ async function readStream(request: Request, clock: Clock): Promise<Uint8Array> {
       }
     });
   } catch (error) {
-    // The caller may be gone already; what matters is the error that is about to be told.
+    // The caller may be gone already; the error below is what counts.
     reader.cancel(error).catch(() => {});
     if (error instanceof AppError) throw error;
     throw invalid("The body did not arrive", error);
@@ -86,6 +67,6 @@ function invalid(error: string, cause: unknown): AppError {
 
 function tooLarge(): AppError {
   return new AppError("payload_too_large", `The body is larger than ${MAX_BYTES} bytes`, {
-    message: "A request to provision a machine needs less than 200 bytes",
+    hint: "A request to provision a machine needs less than 200 bytes",
   });
 }

@@ -1,27 +1,27 @@
 /**
- * Replaces every known secret in a text, whatever way it got there: an upstream error that echoes
- * a header, a URL, a stack. Used for log lines, responses, rows, events and alerts alike.
+ * Replaces every known secret in a text, however it got there: an upstream error that echoes a
+ * header, a URL, a stack. Used for log lines, responses, rows, events and alerts alike.
  *
  * Callers' tokens come and go with every request, many at a time, so nothing is compiled from them.
- * They begin alike, and an ordinary text has none of these beginnings: a few quick searches for
- * those are all that most texts cost.
+ * They share a few prefixes that ordinary text does not contain: most texts cost no more than the
+ * search for those.
  */
 
 export const REDACTED = "[REDACTED]";
 /** Shorter values occur by chance in ordinary text; replacing them would garble it. */
 const SHORTEST_SECRET = 6;
-/** As much of a secret is looked for first. */
-const BEGINNING = 8;
-/** The same in a URL and in JSON. */
+/** Length of the prefix that is searched first. */
+const PREFIX = 8;
+/** Characters that neither URLs nor JSON encode. */
 const PLAIN = /^[\w.~-]+$/;
 
 export class Redactor {
   /**
-   * Secrets by the beginnings of their forms, each with the number of holders, so that overlapping
+   * Secrets by the prefixes of their forms, each with the number of holders, so that overlapping
    * requests do not undo each other.
    */
   private readonly holders = new Map<string, Map<string, number>>();
-  /** Length of the shortest secret, and no form is shorter: a text that is shorter holds none. */
+  /** Length of the shortest secret; no form is shorter, so a shorter text contains none. */
   private shortest = Infinity;
 
   /**
@@ -30,10 +30,10 @@ export class Redactor {
    */
   protect(secrets: Iterable<string>): () => void {
     const held = [...secrets].filter((secret) => secret.length >= SHORTEST_SECRET)
-      .map((secret) => ({ secret, beginnings: beginningsOf(secret) }));
-    for (const { secret, beginnings } of held) this.hold(secret, beginnings, 1);
+      .map((secret) => ({ secret, prefixes: prefixesOf(secret) }));
+    for (const { secret, prefixes } of held) this.hold(secret, prefixes, 1);
     return () => {
-      for (const { secret, beginnings } of held.splice(0)) this.hold(secret, beginnings, -1);
+      for (const { secret, prefixes } of held.splice(0)) this.hold(secret, prefixes, -1);
     };
   }
 
@@ -41,8 +41,8 @@ export class Redactor {
   redact(text: string): string {
     if (text.length < this.shortest) return text;
     const suspects = new Set<string>();
-    for (const [beginning, secrets] of this.holders) {
-      if (!text.includes(beginning)) continue;
+    for (const [prefix, secrets] of this.holders) {
+      if (!text.includes(prefix)) continue;
       for (const secret of secrets.keys()) suspects.add(secret);
     }
     if (suspects.size === 0) return text;
@@ -52,14 +52,14 @@ export class Redactor {
     return found.reduce((redacted, form) => redacted.replaceAll(form, REDACTED), text);
   }
 
-  private hold(secret: string, beginnings: string[], by: 1 | -1): void {
-    for (const beginning of beginnings) {
-      const secrets = this.holders.get(beginning) ?? new Map<string, number>();
+  private hold(secret: string, prefixes: string[], by: 1 | -1): void {
+    for (const prefix of prefixes) {
+      const secrets = this.holders.get(prefix) ?? new Map<string, number>();
       const left = (secrets.get(secret) ?? 0) + by;
       if (left > 0) secrets.set(secret, left);
       else secrets.delete(secret);
-      if (secrets.size > 0) this.holders.set(beginning, secrets);
-      else this.holders.delete(beginning);
+      if (secrets.size > 0) this.holders.set(prefix, secrets);
+      else this.holders.delete(prefix);
     }
     if (by > 0) this.shortest = Math.min(this.shortest, secret.length);
     else if (secret.length === this.shortest) this.shortest = this.lengthOfShortest();
@@ -74,10 +74,10 @@ export class Redactor {
   }
 }
 
-/** A plain text's forms begin as those of a few of its characters do. */
-function beginningsOf(secret: string): string[] {
-  const enough = PLAIN.test(secret) ? secret.slice(0, 2 * BEGINNING) : secret;
-  return [...new Set(formsOf(enough).map((form) => form.slice(0, BEGINNING)))];
+/** The encodings of a plain text share their prefix with those of its first characters. */
+function prefixesOf(secret: string): string[] {
+  const start = PLAIN.test(secret) ? secret.slice(0, 2 * PREFIX) : secret;
+  return [...new Set(formsOf(start).map((form) => form.slice(0, PREFIX)))];
 }
 
 function formsOf(secret: string): string[] {

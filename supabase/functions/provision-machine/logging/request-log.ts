@@ -4,20 +4,18 @@
  * silent exactly when it is busy.
  */
 import type { Logger } from "@logtape/logtape";
-import { AppError } from "../errors.ts";
-import { cut } from "./format.ts";
-import { FlyError } from "../fly/errors.ts";
+import { AppError, UpstreamError } from "../errors.ts";
 import type { Clock } from "../runtime.ts";
 
-/** At most 10 events a request; one is kept for the summary. */
+/** At most 10 events per request; one is kept for the summary. */
 const MAX_EVENTS = 10;
 /**
- * What may still come after a warning: the error, the row and the machine that could not be put in
- * order, the summary.
+ * Events that may still follow: the error, the row and the machine that could not be put in order,
+ * the summary.
  */
-const KEPT_FREE_BY_WARNINGS = 4;
-const KEPT_FREE_BY_INFO = 4;
-const KEPT_FREE_BY_ERRORS = 2;
+const RESERVED_AFTER_WARNINGS = 4;
+const RESERVED_AFTER_INFO = 4;
+const RESERVED_AFTER_ERRORS = 2;
 
 /** `text`, if there is one, makes the lines of `LOG_FORMAT=text`. */
 type Fields = Record<string, unknown>;
@@ -63,11 +61,11 @@ export class RequestLog {
 
   /** A value that is not valid is not shown: it may be a secret in the wrong variable. */
   environmentCheck(
-    env: Record<string, string | undefined>,
-    problems: { variable: string }[],
+    texts: Record<string, string | undefined>,
+    problems: readonly { variable: string }[],
     request: Fields,
   ): void {
-    const value = (name: string) => env[name]?.trim() || undefined;
+    const value = (name: string) => texts[name]?.trim() || undefined;
     const shown = (name: string) =>
       value(name) && problems.some(({ variable }) => variable === name)
         ? "INVALID ❌"
@@ -90,7 +88,14 @@ export class RequestLog {
     });
   }
 
-  callingFly(region: string, app: string, machineName: string, image: string, body: unknown): void {
+  callingFly({ region, app, machineName, image, body }: {
+    region: string;
+    app: string;
+    machineName: string;
+    image: string;
+    /** The request's body as it may be logged. */
+    body: unknown;
+  }): void {
     this.info(`Calling Fly.io API to create machine in ${region}...`, {
       app,
       machineName,
@@ -129,25 +134,30 @@ export class RequestLog {
   }
 
   /**
-   * Something went wrong that does not decide the answer, or not yet. It is told together with the
-   * failure, if it comes to that: a success has no event to spare, and the summary of either has
-   * the reasons of all retries.
+   * Something went wrong that does not decide the answer, or not yet. It is logged together with the
+   * failure, if there is one: a success has no event to spare, and the summary of either has the
+   * reasons of all retries.
    */
-  retrying(message: string, fields: Fields = {}): void {
+  deferWarning(message: string, fields: Fields = {}): void {
     const happenedAt = new Date(this.clock.now()).toISOString();
     this.warnings.push({ message, fields: { happenedAt, ...fields } });
   }
 
   /** A second failure, such as the error state that could not be written. */
-  alsoFailed(message: string, cause: unknown, fields: Fields = {}): void {
-    this.tellWarnings();
-    if (!this.admit(KEPT_FREE_BY_ERRORS)) return;
-    const code = cause instanceof AppError || cause instanceof FlyError ? cause.code : undefined;
-    this.logger.error(message, { ...this.context, code, ...describe(cause), ...fields });
+  errorEvent(message: string, cause: unknown, fields: Fields = {}): void {
+    this.flushWarnings();
+    if (!this.takeFromBudget(RESERVED_AFTER_ERRORS)) return;
+    const known = cause instanceof AppError || cause instanceof UpstreamError;
+    this.logger.error(message, {
+      ...this.context,
+      code: known ? cause.code : undefined,
+      ...describe(cause),
+      ...fields,
+    });
   }
 
   info(message: string, fields: Fields = {}): void {
-    if (this.admit(KEPT_FREE_BY_INFO)) {
+    if (this.takeFromBudget(RESERVED_AFTER_INFO)) {
       this.logger.info(message, { ...this.context, ...fields });
     }
   }
@@ -171,14 +181,14 @@ export class RequestLog {
   }
 
   private failed(message: string, error: AppError, fields: Fields): void {
-    this.tellWarnings();
+    this.flushWarnings();
     this.events++;
     const described = describe(error);
     const details = {
       code: error.code,
       ...fields,
       ...described,
-      // A call that was not answered has none; then the newest that there is.
+      // A call that was not answered has none; then the newest one.
       flyRequestId: described["flyRequestId"] ?? fields["flyRequestId"],
     };
     this.logger.error(message, {
@@ -188,16 +198,16 @@ export class RequestLog {
     });
   }
 
-  private tellWarnings(): void {
+  private flushWarnings(): void {
     for (const { message, fields } of this.warnings.splice(0)) {
-      if (!this.admit(KEPT_FREE_BY_WARNINGS)) continue;
+      if (!this.takeFromBudget(RESERVED_AFTER_WARNINGS)) continue;
       this.logger.warn(message, { ...this.context, ...fields });
     }
   }
 
-  /** Whether an event fits into the budget with `keptFree` events still to come. */
-  private admit(keptFree: number): boolean {
-    if (this.events > MAX_EVENTS - 1 - keptFree) {
+  /** Whether an event fits into the budget with `reserved` events still to come. */
+  private takeFromBudget(reserved: number): boolean {
+    if (this.events > MAX_EVENTS - 1 - reserved) {
       this.suppressed++;
       return false;
     }
@@ -206,7 +216,7 @@ export class RequestLog {
   }
 }
 
-/** Name, message and stack of whatever was thrown, and Fly.io's answer if it was the cause. */
+/** Name, message and stack of whatever was thrown, and what an upstream's error adds. */
 function describe(thrown: unknown): Fields {
   const cause = thrown instanceof AppError && thrown.cause !== undefined ? thrown.cause : thrown;
   const error = cause instanceof Error ? cause : undefined;
@@ -216,13 +226,6 @@ function describe(thrown: unknown): Fields {
       message: error?.message ?? String(cause),
       stack: error?.stack ?? (thrown instanceof Error ? thrown.stack : undefined) ?? "N/A",
     },
-    ...(cause instanceof FlyError
-      ? {
-        flyStatus: cause.status,
-        flyRequestId: cause.flyRequestId,
-        flyBody: cause.body === undefined ? undefined : cut(cause.body, 600),
-        attempt: cause.attempt,
-      }
-      : {}),
+    ...(cause instanceof UpstreamError ? cause.logFields() : {}),
   };
 }

@@ -1,5 +1,5 @@
 /** Prometheus' text format. https://prometheus.io/docs/instrumenting/exposition_formats/ */
-import type { MetricsSnapshot } from "./snapshot.ts";
+import type { MetricsSnapshot } from "../database/observations.ts";
 
 type Type = "counter" | "gauge" | "histogram";
 type Sample = { suffix?: string; labels?: Record<string, string>; value: number };

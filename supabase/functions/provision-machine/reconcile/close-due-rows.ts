@@ -1,30 +1,27 @@
 /**
- * Rows that are due: requests that died before they closed their row, machines somebody wants
- * gone, and failures whose clean-up could not be confirmed.
+ * Rows that are due: requests that died before they closed their row, machines that are to be
+ * destroyed, and failures whose clean-up could not be confirmed.
  */
+import { originOf } from "../database/machines.ts";
+import type { CloudMachine, ProvisioningMachine, Transition } from "../database/rows.ts";
+import { destroyMachineOfRow } from "../destroy/destroy-machine.ts";
 import { AppError } from "../errors.ts";
-import { findOwnMachine } from "../fly/create-once.ts";
-import { destroyRowMachine } from "../fly/destroy-row-machine.ts";
-import { type FlyMachine, getMachine } from "../fly/machines.ts";
-import type { CloudMachine, Transition } from "../database/rows.ts";
-import type { Origin } from "../database/cloud-machines.ts";
-import { machineIdentity } from "../provisioning/machine-config.ts";
-import type { ReconcileContext } from "./handle-reconcile.ts";
-import { inParallel } from "./in-parallel.ts";
-import { makeFlyClient } from "../fly/make-client.ts";
+import { findMachineByName, type FlyMachine, getMachine } from "../fly/machines.ts";
+import { inParallel } from "../time.ts";
+import { machineOfRow, type ReconcileContext } from "./context.ts";
 
 const PAGE = 20;
 const MAX_PAGES = 5;
 const PARALLEL = 4;
 /** Longer than a run: a row comes back only if the run died. */
 const LEASE_MS = 60_000;
-/** When to look again for a machine whose create may still land. */
-const LOOK_AGAIN_MS = 60_000;
+/** When to check again for a machine whose create may still land. */
+const RECHECK_MS = 60_000;
 
 export async function closeDueRows(context: ReconcileContext): Promise<void> {
-  const { request, deadline, report } = context;
+  const { machines, deadline, report } = context;
   for (let page = 0; page < MAX_PAGES && !deadline.passed(); page++) {
-    const rows = await request.database.machines.takeDue(PAGE, LEASE_MS, deadline);
+    const rows = await machines.takeDue(PAGE, LEASE_MS, deadline);
     await inParallel(PARALLEL, rows, async (row) => {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       try {
@@ -45,20 +42,18 @@ async function closeDueRow(context: ReconcileContext, row: CloudMachine): Promis
   await finishCleanUp(context, row);
 }
 
-/** The request died. A machine that runs is what its user asked for; anything less is destroyed. */
-async function closeInterrupted(context: ReconcileContext, row: CloudMachine): Promise<void> {
-  const { request, deadline, report } = context;
-  const { machines } = request.database;
+/** The request died. A started machine is what its user asked for; anything less is destroyed. */
+async function closeInterrupted(
+  context: ReconcileContext,
+  row: ProvisioningMachine,
+): Promise<void> {
+  const { machines, deadline, report } = context;
   const machine = await findMachine(context, row);
   const ids = { machineId: row.machine_id, flyMachineId: machine?.id ?? null };
   if (machine?.state === "started") {
     const { id, region } = machine;
-    const adopted = await machines.markRunning(
-      row.id,
-      { id, region, adopted: true },
-      originOf(context),
-      deadline,
-    );
+    const fly = { id, region, adopted: true };
+    const adopted = await machines.markRunning(row.id, fly, originOf(context), deadline);
     if (adopted.outcome === "applied") report.add({ action: "adopted", ...ids });
     return;
   }
@@ -69,7 +64,7 @@ async function closeInterrupted(context: ReconcileContext, row: CloudMachine): P
       code: "interrupted",
       message: "The request that provisioned this machine was interrupted before it finished",
       flyMachineId: machine?.id ?? null,
-      cleanupInMs: LOOK_AGAIN_MS,
+      recheckInMs: RECHECK_MS,
     },
     originOf(context),
     deadline,
@@ -83,61 +78,38 @@ async function closeInterrupted(context: ReconcileContext, row: CloudMachine): P
 }
 
 async function finishDestroy(context: ReconcileContext, row: CloudMachine): Promise<void> {
-  const { request, deadline, report } = context;
+  const { machines, deadline, report } = context;
   const gone = await destroy(context, row);
-  const marked = await request.database.machines.markDestroyed(
-    row.id,
-    !gone,
-    originOf(context),
-    deadline,
-  );
-  assertFound(marked);
+  const change = { id: row.id, mayStillAppear: !gone };
+  assertFound(await machines.markDestroyed(change, originOf(context), deadline));
   report.add({ action: "destroyed", machineId: row.machine_id, flyMachineId: row.fly_machine_id });
 }
 
-/** The second look at a row that is closed already: what is there is destroyed, nothing is fine. */
+/** The second check of a row that is closed already: a machine is destroyed, none is fine. */
 async function finishCleanUp(context: ReconcileContext, row: CloudMachine): Promise<void> {
-  const { request, deadline, report } = context;
+  const { machines, deadline, report } = context;
   await destroy(context, row);
-  assertFound(await request.database.machines.markCleanedUp(row.id, originOf(context), deadline));
+  assertFound(await machines.markCleanedUp(row.id, originOf(context), deadline));
   report.add({ action: "cleanedUp", machineId: row.machine_id, flyMachineId: row.fly_machine_id });
 }
 
-function destroy(
-  { request, settings, deadline }: ReconcileContext,
-  row: CloudMachine,
-): Promise<boolean> {
-  if (row.fly_app_name === null) return Promise.resolve(true);
-  return destroyRowMachine({
-    runtime: request.services.runtime,
-    fly: makeFlyClient(request.services, settings, request.trace),
-    app: row.fly_app_name,
-    machineId: row.machine_id,
-    identity: machineIdentity(settings.SUPABASE_URL, row.id),
-    flyMachineId: row.fly_machine_id,
-    deadline,
-  });
+async function destroy(context: ReconcileContext, row: CloudMachine): Promise<boolean> {
+  const machine = machineOfRow(row, context);
+  return machine === null || await destroyMachineOfRow(context, machine);
 }
 
 async function findMachine(
-  { request, settings, deadline }: ReconcileContext,
-  row: CloudMachine,
+  context: ReconcileContext,
+  row: ProvisioningMachine,
 ): Promise<FlyMachine | null> {
+  const { fly, deadline } = context;
   const { fly_app_name: app, fly_machine_id: id } = row;
-  if (app === null) return null;
-  const fly = makeFlyClient(request.services, settings, request.trace);
   if (id !== null) return await getMachine(fly, app, id, { deadline });
-  const identity = machineIdentity(settings.SUPABASE_URL, row.id);
-  return await findOwnMachine({ fly, app, body: { name: row.machine_id }, identity, deadline }) ??
-    null;
+  const machine = machineOfRow(row, context);
+  return machine && (await findMachineByName(fly, machine, { deadline }) ?? null);
 }
 
 function assertFound(transition: Transition): void {
   if (transition.outcome !== "not_found") return;
   throw new AppError("internal_error", "The row was deleted while reconcile worked on it");
-}
-
-export function originOf({ request }: ReconcileContext): Origin {
-  const { requestId, startedAt, services } = request;
-  return { requestId, durationMs: services.runtime.clock.now() - startedAt };
 }

@@ -1,10 +1,9 @@
-/** Running rows whose Fly machine is gone: destroyed behind our back, at Fly.io's dashboard say. */
-import type { CloudMachine } from "../database/rows.ts";
+/** Running rows whose Fly machine is gone, such as one destroyed in Fly.io's dashboard. */
+import { originOf } from "../database/machines.ts";
+import type { RunningMachine } from "../database/rows.ts";
 import { getMachine } from "../fly/machines.ts";
-import { originOf } from "./close-due-rows.ts";
-import type { ReconcileContext } from "./handle-reconcile.ts";
-import { inParallel } from "./in-parallel.ts";
-import { makeFlyClient } from "../fly/make-client.ts";
+import { inParallel } from "../time.ts";
+import type { ReconcileContext } from "./context.ts";
 
 const PAGE = 500;
 const PARALLEL = 4;
@@ -15,27 +14,25 @@ const MAX_SUSPECTS_PER_RUN = 100;
 export async function findLostMachines(
   context: ReconcileContext,
   app: string,
-  living: Set<string>,
+  living: ReadonlySet<string>,
 ): Promise<void> {
-  const { request, deadline, report } = context;
-  const suspects: CloudMachine[] = [];
+  const { machines, deadline, report } = context;
+  const suspects: RunningMachine[] = [];
   for (let after: string | null = null; !deadline.passed();) {
-    const page: CloudMachine[] = await request.database.machines.listRunning(
-      app,
-      after,
-      PAGE,
+    const page: RunningMachine[] = await machines.listRunning(
+      { app, after, limit: PAGE },
       deadline,
     );
     suspects.push(...page.filter((row) =>
-      // A machine that somebody destroys right now is expected to go.
-      row.destroy_requested_at === null && !living.has(row.fly_machine_id ?? "")
+      // A machine that is being destroyed is expected to go.
+      row.destroy_requested_at === null && !living.has(row.fly_machine_id)
     ));
     after = page.at(-1)?.id ?? null;
     if (page.length < PAGE || suspects.length >= MAX_SUSPECTS_PER_RUN) break;
   }
   await inParallel(PARALLEL, suspects.slice(0, MAX_SUSPECTS_PER_RUN), async (row) => {
     try {
-      await markIfLost(context, app, row);
+      await markIfLost(context, row);
     } catch (error) {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       report.fail("a running machine could not be checked", error, ids);
@@ -43,24 +40,19 @@ export async function findLostMachines(
   });
 }
 
-/** The list is older than the row, so the machine itself is asked for before anything is said. */
-async function markIfLost(
-  context: ReconcileContext,
-  app: string,
-  row: CloudMachine,
-): Promise<void> {
-  const { request, settings, deadline, report } = context;
-  const fly = makeFlyClient(request.services, settings, request.trace);
-  const machine = await getMachine(fly, app, row.fly_machine_id ?? "", { deadline });
+/** The list is older than the row, so the machine itself is asked for before its row is closed. */
+async function markIfLost(context: ReconcileContext, row: RunningMachine): Promise<void> {
+  const { machines, fly, deadline, report } = context;
+  const machine = await getMachine(fly, row.fly_app_name, row.fly_machine_id, { deadline });
   if (machine !== null && machine.state !== "destroyed") return;
-  const marked = await request.database.machines.markError(
+  const marked = await machines.markError(
     row.id,
     {
       from: "running",
       code: "machine_lost",
       message: "The machine no longer exists at Fly.io",
       flyMachineId: null,
-      cleanupInMs: null,
+      recheckInMs: null,
     },
     originOf(context),
     deadline,

@@ -2,58 +2,53 @@
  * POST /provision-machine/reconcile: repairs what died. Bounded per run, safe to run twice and by
  * any number of isolates at once.
  */
-import type { RequestContext } from "../app.ts";
-import { configurationError, hasProblems } from "../config/configuration-error.ts";
-import type { Settings } from "../config/environment.ts";
-import { Deadline } from "../deadline.ts";
-import { jsonResponse } from "../http/responses.ts";
-import { projectIdentity } from "../provisioning/machine-config.ts";
-import { alertSettings } from "../alerts/after-failure.ts";
+import { ruleOf, webhookOf } from "../alerts/after-failure.ts";
 import { sendDueAlerts } from "../alerts/alerter.ts";
+import { requireSettings } from "../config/problems.ts";
+import { openFlyClient } from "../fly/client.ts";
+import type { RequestContext } from "../http/context.ts";
+import { jsonResponse } from "../http/responses.ts";
+import { Deadline } from "../time.ts";
 import { closeDueRows } from "./close-due-rows.ts";
+import type { ReconcileContext } from "./context.ts";
+import { findLostMachines } from "./find-lost-machines.ts";
 import { Report } from "./report.ts";
 import { sweepFlyMachines } from "./sweep-fly-machines.ts";
-import { findLostMachines } from "./find-lost-machines.ts";
 
 /** A run is called every minute and ends before the next one begins. */
 const BUDGET_MS = 50_000;
-/** Kept for noting the run: a slow Fly.io must not look like a database that does not answer. */
+/** Kept for recording the run: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
 
-/** What the steps of a run share. */
-export interface ReconcileContext {
-  request: RequestContext;
-  settings: Settings;
-  deadline: Deadline;
-  report: Report;
-}
-
 export async function handleReconcile(request: RequestContext): Promise<Response> {
-  const { services, database, requestId, startedAt, log, settings, problems } = request;
-  if (hasProblems(problems)) throw configurationError(problems);
-  const closeDeadline = new Deadline(services.runtime.clock, startedAt + BUDGET_MS);
-  const deadline = new Deadline(services.runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
+  const { isolate, database, requestId, startedAt, log, environment, trace } = request;
+  const settings = requireSettings(environment);
+  const { runtime } = isolate;
+  const closeDeadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
+  const deadline = new Deadline(runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
   const report = new Report(log);
-  const context = { request, settings: settings as Settings, deadline, report };
+  const fly = openFlyClient(isolate, settings, trace);
+  const { machines } = database;
+  const context = { runtime, machines, fly, settings, deadline, report, requestId, startedAt };
 
   await step(context, "the due rows could not be read", () => closeDueRows(context));
-  const identity = projectIdentity(context.settings.SUPABASE_URL);
-  for (const app of context.settings.FLY_APP_NAME) {
+  for (const app of settings.FLY_APP_NAME) {
     await step(context, "the machines could not be compared with their rows", async () => {
-      const living = await sweepFlyMachines(context, app, identity);
+      const living = await sweepFlyMachines(context, app);
       if (living) await findLostMachines(context, app, living);
     });
   }
-  await sendAlerts(context);
-  // Before anything else can fail: what was done has to be told.
+  await step(context, "alerts could not be sent", () => sendAlerts(request, context));
+  // Before anything else can fail: what was done has to be logged.
   report.log();
 
-  const durationMs = services.runtime.clock.now() - startedAt;
-  await database.machines.recordReconcileRun(requestId, durationMs, report.counts, closeDeadline);
+  const durationMs = runtime.clock.now() - startedAt;
+  const run = { requestId, durationMs, counts: report.counts };
+  await database.observations.recordReconcileRun(run, closeDeadline);
   return jsonResponse(200, { ...report.counts, actions: report.actions, requestId });
 }
 
-/** What fails in one step is told and does not keep the others from their work. */
+/** The failure of one step is reported and does not keep the others from their work. */
 async function step(
   { report }: ReconcileContext,
   whatFailed: string,
@@ -68,20 +63,20 @@ async function step(
 
 /** Recoveries, and the messages that could not be sent when they were due. */
 async function sendAlerts(
-  { request, settings, deadline, report }: ReconcileContext,
+  { isolate, database, log }: RequestContext,
+  { settings, deadline, report }: ReconcileContext,
 ): Promise<void> {
-  const wanted = alertSettings(settings);
-  if (wanted === null) return;
-  const { services, database, log } = request;
-  try {
-    report.counts.alertsSent += await sendDueAlerts({
-      runtime: services.runtime,
-      redactor: services.redactor,
-      caller: database.caller,
-      settings: wanted,
+  const webhookUrl = webhookOf(settings);
+  if (webhookUrl === null) return;
+  report.counts.alertsSent += await sendDueAlerts(
+    {
+      runtime: isolate.runtime,
+      redactor: isolate.redactor,
+      alerts: database.alerts,
+      webhookUrl,
       log,
-    }, deadline);
-  } catch (error) {
-    report.fail("alerts could not be sent", error, { machineId: null, flyMachineId: null });
-  }
+    },
+    ruleOf(settings),
+    deadline,
+  );
 }

@@ -1,10 +1,11 @@
+/** What a run of reconcile did, for its answer, its log and its record. */
 import type { RequestLog } from "../logging/request-log.ts";
 
-const MAX_ACTIONS_TOLD = 100;
+const MAX_ACTIONS_LISTED = 100;
 /** Few enough that a run with many actions keeps within the log's budget. */
 const ACTIONS_PER_EVENT = 25;
 
-/** Nobody was there to log these when they happened: the request had died, or there was none. */
+/** No request logged these when they happened: it had died, or there was none. */
 const SILENT_FAILURES: Action[] = ["interrupted", "lost"];
 const UNSEEN = new Error("their requests were interrupted, or their machines are gone from Fly.io");
 
@@ -25,7 +26,6 @@ export interface ActionTaken {
   reason?: string;
 }
 
-/** What a run of reconcile did. */
 export class Report {
   readonly counts: Record<Action, number> = {
     adopted: 0,
@@ -43,24 +43,24 @@ export class Report {
 
   add(taken: ActionTaken): void {
     this.counts[taken.action]++;
-    if (this.actions.length < MAX_ACTIONS_TOLD) this.actions.push(taken);
+    if (this.actions.length < MAX_ACTIONS_LISTED) this.actions.push(taken);
   }
 
   /** A step that failed is counted and logged; the run goes on, and the next run tries again. */
   fail(what: string, error: unknown, ids: Pick<ActionTaken, "machineId" | "flyMachineId">): void {
     const reason = error instanceof Error ? error.message : String(error);
     this.add({ action: "failed", ...ids, reason: `${what}: ${reason}` });
-    // The first tells what is wrong; the rest are in the counts and in the actions.
+    // The first says what is wrong; the rest are in the counts and in the actions.
     if (this.counts.failed === 1) {
-      this.requestLog.alsoFailed(`Reconcile: ${what}`, error, { ...ids });
+      this.requestLog.errorEvent(`Reconcile: ${what}`, error, { ...ids });
     }
   }
 
-  /** Each action, a few to an event; machines that failed with nobody left to say so, as errors. */
+  /** Each action, several per event; machines whose failure no request logged, as errors. */
   log(): void {
     const failures = this.actions.filter(({ action }) => SILENT_FAILURES.includes(action));
     for (const actions of eventsOf(failures)) {
-      this.requestLog.alsoFailed("❌ Reconcile found machines that failed unseen", UNSEEN, {
+      this.requestLog.errorEvent("❌ Reconcile found machines that failed unseen", UNSEEN, {
         actions,
       });
     }
@@ -73,11 +73,11 @@ export class Report {
 }
 
 function eventsOf(actions: ActionTaken[]): string[][] {
-  const told = actions.map((taken) =>
+  const lines = actions.map((taken) =>
     Object.values(taken).filter((value) => value !== null).join(" ")
   );
   return Array.from(
-    { length: Math.ceil(told.length / ACTIONS_PER_EVENT) },
-    (_, index) => told.slice(index * ACTIONS_PER_EVENT, (index + 1) * ACTIONS_PER_EVENT),
+    { length: Math.ceil(lines.length / ACTIONS_PER_EVENT) },
+    (_, index) => lines.slice(index * ACTIONS_PER_EVENT, (index + 1) * ACTIONS_PER_EVENT),
   );
 }

@@ -3,14 +3,14 @@
  * so that nothing bills unseen. A machine without our metadata is never touched.
  */
 import type { CloudMachine } from "../database/rows.ts";
+import { projectTags } from "../fly/identity.ts";
 import { destroyMachine, type FlyMachine, listMachines } from "../fly/machines.ts";
-import type { ReconcileContext } from "./handle-reconcile.ts";
-import { inParallel } from "./in-parallel.ts";
-import { makeFlyClient } from "../fly/make-client.ts";
+import { inParallel } from "../time.ts";
+import type { ReconcileContext } from "./context.ts";
 
 const PARALLEL = 4;
 const MAX_DESTROYED_PER_RUN = 50;
-/** Ids to a query, so that its URL stays short. */
+/** Ids per query, so that its URL stays short. */
 const ROWS_PER_QUERY = 100;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -18,20 +18,18 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export async function sweepFlyMachines(
   context: ReconcileContext,
   app: string,
-  identity: Record<string, string>,
 ): Promise<Set<string> | null> {
-  const { request, settings, deadline, report } = context;
-  const fly = makeFlyClient(request.services, settings, request.trace);
+  const { fly, settings, deadline, report } = context;
   let listed: FlyMachine[];
   try {
-    listed = await listMachines(fly, app, identity, { deadline });
+    listed = await listMachines(fly, app, projectTags(settings.SUPABASE_URL), { deadline });
   } catch (error) {
     report.fail("the machines could not be listed", error, { machineId: null, flyMachineId: null });
     return null;
   }
   const living = listed.filter(({ state }) => state !== "destroyed" && state !== "destroying");
-  // The machines are listed before the rows are read: every row is written before its machine is
-  // created, so a machine on this list whose row is missing has none, and is not just early.
+  // The machines are listed before the rows are read, and every row is written before its machine
+  // is created: a machine without a row is truly orphaned, not racing its insert.
   const rows = await readRows(context, living);
   const orphans = living.filter((machine) => isOrphan(machine, rows.get(rowIdOf(machine) ?? "")))
     .filter((machine) => !isNew(machine, context));
@@ -55,10 +53,10 @@ function isOrphan(machine: FlyMachine, row: CloudMachine | undefined): boolean {
   return row.status === "running" && row.fly_machine_id !== machine.id;
 }
 
-/** Younger than any request: whoever created it may still be at work, in whatever state its row is. */
-function isNew(machine: FlyMachine, { request, settings }: ReconcileContext): boolean {
+/** Younger than any request: the one that created it may still be at work, whatever its row says. */
+function isNew(machine: FlyMachine, { runtime, settings }: ReconcileContext): boolean {
   const createdAt = Date.parse(machine.created_at ?? "");
-  const ageMs = request.services.runtime.clock.now() - createdAt;
+  const ageMs = runtime.clock.now() - createdAt;
   return ageMs < settings.PROVISION_TIMEOUT_SECONDS * 1_000;
 }
 
@@ -68,14 +66,14 @@ function rowIdOf(machine: FlyMachine): string | undefined {
 }
 
 async function readRows(
-  { request, deadline }: ReconcileContext,
+  { machines: table, deadline }: ReconcileContext,
   machines: FlyMachine[],
 ): Promise<Map<string, CloudMachine>> {
   const ids = machines.map(rowIdOf).filter((id): id is string => id !== undefined && UUID.test(id));
   const rows = new Map<string, CloudMachine>();
   for (let first = 0; first < ids.length; first += ROWS_PER_QUERY) {
     const page = ids.slice(first, first + ROWS_PER_QUERY);
-    for (const row of await request.database.machines.findAll(page, deadline)) {
+    for (const row of await table.findAll(page, deadline)) {
       rows.set(row.id, row);
     }
   }

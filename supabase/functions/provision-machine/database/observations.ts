@@ -1,0 +1,69 @@
+/** What operators see: health, metrics and the runs of reconcile. */
+import { z } from "zod/v3";
+import type { Deadline } from "../time.ts";
+import type { DatabaseCaller } from "./caller.ts";
+
+/** The newest migration that this code was written for. */
+export const EXPECTED_SCHEMA_VERSION = "20261126000100";
+
+/** What the database knows of the system's health. */
+export const DatabaseHealth = z.object({
+  schema_version: z.string(),
+  /** Seconds since the last run; null when reconcile never ran. */
+  reconcile_age_seconds: z.number().nullable(),
+  /** Rows that reconcile should have closed. */
+  overdue_rows: z.number(),
+  undelivered_alerts: z.number(),
+});
+export type DatabaseHealth = z.output<typeof DatabaseHealth>;
+
+/** Everything that `GET /metrics` shows. */
+export const MetricsSnapshot = z.object({
+  counters: z.array(z.object({
+    metric: z.enum(["attempts", "machines", "reconcile_actions", "alerts_sent"]),
+    labels: z.record(z.string(), z.string()),
+    value: z.number(),
+  })),
+  durations: z.array(z.object({
+    outcome: z.string(),
+    /** One more than there are bounds: the last is everything longer. */
+    buckets: z.array(z.number()),
+    sum_ms: z.number(),
+  })),
+  duration_bounds_ms: z.array(z.number()),
+  oldest_provisioning_seconds: z.number(),
+  due_rows: z.number(),
+  oldest_cleanup_seconds: z.number(),
+  waiting_creates: z.number(),
+  /** Seconds since the epoch; null when reconcile never ran. */
+  reconcile_last_run: z.number().nullable(),
+});
+export type MetricsSnapshot = z.output<typeof MetricsSnapshot>;
+
+export class Observations {
+  constructor(private readonly database: DatabaseCaller) {}
+
+  readHealth(deadline: Deadline): Promise<DatabaseHealth> {
+    return this.database.rpc("read_health", {}, DatabaseHealth, deadline);
+  }
+
+  readMetrics(deadline: Deadline): Promise<MetricsSnapshot> {
+    return this.database.rpc("read_metrics", {}, MetricsSnapshot, deadline);
+  }
+
+  async recordReconcileRun(
+    run: { requestId: string; durationMs: number; counts: Record<string, number> },
+    deadline: Deadline,
+  ): Promise<void> {
+    await this.database.rpc(
+      "record_reconcile_run",
+      {
+        p_request_id: run.requestId,
+        p_duration_ms: Math.round(run.durationMs),
+        p_counts: run.counts,
+      },
+      z.unknown(),
+      deadline,
+    );
+  }
+}

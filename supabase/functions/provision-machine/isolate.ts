@@ -1,0 +1,106 @@
+/** What requests share: made once per isolate, or once per environment seen. */
+import type { GoTrueClient } from "@supabase/supabase-js";
+import type { Logger } from "@logtape/logtape";
+import {
+  ENVIRONMENT,
+  type Environment,
+  parseEnvironment,
+  type Platform,
+} from "./config/environment.ts";
+import { secretsOf } from "./config/secrets.ts";
+import type { Database } from "./database/database.ts";
+import { configureLogging } from "./logging/log-format.ts";
+import { Redactor } from "./logging/redactor.ts";
+import { RequestLog } from "./logging/request-log.ts";
+import { lazy, type Runtime } from "./runtime.ts";
+
+/** supabase-js is half of the start-up cost; load it only when there are credentials to verify. */
+const loadDatabase = lazy(() => import("./database/database.ts"));
+const loadAuth = lazy(() => import("./auth/verify-user-token.ts"));
+
+/** What is read of the environment: the settings, and a platform secret that must be redacted. */
+const VARIABLES = [...Object.keys(ENVIRONMENT), "SUPABASE_DB_URL"];
+
+export class Isolate {
+  readonly redactor = new Redactor();
+  private logging: { level: string; format: string; logger: Logger } | undefined;
+  private database: { madeFor: Platform; database: Database } | undefined;
+  private auth: { madeFor: Platform; client: GoTrueClient } | undefined;
+  private environment: Environment | undefined;
+  private releaseSecrets = () => {};
+
+  constructor(readonly runtime: Runtime) {}
+
+  /** The environment as it is now; parsed again only when it has changed. */
+  readEnvironment(): Environment {
+    const { environment, runtime } = this;
+    if (environment && VARIABLES.every((name) => runtime.env(name) === environment.texts[name])) {
+      return environment;
+    }
+    const texts = Object.fromEntries(VARIABLES.map((name) => [name, runtime.env(name)]));
+    const parsed = parseEnvironment(texts);
+    const releaseOldSecrets = this.releaseSecrets;
+    this.releaseSecrets = this.redactor.protect(secretsOf(parsed));
+    releaseOldSecrets();
+    return this.environment = parsed;
+  }
+
+  /**
+   * The function's logger. Settings that are missing, because they do not parse, are the defaults
+   * here: a broken `LOG_LEVEL` has to be reported somehow.
+   */
+  logger({ settings }: Environment): Logger {
+    const { LOG_LEVEL: level = "info", LOG_FORMAT: format = "json" } = settings;
+    if (this.logging?.level !== level || this.logging.format !== format) {
+      const logger = configureLogging({ level, format }, this.redactor);
+      this.logging = { level, format, logger };
+    }
+    return this.logging.logger;
+  }
+
+  /** The database; its client is kept, and with it its connections. */
+  async openDatabase(platform: Platform): Promise<Database> {
+    const { connectDatabase } = await loadDatabase();
+    // The environment is parsed again only when it has changed.
+    if (this.database?.madeFor !== platform) {
+      this.database = { madeFor: platform, database: connectDatabase(platform, this.runtime) };
+    }
+    return this.database.database;
+  }
+
+  /**
+   * The id of the user to whom the token belongs; the keys that verify tokens are kept. Throws
+   * {@link AppError} `unauthorized` or `internal_error`.
+   */
+  async verifyUserToken(token: string, platform: Platform): Promise<string> {
+    const { createAuthClient, verifyUserToken } = await loadAuth();
+    if (this.auth?.madeFor !== platform) {
+      this.auth = { madeFor: platform, client: createAuthClient(platform, this.runtime) };
+    }
+    return await verifyUserToken(token, this.auth.client);
+  }
+
+  /** The last resort for a rejection that nothing handles. Never throws. */
+  logUnhandled(reason: unknown): void {
+    const log = new RequestLog(this.logger(this.readEnvironment()), this.runtime.clock, "none");
+    log.errorEvent("❌ An error was not handled by any request", reason, {
+      code: "internal_error",
+    });
+  }
+}
+
+/** State that one feature keeps for the life of an isolate. */
+export class PerIsolate<T> {
+  private readonly values = new WeakMap<Isolate, T>();
+
+  constructor(private readonly make: () => T) {}
+
+  of(isolate: Isolate): T {
+    let value = this.values.get(isolate);
+    if (value === undefined) {
+      value = this.make();
+      this.values.set(isolate, value);
+    }
+    return value;
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Creates exactly one Fly machine for a row, whatever happens to the answers.
+ *
+ * A create can fail after it took effect, so after every failure that leaves this open the machine
+ * is looked up before another create is sent. Names are unique within an app: should the first
+ * create land after the look-up, the second is refused with 409 and the first is adopted.
+ */
+import { FlyError, toProvisioningError } from "../fly/errors.ts";
+import {
+  createMachine as sendCreate,
+  findMachineByName,
+  type FlyMachine,
+  getMachine,
+  hasMetadata,
+} from "../fly/machines.ts";
+import { backoffMs, sleep } from "../time.ts";
+import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
+import { awaitSlotAfterRefusal, takeCreateSlot } from "./create-slot.ts";
+
+/** Enough to ride out a hiccup; callers are better served by an answer than by a longer silence. */
+const MAX_ATTEMPTS = 5;
+/** A refusal for going too fast costs Fly.io nothing and is over soon. */
+const MAX_RATE_LIMITED_ATTEMPTS = 20;
+
+/**
+ * Returns the row's machine, created or found. Keeps `progress.mayExist` true to what Fly.io may
+ * hold. Throws {@link AppError}.
+ */
+export async function createMachine(
+  context: ProvisionContext,
+  input: ProvisionInput,
+  progress: Progress,
+): Promise<FlyMachine> {
+  const { runtime, workDeadline } = context;
+  let [region, ...fallbacks] = input.regions;
+  for (let attempt = 1;; attempt++) {
+    let failure: FlyError;
+    try {
+      return await createOrFind(context, input, progress, { region, attempt });
+    } catch (error) {
+      if (!(error instanceof FlyError)) throw error;
+      failure = error;
+      failure.attempt = attempt;
+    }
+
+    const [nextRegion, ...others] = fallbacks;
+    if (failure.code === "fly_capacity" && nextRegion !== undefined) {
+      noteFailure(context, failure, `trying region ${nextRegion}`);
+      region = nextRegion;
+      fallbacks = others;
+      continue;
+    }
+    const rateLimited = failure.code === "fly_rate_limited";
+    const maxAttempts = rateLimited ? MAX_RATE_LIMITED_ATTEMPTS : MAX_ATTEMPTS;
+    const waitMs = backoffMs(runtime, attempt, failure.retryAfterMs);
+    const canHelp = failure.mayHaveTakenEffect || rateLimited;
+    if (!canHelp || attempt >= maxAttempts || waitMs >= workDeadline.remainingMs()) {
+      noteFailure(context, failure);
+      throw toProvisioningError(failure, workDeadline);
+    }
+    if (rateLimited && failure.method === "POST") {
+      noteFailure(context, failure, "waiting for its turn");
+      await awaitSlotAfterRefusal(context, input, failure.retryAfterMs ?? 0);
+    } else {
+      noteFailure(context, failure, `trying again in ${waitMs} ms`);
+      await sleep(runtime.clock, waitMs);
+    }
+  }
+}
+
+/** One attempt: looks first if an earlier one may have taken effect, and adopts what it finds. */
+async function createOrFind(
+  context: ProvisionContext,
+  input: ProvisionInput,
+  progress: Progress,
+  { region, attempt }: { region: string; attempt: number },
+): Promise<FlyMachine> {
+  const { fly, workDeadline: deadline } = context;
+  const { row, body } = input;
+  const mightExist = progress.mayExist;
+  if (mightExist) {
+    const found = await findOwnMachine(context, input);
+    if (found) return found;
+    // A DELETE closes the row before it destroys the machine that was not found here.
+    await takeCreateSlot(context, row);
+  }
+  noteAttempt(context, input, region, attempt);
+  progress.mayExist = true;
+  try {
+    const response = await sendCreate(fly, row.fly_app_name, { ...body, region }, { deadline });
+    noteSuccess(context, response);
+    return response.data;
+  } catch (error) {
+    if (!(error instanceof FlyError)) throw error;
+    // Names are random: a machine with ours is almost certainly ours, even if it is not found.
+    progress.mayExist = mightExist || error.mayHaveTakenEffect || error.nameIsTaken;
+    const found = error.nameIsTaken ? await findByTakenName(context, input, error) : undefined;
+    if (found) return found;
+    throw error;
+  }
+}
+
+/**
+ * The machine that has our name already, if it is this row's. Its id, where Fly.io names it, leads
+ * to it at once; a list may lag behind.
+ */
+async function findByTakenName(
+  context: ProvisionContext,
+  input: ProvisionInput,
+  { existingMachineId: id }: FlyError,
+): Promise<FlyMachine | undefined> {
+  if (id === undefined) return await findOwnMachine(context, input);
+  const { fly, workDeadline: deadline } = context;
+  const machine = await getMachine(fly, input.row.fly_app_name, id, { deadline });
+  return machine && hasMetadata(machine, input.tags) ? machine : undefined;
+}
+
+function findOwnMachine(
+  { fly, workDeadline: deadline }: ProvisionContext,
+  { row, tags }: ProvisionInput,
+): Promise<FlyMachine | undefined> {
+  const wanted = { app: row.fly_app_name, name: row.machine_id, tags };
+  return findMachineByName(fly, wanted, { deadline });
+}
+
+function noteAttempt(
+  { log, measurements }: ProvisionContext,
+  { row, body, loggableBody }: ProvisionInput,
+  region: string,
+  attempt: number,
+): void {
+  measurements.createAttempts = attempt;
+  measurements.region = region;
+  if (attempt > 1) return;
+  log.callingFly({
+    region,
+    app: row.fly_app_name,
+    machineName: body.name,
+    image: body.config.image,
+    body: { ...loggableBody, region },
+  });
+}
+
+function noteSuccess(
+  { log, measurements }: ProvisionContext,
+  { status, statusText, flyRequestId, durationMs }: Awaited<ReturnType<typeof sendCreate>>,
+): void {
+  measurements.flyRequestIds.push(flyRequestId);
+  log.flyResponse(status, statusText, { flyRequestId, durationMs });
+}
+
+/** `next`: what is done about it; undefined when the failure is final. */
+function noteFailure(
+  { log, measurements }: ProvisionContext,
+  failure: FlyError,
+  next?: string,
+): void {
+  measurements.failedCall("create", failure, next);
+  const { status, statusText, flyRequestId, attempt } = failure;
+  if (next) {
+    log.deferWarning(`Fly.io create failed, ${next}: ${failure.message}`, {
+      attempt,
+      flyRequestId,
+    });
+  } else if (status !== undefined) log.flyResponse(status, statusText, { flyRequestId });
+}

@@ -1,0 +1,105 @@
+/** What happens when a machine cannot be had: its row is closed and what may be left is removed. */
+import { originOf } from "../database/machines.ts";
+import type { CloudMachine, RunningMachine } from "../database/rows.ts";
+import { destroyMachineOfRow } from "../destroy/destroy-machine.ts";
+import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
+import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
+import { destroyedMeanwhile } from "./create-slot.ts";
+
+/** While the request itself cleans up, reconcile leaves the row to it for this long. */
+const CLEANUP_LEASE_MS = 60_000;
+
+/**
+ * Closes the row, then removes what may be left at Fly.io, then throws the {@link AppError} that
+ * says why. Returns the row in the one case where it runs after all.
+ */
+export async function giveUp(
+  context: ProvisionContext,
+  input: ProvisionInput,
+  progress: Progress,
+  thrown: unknown,
+): Promise<RunningMachine> {
+  const { machines, log, redactor, measurements, closeDeadline } = context;
+  const { row } = input;
+  let error = toAppError(thrown);
+  let stale = false;
+  const flyMachineId = progress.machine?.id ?? null;
+  try {
+    const closed = await measurements.time("finish", () =>
+      machines.markError(
+        row.id,
+        {
+          from: "provisioning",
+          code: isProvisioningErrorCode(error.code) ? error.code : "internal_error",
+          message: redactor.redact(error.message),
+          flyMachineId,
+          recheckInMs: progress.mayExist ? CLEANUP_LEASE_MS : null,
+        },
+        { ...originOf(context), detail: measurements.report() },
+        closeDeadline,
+      ));
+    if (closed.outcome === "not_found") error = rowDeleted(thrown);
+    else if (closed.outcome === "conflict") {
+      // Reconcile saw the machine start and adopted it: then the answer is that it runs.
+      if (closed.machine.status === "running") return closed.machine;
+      error = errorOfClosedRow(closed.machine, thrown);
+    }
+  } catch (databaseError) {
+    stale = true;
+    log.errorEvent("The row could not be marked as error; reconcile will", databaseError);
+  }
+
+  const clean = !progress.mayExist ||
+    await measurements.time("cleanup", () => removeLeftovers(context, input, flyMachineId));
+  if (clean && !stale && progress.mayExist) {
+    await machines.markCleanedUp(row.id, originOf(context), closeDeadline).catch((cause) =>
+      log.deferWarning("The clean-up could not be noted; reconcile will check again", {
+        reason: String(cause.cause ?? cause),
+      })
+    );
+  }
+  throw withLeftovers(error, { stale, clean });
+}
+
+/**
+ * Destroys the machine that a failed provisioning may have left at Fly.io. Returns whether it is
+ * certain that none is left; never throws, since there already is a failure to report.
+ */
+async function removeLeftovers(
+  { runtime, fly, log, closeDeadline: deadline }: ProvisionContext,
+  { row, tags }: ProvisionInput,
+  flyMachineId: string | null,
+): Promise<boolean> {
+  const { fly_app_name: app, machine_id: name } = row;
+  try {
+    return await destroyMachineOfRow({ runtime, fly, deadline }, { app, name, tags, flyMachineId });
+  } catch (error) {
+    log.errorEvent("The Fly machine could not be destroyed; reconcile will", error);
+    return false;
+  }
+}
+
+function rowDeleted(cause: unknown): AppError {
+  return new AppError("internal_error", "The machine's row was deleted while it was provisioned", {
+    cause,
+  });
+}
+
+function errorOfClosedRow(row: CloudMachine, cause: unknown): AppError {
+  if (row.status !== "error") return destroyedMeanwhile(cause);
+  const code = isProvisioningErrorCode(row.error_code) ? row.error_code : "internal_error";
+  return new AppError(code, row.error_message, { cause });
+}
+
+/** Adds to the answer what could not be put in order before it was sent. */
+function withLeftovers(
+  error: AppError,
+  { stale, clean }: { stale: boolean; clean: boolean },
+): AppError {
+  if (!stale && clean) return error;
+  const notes = [
+    ...(stale ? ["The row may still say provisioning; it is repaired within minutes."] : []),
+    ...(clean ? [] : ["Any leftover Fly machine will be destroyed within minutes."]),
+  ];
+  return error.with({ hint: [`${error.hint}.`, ...notes].join(" ") });
+}

@@ -1,0 +1,224 @@
+/** POST /provision-machine: claim a row, provision the machine, answer what the row says. */
+import type { CompleteEnvironment, Environment, Settings } from "../config/environment.ts";
+import { configurationError } from "../config/problems.ts";
+import type { CreateRate } from "../database/machines.ts";
+import type { Claim, CloudMachine } from "../database/rows.ts";
+import { AppError, toAppError } from "../errors.ts";
+import { openFlyClient } from "../fly/client.ts";
+import { ownerTags } from "../fly/identity.ts";
+import { readJsonBody } from "../http/body.ts";
+import type { HandlerResult, RequestContext } from "../http/context.ts";
+import { idempotencyKeyOf, prefersAsync } from "../http/headers.ts";
+import { Deadline } from "../time.ts";
+import type { ProvisionContext, ProvisionInput } from "./context.ts";
+import { destroyedMeanwhile, longestSlotWaitMs, slotTooLate } from "./create-slot.ts";
+import { IN_FLIGHT } from "./in-flight.ts";
+import { buildCreateBody, generateMachineName, loggableBody } from "./machine-config.ts";
+import {
+  hashRequest,
+  invalid,
+  parseProvisionRequest,
+  type ProvisionRequest,
+} from "./parse-request.ts";
+import { provisionMachine } from "./provision-machine.ts";
+import { replay } from "./replay.ts";
+import { limitReached, machineResponse } from "./responses.ts";
+
+/** What is kept of the request's budget for closing the row and cleaning up. */
+const CLOSE_RESERVE = { share: 0.2, maxMs: 10_000 };
+/** How long a broken configuration may take to be written to a row; its own timeout may be broken. */
+const FALLBACK_TIMEOUT_MS = 30_000;
+const FALLBACK_REGION = "iad";
+
+/** The request's budget of time. */
+interface Budget {
+  /** Creating and waiting stop here. */
+  workDeadline: Deadline;
+  closeDeadline: Deadline;
+  /** The longest that the create may wait for its slot. */
+  maxSlotWaitMs: number;
+}
+
+export async function handleProvision(context: RequestContext): Promise<HandlerResult> {
+  const { request, isolate, log, environment, measurements } = context;
+  const { settings } = environment;
+  const idempotencyKey = idempotencyKeyOf(request.headers);
+  const body = await readJsonBody(request, isolate.runtime.clock);
+  const regions = settings.FLY_REGIONS ?? null;
+  const wanted = parseProvisionRequest(body, context.caller, { regions });
+  log.identify({ userId: wanted.userId });
+  const region = wanted.region ?? settings.FLY_REGION ?? FALLBACK_REGION;
+  log.environmentCheck(environment.texts, environment.problems, {
+    region,
+    cpuPriority: wanted.cpuPriority,
+  });
+
+  const budget = budgetOf(context);
+  const rate = {
+    perSecond: settings.FLY_RATE_PER_SECOND ?? 1,
+    burst: settings.FLY_RATE_BURST ?? 1,
+  };
+  const claim = await measurements.time(
+    "claim",
+    () => claimRow(context, { wanted, region, idempotencyKey, budget, rate }),
+  );
+  const row = claimedRow(claim, context);
+  measurements.region = row.region;
+  if (claim.outcome === "replayed") return await replay(context, row, budget.closeDeadline);
+  if (!environment.complete) throw configurationError(environment.problems[0]);
+  const slotWaitMs = "wait_ms" in claim ? claim.wait_ms : 0;
+  if (claim.outcome === "no_slot") throw slotTooLate(slotWaitMs - budget.maxSlotWaitMs);
+  // The claim's answer was lost, and the row was closed before the claim was repeated.
+  if (row.status !== "provisioning") throw destroyedMeanwhile();
+  const { workDeadline, closeDeadline } = budget;
+  return await provision(
+    context,
+    { ...provisionInput(row, wanted, environment), slotWaitMs, rate },
+    {
+      workDeadline,
+      closeDeadline,
+      fly: openFlyClient(isolate, environment.settings, context.trace),
+    },
+  );
+}
+
+function budgetOf({ isolate: { runtime }, environment, startedAt }: RequestContext): Budget {
+  const { PROVISION_TIMEOUT_SECONDS: seconds } = environment.settings;
+  const budgetMs = seconds === undefined ? FALLBACK_TIMEOUT_MS : seconds * 1_000;
+  const closeReserveMs = Math.min(CLOSE_RESERVE.maxMs, budgetMs * CLOSE_RESERVE.share);
+  const closeDeadline = new Deadline(runtime.clock, startedAt + budgetMs);
+  const workDeadline = new Deadline(runtime.clock, closeDeadline.at - closeReserveMs);
+  const workMs = closeDeadline.remainingMs() - closeReserveMs;
+  return { workDeadline, closeDeadline, maxSlotWaitMs: longestSlotWaitMs(workMs) };
+}
+
+interface ClaimDetails {
+  wanted: ProvisionRequest;
+  region: string;
+  idempotencyKey: string | null;
+  budget: Budget;
+  rate: CreateRate;
+}
+
+async function claimRow(
+  { isolate: { runtime }, environment, database, requestId }: RequestContext,
+  { wanted, region, idempotencyKey, budget, rate }: ClaimDetails,
+): Promise<Claim> {
+  const { settings } = environment;
+  const { closeDeadline, maxSlotWaitMs } = budget;
+  const input = {
+    userId: wanted.userId,
+    machineId: generateMachineName(runtime),
+    region,
+    cpuPriority: wanted.cpuPriority,
+    requestId,
+    // Compared only with a request of the same key.
+    requestHash: idempotencyKey === null ? "" : await hashRequest(wanted, runtime),
+    idempotencyKey,
+    flyAppNames: settings.FLY_APP_NAME ?? null,
+    websocketUrlTemplate: settings.FLY_APP_NAME ? settings.WEBSOCKET_URL_TEMPLATE ?? null : null,
+    machineLimit: settings.MAX_MACHINES_PER_USER ?? 1,
+    timeoutMs: closeDeadline.remainingMs(),
+    rate,
+    maxSlotWaitMs,
+    ...failureOf(environment),
+  };
+  try {
+    return await database.machines.claim(input, closeDeadline);
+  } catch (thrown) {
+    // The row may have been written although no answer came, and then no request works on it.
+    const error = toAppError(thrown);
+    throw error.with({
+      hint: `${error.hint}. A row may still say provisioning; it is repaired within minutes`,
+    });
+  }
+}
+
+/** A row for which nothing can be created is written as `error` at once. */
+function failureOf(environment: Environment) {
+  if (environment.complete) return {};
+  const { message } = configurationError(environment.problems[0]);
+  return { failure: { code: "configuration_error", message } } as const;
+}
+
+/** The claimed or replayed row. Throws {@link AppError} when there is none to go on with. */
+function claimedRow(claim: Claim, { caller, progress, log }: RequestContext): CloudMachine {
+  if (claim.outcome === "unknown_user") {
+    if (caller.kind === "user") {
+      throw new AppError("unauthorized", "The signed-in user no longer exists", {
+        hint: "Sign in again",
+        headers: { "www-authenticate": "Bearer" },
+      });
+    }
+    throw invalid([{ path: "userId", message: "no user has this id" }]);
+  }
+  const { machine } = claim;
+  if (claim.outcome === "limit_reached") throw limitReached(machine);
+  progress.machineId = machine.machine_id;
+  log.identify({ machineId: machine.machine_id });
+  if (claim.outcome === "key_reused") {
+    throw new AppError(
+      "idempotency_key_reused",
+      "This Idempotency-Key was used for another request",
+    );
+  }
+  return machine;
+}
+
+function provisionInput(
+  row: ProvisionInput["row"],
+  { userId, cpuPriority }: ProvisionRequest,
+  { settings }: CompleteEnvironment,
+): Omit<ProvisionInput, "slotWaitMs" | "rate"> {
+  const tags = ownerTags(settings.SUPABASE_URL, row.id);
+  const config = {
+    machineId: row.machine_id,
+    userId,
+    region: row.region,
+    cpuPriority,
+    image: settings.DOCKER_IMAGE,
+    port: settings.MACHINE_PORT,
+    extraEnv: settings.MACHINE_ENV,
+    tags,
+  };
+  const body = buildCreateBody(config);
+  return {
+    row,
+    body,
+    loggableBody: loggableBody(body, config),
+    tags,
+    regions: regionsToTry(row.region, settings),
+  };
+}
+
+function regionsToTry(region: string, settings: Settings): [string, ...string[]] {
+  if (!settings.FLY_REGION_FALLBACK) return [region];
+  return [region, ...settings.FLY_REGIONS.filter((other) => other !== region)];
+}
+
+async function provision(
+  context: RequestContext,
+  input: ProvisionInput,
+  more: Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly">,
+): Promise<HandlerResult> {
+  const { isolate, log, measurements, requestId, startedAt, database: { machines } } = context;
+  const { runtime, redactor } = isolate;
+  const { row } = input;
+  const working = IN_FLIGHT.of(isolate).track(
+    { rowId: row.id, machines, log },
+    () =>
+      provisionMachine(
+        { runtime, redactor, machines, log, measurements, requestId, startedAt, ...more },
+        input,
+      ),
+  );
+  if (!prefersAsync(context.request.headers)) {
+    // A caller who hangs up must not end the work: its row would be left to reconcile.
+    runtime.waitUntil(working.catch(() => {/* thrown below */}));
+    return machineResponse(200, await working, requestId);
+  }
+  return {
+    response: machineResponse(202, row, requestId, { "preference-applied": "respond-async" }),
+    background: working.then(({ status }) => status),
+  };
+}

@@ -1,0 +1,56 @@
+/** The machines that an isolate is provisioning right now, in case it ends. */
+import type { Machines } from "../database/machines.ts";
+import { PerIsolate } from "../isolate.ts";
+import type { RequestLog } from "../logging/request-log.ts";
+import type { Clock } from "../runtime.ts";
+import { Deadline } from "../time.ts";
+
+/** The platform leaves an isolate that has to end only moments. */
+const HAND_OVER_TIMEOUT_MS = 2_000;
+/** A request that finishes after all closes its row first. */
+const GRACE_MS = 10_000;
+
+interface Entry {
+  rowId: string;
+  machines: Machines;
+  log: RequestLog;
+}
+
+export class InFlight {
+  private readonly entries = new Set<Entry>();
+
+  /** Counts `work` as in flight for as long as it takes. */
+  async track<T>(entry: Entry, work: () => Promise<T>): Promise<T> {
+    this.entries.add(entry);
+    try {
+      return await work();
+    } finally {
+      this.entries.delete(entry);
+    }
+  }
+
+  /**
+   * The isolate is about to end: hands each unfinished row to reconcile, so that it need not wait
+   * for the row's deadline, and logs an error for each. Never throws.
+   */
+  async handOver(reason: string, clock: Clock): Promise<void> {
+    const deadline = Deadline.after(clock, HAND_OVER_TIMEOUT_MS);
+    await Promise.all([...this.entries].map(async ({ rowId, machines, log }) => {
+      log.errorEvent(
+        `❌ Fly.io provisioning failed: the isolate is being shut down (${reason}); reconcile takes over`,
+        new Error(`isolate shutdown: ${reason}`),
+        { code: "interrupted" },
+      );
+      try {
+        await machines.handOverToReconcile([rowId], reason, GRACE_MS, deadline);
+      } catch (error) {
+        log.errorEvent(
+          "The row could not be handed over; reconcile takes it at its deadline",
+          error,
+        );
+      }
+    }));
+  }
+}
+
+export const IN_FLIGHT = new PerIsolate(() => new InFlight());

@@ -1,0 +1,91 @@
+/** What Fly.io is asked for: name, region, image, size, environment, services. */
+import type { OwnerTags } from "../fly/identity.ts";
+import type { CreateMachineBody } from "../fly/machines.ts";
+import { truncate } from "../logging/log-format.ts";
+import { REDACTED } from "../logging/redactor.ts";
+import type { Runtime } from "../runtime.ts";
+
+export const CPU_PRIORITIES = ["low", "normal", "high"] as const;
+export type CpuPriority = (typeof CPU_PRIORITIES)[number];
+
+/** https://fly.io/docs/machines/guides-examples/machine-sizing/ */
+export const GUESTS = {
+  low: { cpu_kind: "shared", cpus: 1, memory_mb: 256 },
+  normal: { cpu_kind: "shared", cpus: 2, memory_mb: 512 },
+  high: { cpu_kind: "performance", cpus: 1, memory_mb: 2048 },
+} as const;
+
+/** Crockford's base 32: no vowels that spell words, no letters that look like digits. */
+const NAME_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const NAME_LENGTH = 16;
+
+/**
+ * A new `machine_id`, which is also the Fly machine's name: lower-case letters, digits and hyphens.
+ * 80 random bits make it unique; the table's unique constraint would refuse a second one anyway.
+ */
+export function generateMachineName(runtime: Pick<Runtime, "randomBytes">): string {
+  const random = Array.from(
+    runtime.randomBytes(NAME_LENGTH),
+    (byte) => NAME_ALPHABET[byte % NAME_ALPHABET.length],
+  );
+  return `machine-${random.join("")}`;
+}
+
+const MAX_NAMES_LOGGED = 10;
+
+export interface MachineConfigInput {
+  machineId: string;
+  userId: string;
+  region: string;
+  cpuPriority: CpuPriority;
+  image: string;
+  port: number;
+  extraEnv: Record<string, string>;
+  tags: OwnerTags;
+}
+
+export function buildCreateBody(input: MachineConfigInput): CreateMachineBody {
+  return {
+    name: input.machineId,
+    region: input.region,
+    config: {
+      image: input.image,
+      guest: GUESTS[input.cpuPriority],
+      env: { ...input.extraEnv, ...ownEnv(input) },
+      services: [{
+        protocol: "tcp",
+        internal_port: input.port,
+        ports: [{ port: 80, handlers: ["http"] }, { port: 443, handlers: ["tls", "http"] }],
+      }],
+      restart: { policy: "on-failure", max_retries: 3 },
+      auto_destroy: false,
+      metadata: input.tags,
+    },
+  };
+}
+
+/**
+ * The body as it may be logged: values of `MACHINE_ENV` may be secrets, whatever the documents say,
+ * and there may be more of them than a log event has room for.
+ */
+export function loggableBody(body: CreateMachineBody, own: MachineConfigInput): CreateMachineBody {
+  const names = Object.keys(own.extraEnv);
+  const hidden = names.slice(0, MAX_NAMES_LOGGED).map((name) => [truncate(name, 40), REDACTED]);
+  const more = names.length - hidden.length;
+  return {
+    ...body,
+    config: {
+      ...body.config,
+      env: {
+        ...Object.fromEntries(hidden),
+        ...(more > 0 ? { "…": `${more} more` } : {}),
+        ...ownEnv(own),
+      },
+    },
+  };
+}
+
+/** Set by the function itself, so `MACHINE_ENV` cannot override them. */
+function ownEnv({ userId, machineId, cpuPriority }: MachineConfigInput): Record<string, string> {
+  return { USER_ID: userId, MACHINE_ID: machineId, CPU_PRIORITY: cpuPriority };
+}

@@ -1,0 +1,184 @@
+/**
+ * Waits until the machine is `started`, notices at once when it never will be, and then says so in
+ * the row.
+ *
+ * Fly's wait answers only when the state is reached or its time is up, so a failed machine is seen
+ * by polling it now and then beside the wait. A machine that starts quickly, as most do, is never
+ * polled.
+ */
+import { originOf } from "../database/machines.ts";
+import type { ProvisioningMachine, RunningMachine } from "../database/rows.ts";
+import { AppError } from "../errors.ts";
+import { FlyError, toProvisioningError } from "../fly/errors.ts";
+import {
+  type FlyMachine,
+  getMachine,
+  isMachineGone,
+  MAX_WAIT_SECONDS,
+  waitForStarted,
+} from "../fly/machines.ts";
+import { truncate } from "../logging/log-format.ts";
+import { backoffMs, sleep } from "../time.ts";
+import type { ProvisionContext } from "./context.ts";
+import { destroyedMeanwhile } from "./create-slot.ts";
+
+/** Far below Fly's limit of 5 Get Machine per second. */
+const POLL_EVERY_MS = 2_500;
+const MAX_FAILED_CALLS = 5;
+const MIN_WAIT_MS = 1_000;
+/** A new machine does not leave these for `started`. `launch_failed` becomes `destroyed`. */
+const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "stopped", "replaced"];
+
+/** The machine of a row whose start is awaited. */
+interface Starting {
+  app: string;
+  machine: FlyMachine;
+}
+
+/**
+ * Returns the row as `running`. Writes Fly's id to the row beside the wait, and stops waiting when
+ * the row no longer wants the machine. Throws {@link AppError}: `machine_failed`,
+ * `provision_timeout`, `database_error` or the code of a Fly.io failure.
+ */
+export async function startMachine(
+  context: ProvisionContext,
+  row: ProvisioningMachine,
+  machine: FlyMachine,
+): Promise<RunningMachine> {
+  const { machines, log, measurements, workDeadline, closeDeadline } = context;
+  const unwanted = new AbortController();
+  const recording = machines.recordFlyMachine(row.id, machine, originOf(context), workDeadline)
+    .then(
+      (result) => {
+        if (result.outcome !== "applied") unwanted.abort(destroyedMeanwhile());
+      },
+      (error) => {
+        // Not fatal: the name leads to the machine as well, and the id is written again at the end.
+        log.deferWarning("The Fly machine id could not be written yet", {
+          reason: String(error.cause ?? error),
+        });
+      },
+    );
+  try {
+    const starting = { app: row.fly_app_name, machine };
+    await measurements.time("wait", () => waitUntilStarted(context, starting, unwanted.signal));
+  } finally {
+    await recording;
+  }
+  const closed = await measurements.time("finish", () =>
+    machines.markRunning(
+      row.id,
+      { id: machine.id, region: machine.region, adopted: false },
+      { ...originOf(context), detail: measurements.report() },
+      closeDeadline,
+    ));
+  if (closed.outcome !== "applied") throw destroyedMeanwhile();
+  return closed.machine;
+}
+
+async function waitUntilStarted(
+  context: ProvisionContext,
+  starting: Starting,
+  unwanted: AbortSignal,
+): Promise<void> {
+  if (starting.machine.state === "started") return;
+  assertCanStart(starting.machine, context);
+  const finished = new AbortController();
+  const signal = AbortSignal.any([unwanted, finished.signal]);
+  const waiting = keepWaiting(context, starting, signal);
+  const polling = pollForFailure(context, starting, signal);
+  try {
+    await Promise.race([waiting, polling]);
+  } finally {
+    finished.abort();
+    // The loser of the race ends with the abort; its rejection says nothing more.
+    await Promise.allSettled([waiting, polling]);
+  }
+}
+
+async function keepWaiting(
+  { runtime, fly, log, measurements, workDeadline: deadline }: ProvisionContext,
+  { app, machine }: Starting,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let failedCalls = 0;;) {
+    signal.throwIfAborted();
+    if (deadline.passed()) throw timedOut(machine);
+    const timeoutSeconds = Math.min(
+      MAX_WAIT_SECONDS,
+      Math.max(1, Math.floor(deadline.remainingMs() / 1_000)),
+    );
+    try {
+      const startedAt = runtime.clock.now();
+      const wait = { app, id: machine.id, timeoutSeconds };
+      if (await waitForStarted(fly, wait, { deadline, signal })) return;
+      // A wait that gives up before its time must not become a busy loop.
+      const early = runtime.clock.now() - startedAt < MIN_WAIT_MS;
+      if (early) await sleep(runtime.clock, MIN_WAIT_MS, signal);
+    } catch (error) {
+      if (!(error instanceof FlyError)) throw error;
+      if (deadline.passed()) throw timedOut(machine, error);
+      // 404 included: a machine that was just created may not be known everywhere yet, and one
+      // that is gone for good is noticed by the poll beside this wait.
+      failedCalls++;
+      error.attempt = failedCalls;
+      const fatal = error.code === "fly_unauthorized" || failedCalls >= MAX_FAILED_CALLS;
+      // Repeated 404s can exhaust the retries before the poll runs.
+      if (fatal && isMachineGone(error)) throw machineFailed(machine, "it no longer exists", error);
+      if (fatal) throw toProvisioningError(error, deadline);
+      const waitMs = backoffMs(runtime, failedCalls, error.retryAfterMs);
+      const next = `trying again in ${waitMs} ms`;
+      measurements.failedCall("wait", error, next);
+      log.deferWarning(`Fly.io wait failed, ${next}: ${error.message}`, {
+        flyRequestId: error.flyRequestId,
+      });
+      await sleep(runtime.clock, Math.min(waitMs, deadline.remainingMs()), signal);
+    }
+  }
+}
+
+async function pollForFailure(
+  context: ProvisionContext,
+  { app, machine }: Starting,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runtime, fly, workDeadline: deadline } = context;
+  for (;;) {
+    await sleep(runtime.clock, POLL_EVERY_MS, signal);
+    let seen: FlyMachine | null;
+    try {
+      seen = await getMachine(fly, app, machine.id, { deadline, signal });
+    } catch (error) {
+      // The poll is only a shortcut; the wait beside it decides about errors.
+      if (error instanceof FlyError) continue;
+      throw error;
+    }
+    if (seen === null) throw machineFailed(machine, "it no longer exists");
+    if (seen.state === "started") return;
+    assertCanStart(seen, context);
+  }
+}
+
+function assertCanStart(machine: FlyMachine, { fly }: ProvisionContext): void {
+  if (!FAILED_STATES.includes(machine.state)) return;
+  const [event] = machine.events ?? [];
+  // Each string on its own, and before truncating.
+  const redacted = JSON.stringify(
+    event,
+    (_, value) => typeof value === "string" ? fly.redact(value) : value,
+  );
+  const detail = event === undefined ? "" : `; last event: ${truncate(redacted, 400)}`;
+  throw machineFailed(machine, `it is ${machine.state}${detail}`);
+}
+
+function machineFailed(machine: FlyMachine, why: string, cause?: FlyError): AppError {
+  return new AppError("machine_failed", `Fly machine ${machine.id} did not start: ${why}`, {
+    cause,
+  });
+}
+
+function timedOut(machine: FlyMachine, cause?: FlyError): AppError {
+  return new AppError("provision_timeout", `Fly machine ${machine.id} did not start in time`, {
+    cause,
+  });
+}
