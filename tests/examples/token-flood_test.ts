@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import { flood } from "./token-flood.ts";
+
+const SEED = 20261126;
+
+Deno.test(`of 500 random bad tokens at each door none gets in (seed ${SEED})`, async () => {
+  for (const { door, bad, admitted, good, goodRefused } of await flood(500, SEED)) {
+    assert.deepEqual({ bad, admitted, good, goodRefused }, {
+      bad: 500,
+      admitted: [],
+      good: 10,
+      goodRefused: 0,
+    }, door);
+  }
+});
