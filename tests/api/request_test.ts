@@ -5,44 +5,18 @@ import { type Answer, startStack } from "../support/stack.ts";
 
 const LIMIT = 16 * 1024;
 
-/** Bodies that are refused with 400, and the paths that their issues name. */
+/**
+ * Bodies that are refused with 400, and the paths that their issues name: one of each kind; the unit
+ * tests of body and request have them all.
+ */
 const INVALID: Record<string, { body: unknown; paths: string[] }> = {
-  "no JSON": { body: "{region: iad}", paths: [""] },
   "half a JSON": { body: '{"region":"iad"', paths: [""] },
-  "two JSONs": { body: "{}{}", paths: [""] },
-  "white space": { body: "  ", paths: [""] },
   "invalid UTF-8": {
     body: new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]),
     paths: [""],
   },
-  "UTF-16": { body: new Uint8Array([0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00]), paths: [""] },
-  "an array": { body: [], paths: [""] },
-  "an array of bodies": { body: [{}], paths: [""] },
-  "null": { body: "null", paths: [""] },
-  "a string": { body: '"iad"', paths: [""] },
-  "a number": { body: "7", paths: [""] },
-  "true": { body: "true", paths: [""] },
   "a deeply nested array": { body: "[".repeat(8_000) + "]".repeat(8_000), paths: [""] },
   "an unknown key": { body: { size: "xl" }, paths: [""] },
-  "keys that only look alike": { body: { UserId: "x", cpupriority: "low" }, paths: [""] },
-  "__proto__": { body: '{"__proto__":{"cpuPriority":"high"}}', paths: [""] },
-  "constructor": { body: '{"constructor":{"prototype":{}}}', paths: [""] },
-  "a userId that is no UUID": { body: { userId: "me" }, paths: ["userId"] },
-  "a userId that is null": { body: { userId: null }, paths: ["userId"] },
-  "a userId that is a number": { body: { userId: 7 }, paths: ["userId"] },
-  "a region that does not exist": { body: { region: "xyz" }, paths: ["region"] },
-  "a region in capitals": { body: { region: "IAD" }, paths: ["region"] },
-  "an empty region": { body: { region: "" }, paths: ["region"] },
-  "a region that is null": { body: { region: null }, paths: ["region"] },
-  "a region that is a list": { body: { region: ["iad"] }, paths: ["region"] },
-  "a very long region": { body: { region: "i".repeat(10_000) }, paths: ["region"] },
-  "an unknown cpuPriority": { body: { cpuPriority: "turbo" }, paths: ["cpuPriority"] },
-  "a cpuPriority in capitals": { body: { cpuPriority: "HIGH" }, paths: ["cpuPriority"] },
-  "a cpuPriority that is null": { body: { cpuPriority: null }, paths: ["cpuPriority"] },
-  "a cpuPriority of Object.prototype": {
-    body: { cpuPriority: "constructor" },
-    paths: ["cpuPriority"],
-  },
   "several mistakes": {
     body: { userId: "me", cpuPriority: 7, region: 7 },
     paths: ["userId", "region", "cpuPriority"],
@@ -67,22 +41,11 @@ Deno.test("the request's body", async (t) => {
     });
   }
 
-  await t.step("the issue says which key is unknown and what is allowed", async () => {
-    const issueOf = async (body: unknown) =>
-      (await stack.call(user, { body })).body.issues[0].message as string;
-    assert.match(await issueOf({ size: "xl" }), /size/);
-    assert.match(await issueOf({ region: "xyz" }), /\biad\b.*\bams\b/);
-    assert.match(await issueOf({ region: "fra" }), /\biad\b.*\bams\b/);
-    assert.match(await issueOf({ cpuPriority: "turbo" }), /low.*normal.*high/);
-  });
-
   await t.step("415: a body that does not say that it is JSON", async () => {
-    for (const type of ["text/plain", "application/x-www-form-urlencoded", "text/json", ""]) {
-      const headers = { "content-type": type };
-      const answer = await stack.call(user, { headers, body: '{"region":"iad"}' });
-      assertError(answer, 415, "unsupported_media_type");
-      assert.equal(answer.headers.get("accept"), "application/json");
-    }
+    const headers = { "content-type": "text/plain" };
+    const answer = await stack.call(user, { headers, body: '{"region":"iad"}' });
+    assertError(answer, 415, "unsupported_media_type");
+    assert.equal(answer.headers.get("accept"), "application/json");
   });
 
   await t.step("413: a body over 16 KiB, announced", async () => {
@@ -113,14 +76,11 @@ Deno.test("the request's body", async (t) => {
   await t.step("what is taken", async (t) => {
     const taken: Record<string, { body?: unknown; headers?: Record<string, string> }> = {
       "no body and no content type": {},
-      "an empty body": { body: "" },
-      "exactly 16 KiB": { body: padded(LIMIT) },
       "16 KiB in a stream": { body: streamed(LIMIT) },
       "a content type with parameters": {
         body: "{}",
         headers: { "content-type": "Application/JSON ; charset=UTF-8" },
       },
-      "a byte order mark": { body: "\uFEFF{}" },
       "everything": { body: { userId: "", region: "ams", cpuPriority: "high" } },
     };
     for (const [name, { body, headers = {} }] of Object.entries(taken)) {

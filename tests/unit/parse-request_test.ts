@@ -43,10 +43,15 @@ Deno.test("parse request: each mistake is an issue with its path", () => {
     [[], [{ path: "", message: "expected a JSON object" }]],
     [null, [{ path: "", message: "expected a JSON object" }]],
     ["iad", [{ path: "", message: "expected a JSON object" }]],
+    [[{}], [{ path: "", message: "expected a JSON object" }]],
+    [7, [{ path: "", message: "expected a JSON object" }]],
+    [true, [{ path: "", message: "expected a JSON object" }]],
+    [{ size: "xl" }, [{ path: "", message: "Unrecognized key(s) in object: 'size'" }]],
     [{ region: "xyz" }, [region]],
     [{ region: "IAD" }, [region]],
     [{ region: "" }, [region]],
     [{ cpuPriority: "turbo" }, [cpu]],
+    [{ cpuPriority: "HIGH" }, [cpu]],
     [{ cpuPriority: "constructor" }, [cpu]],
     [{ userId: "me" }, [uuid]],
     [{ userId: "me", cpuPriority: "turbo" }, [uuid, cpu]],
@@ -57,7 +62,8 @@ Deno.test("parse request: each mistake is an issue with its path", () => {
     assert.deepEqual(error.fields, { issues }, JSON.stringify(body));
   }
   const paths: [body: unknown, paths: string[]][] = [
-    [{ size: "xl" }, [""]],
+    [{ UserId: "x", cpupriority: "low" }, [""]],
+    [{ constructor: { prototype: {} } }, [""]],
     [JSON.parse('{"__proto__":{"cpuPriority":"high"}}'), [""]],
     [{ userId: null }, ["userId"]],
     [{ region: null }, ["region"]],
