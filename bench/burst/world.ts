@@ -124,7 +124,7 @@ export class BurstWorld implements AsyncDisposable {
     const calls = options.calls.map(async ({ user, atMs = 0 }, index): Promise<Outcome> => {
       await time.sleep(atMs);
       const isolate = isolates[index % isolates.length];
-      const response = await isolate?.ask(
+      const response = await isolate?.fetch(
         new Request("http://function/provision-machine", {
           method: "POST",
           headers: { authorization: `Bearer ${this.#tokens.get(user)}` },

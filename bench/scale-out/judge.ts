@@ -1,8 +1,9 @@
 /** What each user and each key must have come to, also when some calls failed truthfully. */
-import type { Call, FinalState } from "../../tests/postgres/final-state.ts";
+import type { Call } from "../../tests/invariants/evidence.ts";
+import type { SettledSystem } from "../../tests/invariants/settled-system.ts";
 
 /** How many machines of a user run. */
-export function machinesOf({ rows }: Pick<FinalState, "rows">, userId: string): number {
+export function machinesOf({ rows }: Pick<SettledSystem, "rows">, userId: string): number {
   return rows.filter(({ user_id, status }) => user_id === userId && status === "running").length;
 }
 
@@ -17,7 +18,7 @@ export function keysServed(calls: readonly Call[]): number {
  * failures excuses one machine less. Nothing excuses one more.
  */
 export function wrongCounts(
-  state: Pick<FinalState, "rows">,
+  state: Pick<SettledSystem, "rows">,
   calls: readonly Call[],
   allowed: number,
 ): string[] {

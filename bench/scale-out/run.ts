@@ -7,7 +7,8 @@
  * by that asks again with new keys, as the README tells callers to.
  */
 import { type Random, type RateLimit, seededRandom } from "../../dev/stack/fly/mod.ts";
-import { type Call, type CallIntent, violations } from "../../tests/postgres/final-state.ts";
+import type { Call, CallIntent } from "../../tests/invariants/evidence.ts";
+import { violations } from "../../tests/invariants/settled-system.ts";
 import { System, type TestUser } from "../../tests/postgres/system.ts";
 import { keysServed, machinesOf, splitAnswers, unanswered, wrongCounts } from "./judge.ts";
 

@@ -1,7 +1,7 @@
 /** `Prefer: respond-async`: the answer goes out first, the machine follows. */
 import assert from "node:assert/strict";
 import { assertError, assertSuccess } from "../support/expectations.ts";
-import { isSummary } from "../support/log-events.ts";
+import { isSummary } from "../invariants/log-events.ts";
 import { startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 

@@ -4,16 +4,8 @@
  */
 import assert from "node:assert/strict";
 import type { FlyFault } from "../../dev/stack/fly/mod.ts";
-import { Canaries } from "../support/canaries.ts";
 import { FLY_FAILURES, TEST_REGIONS } from "../support/failures.ts";
-import {
-  databaseError,
-  dumpOf,
-  echoes,
-  Outlet,
-  plant,
-  signatureOf,
-} from "../support/planted-secrets.ts";
+import { databaseError, dumpOf, echoes, Outlet, plant } from "../support/planted-secrets.ts";
 import type { RunningFunction } from "../support/running-function.ts";
 import { type CallOptions, startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
@@ -37,8 +29,8 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
   };
   await stack.restart(keys);
   stack.fn.expectCutOff("none");
-  canaries.guard("the project's secret key", stack.supabase.secretKey);
-  canaries.guard("the project's service_role key", signatureOf(stack.supabase.serviceRoleKey));
+  canaries.add("the project's secret key", stack.supabase.secretKey);
+  canaries.add("the project's service_role key", stack.supabase.serviceRoleKey);
   const outlet = new Outlet();
   const functions: RunningFunction[] = [stack.fn];
   const started = async (changed: Record<string, string | undefined>) => {
@@ -48,7 +40,7 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
     return fn;
   };
   const user = await stack.supabase.createUser();
-  canaries.guard("a user's access token", signatureOf(user.accessToken));
+  canaries.add("a user's access token", user.accessToken);
   const sent = {
     authorization: `Bearer ${user.accessToken}`,
     "content-type": "application/json",
@@ -275,20 +267,4 @@ Deno.test("no secret leaves, whatever happens", async (t) => {
     const bytes = [...outlet.texts, ...output].reduce((sum, [, text]) => sum + text.length, 0);
     assert.ok(bytes > 100_000, `only ${bytes} characters were searched`);
   });
-});
-
-Deno.test("the search finds a canary in each form, and in part", () => {
-  const canaries = new Canaries();
-  const secret = canaries.plant("it");
-  const forms = [
-    secret,
-    secret.slice(3, 20),
-    btoa(secret),
-    btoa(`a${secret}`),
-    btoa(`ab${secret}`),
-    encodeURIComponent(`/${secret}`),
-    JSON.stringify({ a: JSON.stringify({ secret }) }),
-  ];
-  for (const form of forms) assert.equal(canaries.findIn(`before ${form} after`).length, 1, form);
-  assert.deepEqual(canaries.findIn(`before ${secret.slice(0, 8)} after`), []);
 });

@@ -1,4 +1,4 @@
-/** The callers of the function: what they asked and what they were answered. */
+/** The callers of the function: their requests and the answers. */
 import { CONNECTION_LOST, type Isolate } from "./isolate.ts";
 import { BODIES, type Operation } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
@@ -26,17 +26,17 @@ export interface AnswerBody {
   actions?: { action: string; machineId: string | null }[];
 }
 
-/** What a run of reconcile says it did, by action. */
+/** What a run of reconcile reports, by action. */
 export type ReconcileCounts = Record<string, number>;
 
 /** One request to the function. */
-export interface Ask {
+export interface FunctionRequest {
   requestId: string;
   kind: "provision" | "destroy" | "reconcile";
   isolate: string;
   /** The machine's owner for a provision, the caller for a destroy; null is a service. */
   userId: string | null;
-  /** For a provision: the Idempotency-Key and what was asked for. */
+  /** For a provision: the Idempotency-Key and the body. */
   key: string | null;
   body: string;
   async: boolean;
@@ -51,13 +51,13 @@ export interface Ask {
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 
 export class Caller {
-  readonly asks: Ask[] = [];
+  readonly requests: FunctionRequest[] = [];
 
   constructor(private readonly world: World, private readonly time: VirtualClock) {}
 
   /** Whether every request has its answer. */
   get idle(): boolean {
-    return this.asks.every(({ answer }) => answer !== undefined);
+    return this.requests.every(({ answer }) => answer !== undefined);
   }
 
   provision(isolate: Isolate, operation: Of<"provision">): void {
@@ -66,7 +66,7 @@ export class Caller {
     const wanted = BODIES[operation.body % BODIES.length] ?? {};
     const body = JSON.stringify(asService ? { userId: owner, ...wanted } : wanted);
     const idempotencyKey = key === null ? null : `key-${key}`;
-    this.#ask(isolate, { kind: "provision", userId: owner, key: idempotencyKey, body, async }, {
+    this.#send(isolate, { kind: "provision", userId: owner, key: idempotencyKey, body, async }, {
       method: "POST",
       path: "",
       headers: {
@@ -81,7 +81,7 @@ export class Caller {
 
   destroy(isolate: Isolate, { user, asService }: Of<"destroy">, machineId: string): void {
     const by = asService ? null : user;
-    this.#ask(isolate, {
+    this.#send(isolate, {
       kind: "destroy",
       userId: by === null ? null : userId(by),
       machineId,
@@ -89,7 +89,7 @@ export class Caller {
   }
 
   reconcile(isolate: Isolate): void {
-    this.#ask(isolate, { kind: "reconcile" }, {
+    this.#send(isolate, { kind: "reconcile" }, {
       method: "POST",
       path: "/reconcile",
       headers: this.#credentials(null),
@@ -98,7 +98,7 @@ export class Caller {
 
   /** What the latest reconcile did; null when it failed. */
   lastReconcile(): ReconcileCounts | null {
-    const answer = this.asks.findLast(({ kind }) => kind === "reconcile")?.answer;
+    const answer = this.requests.findLast(({ kind }) => kind === "reconcile")?.answer;
     if (answer === undefined || answer === "lost" || answer.status !== 200) return null;
     const counts = Object.entries(answer.body).filter(([, value]) => typeof value === "number");
     return Object.fromEntries(counts) as ReconcileCounts;
@@ -109,13 +109,13 @@ export class Caller {
     return { authorization: `Bearer ${this.world.tokens[user]}` };
   }
 
-  #ask(
+  #send(
     isolate: Isolate,
-    about: Pick<Ask, "kind"> & Partial<Ask>,
+    about: Pick<FunctionRequest, "kind"> & Partial<FunctionRequest>,
     request: { method: string; path: string; headers: Record<string, string>; body?: string },
   ): void {
-    const requestId = `request-${this.asks.length}`;
-    const ask: Ask = {
+    const requestId = `request-${this.requests.length}`;
+    const sent: FunctionRequest = {
       requestId,
       isolate: isolate.name,
       userId: null,
@@ -128,25 +128,25 @@ export class Caller {
       answer: undefined,
       ...about,
     };
-    this.asks.push(ask);
+    this.requests.push(sent);
     const { method, path, headers, body } = request;
-    const asked = isolate.ask(
+    const answering = isolate.fetch(
       new Request(`http://localhost/provision-machine${path}`, {
         method,
         headers: { ...headers, "x-request-id": requestId },
         ...(body === undefined ? {} : { body }),
       }),
     );
-    asked.then(async (response) => {
+    answering.then(async (response) => {
       if (response === CONNECTION_LOST) {
-        ask.answer = "lost";
+        sent.answer = "lost";
         return;
       }
       const { step } = this.time;
       const atMs = this.time.now();
       const text = await response.text();
       const { status, headers } = response;
-      ask.answer = { step, atMs, status, headers, text, body: JSON.parse(text) as AnswerBody };
+      sent.answer = { step, atMs, status, headers, text, body: JSON.parse(text) as AnswerBody };
     });
   }
 }

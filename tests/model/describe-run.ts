@@ -7,16 +7,22 @@ export function describeRun(seen: Observation): string[] {
   const at = (ms: number | null) => ms === null ? "never" : `${ms - EPOCH_MS}`;
   return [
     "Requests",
-    ...seen.asks.map((ask) => {
-      const { answer } = ask;
+    ...seen.requests.map((request) => {
+      const { answer } = request;
       const said = typeof answer === "object"
         ? `at ${at(answer.atMs)} ${answer.status} ${answer.text}`
         : answer ?? "never answered";
-      const about = [ask.userId, ask.machineId, ask.key, ask.body, ask.async && "async"]
+      const about = [
+        request.userId,
+        request.machineId,
+        request.key,
+        request.body,
+        request.async && "async",
+      ]
         .filter(Boolean).join(" ");
-      return `  ${ask.requestId} at ${
-        at(ask.atMs)
-      } on ${ask.isolate}: ${ask.kind} ${about} -> ${said}`;
+      return `  ${request.requestId} at ${
+        at(request.atMs)
+      } on ${request.isolate}: ${request.kind} ${about} -> ${said}`;
     }),
     "Calls to upstreams (sent, arrived)",
     ...seen.calls.map((call) =>

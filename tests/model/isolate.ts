@@ -90,8 +90,8 @@ export class Isolate {
     return !this.#end.signal.aborted;
   }
 
-  /** Asks the function. */
-  async ask(request: Request): Promise<Response | typeof CONNECTION_LOST> {
+  /** Sends the function a request. */
+  async fetch(request: Request): Promise<Response | typeof CONNECTION_LOST> {
     const { promise: lost, resolve } = Promise.withResolvers<typeof CONNECTION_LOST>();
     this.#end.signal.addEventListener("abort", () => resolve(CONNECTION_LOST), { once: true });
     return await Promise.race([this.#handler(request), lost]);

@@ -12,36 +12,13 @@
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import type { LocalSupabase, SigningKey } from "../../dev/stack/supabase/mod.ts";
 import { EPOCH_MS, type VirtualClock } from "../../dev/stack/clock.ts";
-
-/** A row of `cloud_machines`, as it is or was. */
-export interface MachineRow {
-  id: string;
-  user_id: string | null;
-  machine_id: string;
-  fly_machine_id: string | null;
-  status: "provisioning" | "running" | "error" | "destroyed";
-  error_code: string | null;
-  error_message: string | null;
-  idempotency_key: string | null;
-  request_id: string;
-  websocket_url: string | null;
-  reconcile_at: string | null;
-  destroy_requested_at: string | null;
-}
+import type { EventRow, MachineRow } from "../invariants/evidence.ts";
 
 /** A row as one write left it. */
 export interface RowVersion {
   step: number;
   atMs: number;
   row: MachineRow;
-}
-
-/** An entry of `machine_events`. */
-export interface EventRow {
-  cloud_machine_id: string;
-  request_id: string;
-  kind: string;
-  error_code: string | null;
 }
 
 const SETUP = [
@@ -163,7 +140,8 @@ export class ModelDatabase {
 
   events(): Promise<EventRow[]> {
     return this.stack.sql<EventRow>(
-      "select cloud_machine_id, request_id, kind, error_code from public.machine_events order by id",
+      `select cloud_machine_id, request_id, kind, error_code, created_at
+       from public.machine_events order by id`,
     );
   }
 

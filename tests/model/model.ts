@@ -97,10 +97,10 @@ function noTotals(): Totals {
 
 function add(totals: Totals, seen: Observation): void {
   totals.schedules++;
-  totals.requests += seen.asks.length;
+  totals.requests += seen.requests.length;
   totals.upstreamCalls += seen.calls.length;
   totals.crashes += seen.endedIsolates.length;
-  for (const { kind, answer } of seen.asks) {
+  for (const { kind, answer } of seen.requests) {
     const said = typeof answer === "object"
       ? [answer.status, answer.body.code].filter(Boolean).join(" ")
       : "no answer: the isolate ended";

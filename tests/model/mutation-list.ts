@@ -18,7 +18,7 @@ const MIGRATIONS = "supabase/migrations";
 
 export const MUTATIONS: Mutation[] = [
   {
-    name: "skip the look-up before the second create",
+    name: "skip the lookup before the second create",
     file: `${FUNCTION}/provision/create-machine.ts`,
     from: "  if (mightExist) {\n",
     to: "  if (mightExist && attempt < 0) {\n",

@@ -225,7 +225,7 @@ Deno.test("schedules that once broke an invariant", async (t) => {
 });
 
 function answersOf(seen: Observation, count: number): string[] {
-  return seen.asks.slice(0, count).map(({ answer }) =>
+  return seen.requests.slice(0, count).map(({ answer }) =>
     typeof answer === "object"
       ? [answer.status, answer.body.code].filter(Boolean).join(" ")
       : "no answer"

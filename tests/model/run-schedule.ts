@@ -1,9 +1,10 @@
 /** Runs one schedule to its end and returns everything that can be seen of it. */
 import { FlySimulator, type MachineRecord, seededRandom } from "../../dev/stack/fly/mod.ts";
 import { Isolate } from "./isolate.ts";
-import type { EventRow, MachineRow, RowVersion } from "./model-database.ts";
+import type { EventRow, MachineRow } from "../invariants/evidence.ts";
+import type { RowVersion } from "./model-database.ts";
 import { Network, type UpstreamCall } from "./network.ts";
-import { type Ask, Caller, type ReconcileCounts } from "./caller.ts";
+import { Caller, type FunctionRequest, type ReconcileCounts } from "./caller.ts";
 import { addForeignMachines } from "./foreign-machines.ts";
 import type { ScheduledMachineFault } from "./faults.ts";
 import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
@@ -19,7 +20,7 @@ const MAX_RECONCILE_RUNS = 12;
 
 export interface Observation {
   schedule: Schedule;
-  asks: Ask[];
+  requests: FunctionRequest[];
   calls: UpstreamCall[];
   /** Names of the isolates that crashed or were shut down. */
   endedIsolates: string[];
@@ -110,7 +111,7 @@ class Run {
     }
     return {
       schedule,
-      asks: this.#caller.asks,
+      requests: this.#caller.requests,
       calls: this.#network.calls,
       endedIsolates: this.#everyIsolate.filter(({ alive }) => !alive).map(({ name }) => name),
       killed: this.#network.killed,

@@ -3,6 +3,7 @@
  * these anew for each schedule would take seconds; a schedule takes a tenth of one.
  */
 import { generateSigningKey, mintUserToken } from "../../dev/stack/supabase/mod.ts";
+import { SecretFinder } from "../invariants/secrets.ts";
 import { ModelDatabase } from "./model-database.ts";
 import { USERS } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
@@ -33,10 +34,21 @@ export class World implements AsyncDisposable {
   unhandled: unknown[] = [];
   readonly #undo: (() => void)[] = [];
 
+  /** Everything that must not surface. */
+  readonly secrets = new SecretFinder();
+
   private constructor(
     readonly database: ModelDatabase,
     readonly tokens: readonly string[],
-  ) {}
+  ) {
+    const { secretKey, serviceRoleKey } = database.stack;
+    this.secrets.add("FLY_API_TOKEN", FLY_TOKEN);
+    this.secrets.add("MACHINE_ENV", MACHINE_SECRET);
+    this.secrets.add("ALERT_WEBHOOK_URL", WEBHOOK_URL.slice("https://hooks.example.com/".length));
+    this.secrets.add("secret key", secretKey);
+    this.secrets.add("service_role key", serviceRoleKey);
+    for (const [n, token] of tokens.entries()) this.secrets.add(`access token of user ${n}`, token);
+  }
 
   static async open(): Promise<World> {
     const signingKey = await generateSigningKey();
@@ -52,19 +64,6 @@ export class World implements AsyncDisposable {
     const world = new World(database, tokens);
     world.#undo.push(trackCrypto(() => world.time));
     return world;
-  }
-
-  /** Everything that must not surface, by name. */
-  get secrets(): Record<string, string> {
-    const { secretKey, serviceRoleKey } = this.database.stack;
-    return {
-      FLY_API_TOKEN: FLY_TOKEN,
-      "MACHINE_ENV value": MACHINE_SECRET,
-      ALERT_WEBHOOK_URL: WEBHOOK_URL.slice("https://hooks.example.com/".length),
-      "secret key": secretKey,
-      "service_role key": serviceRoleKey,
-      ...Object.fromEntries(this.tokens.map((token, n) => [`access token of user ${n}`, token])),
-    };
   }
 
   /** The function's environment before the schedule's settings. */

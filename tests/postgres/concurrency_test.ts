@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { startPostgres } from "../../dev/stack/postgres/mod.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
-import { violations } from "./final-state.ts";
+import { violations } from "../invariants/settled-system.ts";
 import { answersByStatus } from "./load.ts";
 import { postgresTest } from "./postgres-test.ts";
 import { System } from "./system.ts";

@@ -1,6 +1,6 @@
 /** One run of: load, SIGKILLs at random moments, restarts, reconcile, and a look at everything. */
 import { seededRandom } from "../../dev/stack/fly/mod.ts";
-import { violations } from "./final-state.ts";
+import { violations } from "../invariants/settled-system.ts";
 import type { Isolate } from "./isolate.ts";
 import { answersByStatus, askAgain, Load } from "./load.ts";
 import { System } from "./system.ts";

@@ -3,7 +3,7 @@
  * their account. What they do follows from the seed; how it interleaves does not.
  */
 import { type FlyFault, type Random, seededRandom } from "../../dev/stack/fly/mod.ts";
-import type { Call, CallIntent } from "./final-state.ts";
+import type { Call, CallIntent } from "../invariants/evidence.ts";
 import type { Isolate } from "./isolate.ts";
 import { PROVISION_TIMEOUT_SECONDS, type System, type TestUser } from "./system.ts";
 

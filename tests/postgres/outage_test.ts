@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { violations } from "./final-state.ts";
-import type { Call, CallIntent } from "./final-state.ts";
+import { violations } from "../invariants/settled-system.ts";
+import type { Call, CallIntent } from "../invariants/evidence.ts";
 import { Load } from "./load.ts";
 import { eventually, postgresTest } from "./postgres-test.ts";
 import { System } from "./system.ts";

@@ -17,7 +17,9 @@ import {
   startSupabase,
 } from "../../dev/stack/supabase/mod.ts";
 import { FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
-import type { Call, CallIntent, FinalState } from "./final-state.ts";
+import type { Call, CallIntent } from "../invariants/evidence.ts";
+import { SecretFinder } from "../invariants/secrets.ts";
+import type { SettledSystem } from "../invariants/settled-system.ts";
 import { Isolate } from "./isolate.ts";
 import { eventually } from "./postgres-test.ts";
 import { startReconnectingProxy } from "./reconnecting-proxy.ts";
@@ -198,7 +200,7 @@ export class System implements AsyncDisposable {
   }
 
   /** Everything that the invariants speak of. */
-  async state(): Promise<FinalState> {
+  async state(): Promise<SettledSystem> {
     const all = async (table: string) =>
       (await this.supabase.sql<{ row: never }>(
         `select to_jsonb(t) as row from ${table} t order by created_at`,
@@ -210,14 +212,18 @@ export class System implements AsyncDisposable {
       calls: this.calls,
       deletedUsers: this.deletedUsers,
       lines: this.isolates.flatMap(({ lines }) => lines.map(({ line }) => line)),
-      secrets: [
-        FLY_TOKEN,
-        this.supabase.secretKey,
-        this.supabase.serviceRoleKey,
-        this.supabase.jwtSecret,
-        ...this.users.map(({ accessToken }) => accessToken),
-      ],
+      secrets: this.#secrets(),
     };
+  }
+
+  #secrets(): SecretFinder {
+    const secrets = new SecretFinder();
+    secrets.add("FLY_API_TOKEN", FLY_TOKEN);
+    secrets.add("the secret key", this.supabase.secretKey);
+    secrets.add("the service_role key", this.supabase.serviceRoleKey);
+    secrets.add("the JWT secret", this.supabase.jwtSecret);
+    for (const { accessToken } of this.users) secrets.add("a user's token", accessToken);
+    return secrets;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 /** Canaries in every place that a secret can come from, and ways to make upstreams repeat them. */
 import assert from "node:assert/strict";
-import { Canaries } from "./canaries.ts";
+import { SecretFinder } from "../invariants/secrets.ts";
 import type { CallOptions, RunningFunction } from "./running-function.ts";
 import type { Stack } from "./stack.ts";
 import type { Webhook } from "./webhook.ts";
@@ -28,7 +28,7 @@ export class Outlet {
 }
 
 export interface Planted {
-  canaries: Canaries;
+  canaries: SecretFinder;
   env: Record<string, string>;
   flyToken: string;
   /** One more key with service rights, beside the project's own. */
@@ -38,7 +38,7 @@ export interface Planted {
 }
 
 export function plant(webhook: Webhook): Planted {
-  const canaries = new Canaries();
+  const canaries = new SecretFinder();
   const flyToken = canaries.plant(
     "FLY_API_TOKEN",
     (canary) => `FlyV1 fm2_${canary},fm2_${canary}B`,
@@ -52,7 +52,7 @@ export function plant(webhook: Webhook): Planted {
     "SUPABASE_DB_URL",
     (canary) => `postgres://postgres:${canary}@db.example.com:5432/postgres`,
   );
-  canaries.guard("ALERT_WEBHOOK_URL", new URL(webhook.url).pathname);
+  canaries.add("ALERT_WEBHOOK_URL", new URL(webhook.url).pathname);
   const env = {
     FLY_API_TOKEN: flyToken,
     MACHINE_ENV: JSON.stringify({ DATABASE_PASSWORD: machinePassword }),
@@ -109,9 +109,4 @@ export async function dumpOf({ supabase }: Stack): Promise<[string, string][]> {
       JSON.stringify(await supabase.sql(`select * from public.${name}`)),
     ]),
   );
-}
-
-/** Header and payload of a JWT are no secret. */
-export function signatureOf(jwt: string): string {
-  return jwt.split(".").at(-1) ?? jwt;
 }

@@ -6,11 +6,12 @@ import {
   startFunction,
 } from "../../dev/stack/function/mod.ts";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
-import { logViolations, type Secrets } from "./audit.ts";
-import { isSummary, type LogEvent, parseLog } from "./log-events.ts";
+import { logViolations } from "../invariants/log.ts";
+import type { SecretFinder } from "../invariants/secrets.ts";
+import { isSummary, type LogEvent, parseLog } from "../invariants/log-events.ts";
 import { until } from "./until.ts";
 
-export type { LogEvent } from "./log-events.ts";
+export type { LogEvent } from "../invariants/log-events.ts";
 
 export interface CallOptions {
   method?: string;
@@ -43,12 +44,12 @@ export class RunningFunction implements AsyncDisposable {
   private constructor(
     private readonly process: FunctionProcess,
     private readonly env: Record<string, string>,
-    private readonly secrets: Secrets,
+    private readonly secrets: SecretFinder,
   ) {}
 
   static async start(
     env: Record<string, string>,
-    secrets: Secrets,
+    secrets: SecretFinder,
     options: { entry?: URL } = {},
   ): Promise<RunningFunction> {
     secrets.addEnvironment(env);
@@ -82,7 +83,7 @@ export class RunningFunction implements AsyncDisposable {
     if (body !== undefined && !sent.has("content-type")) {
       sent.set("content-type", "application/json");
     }
-    this.secrets.add(sent.get("authorization")?.replace(/^\S+ /, "") ?? "");
+    this.secrets.add("a caller's token", sent.get("authorization")?.replace(/^\S+ /, "") ?? "");
     const response = await fetch(`${this.url}${prefix}${path}`, {
       method,
       headers: sent,
@@ -148,7 +149,7 @@ export class RunningFunction implements AsyncDisposable {
   async kill(): Promise<void> {
     this.killed = true;
     await this.process.kill();
-    this.audit();
+    this.checkOutput();
   }
 
   /** Ends it and checks everything that it logged. */
@@ -156,17 +157,18 @@ export class RunningFunction implements AsyncDisposable {
     if (this.stopped || this.killed) return;
     this.stopped = true;
     await this.process.stop();
-    this.audit();
+    this.checkOutput();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  private audit(): void {
-    const violations = logViolations(this.lines, {
+  private checkOutput(): void {
+    const violations = logViolations(parseLog(this.lines), {
       level: this.env["LOG_LEVEL"] ?? "info",
       mayLackSummary: (requestId) => this.killed || this.cutOff.has(requestId),
+      inOrder: false,
     });
     assert.deepEqual(violations, [], "the function's log breaks the contract");
     this.secrets.assertAbsent(

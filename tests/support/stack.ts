@@ -1,7 +1,7 @@
 /**
  * The whole system for a test: a local Supabase, the Fly simulator over real HTTP and the function
  * as a real process between them. When it is stopped, the contract's invariants are checked on
- * everything that happened: see audit.ts.
+ * everything that happened: see tests/invariants.
  */
 import assert from "node:assert/strict";
 import { type FlySimulatorOptions, serveFlySimulator } from "../../dev/stack/fly/mod.ts";
@@ -12,7 +12,11 @@ import {
   startSupabase,
   type StartSupabaseOptions,
 } from "../../dev/stack/supabase/mod.ts";
-import { invariantViolations, Secrets } from "./audit.ts";
+import { duplicateMachines, duplicateRows } from "../invariants/creates.ts";
+import type { MachineRow as InvariantRow } from "../invariants/evidence.ts";
+import { forgottenMachines, runningWithoutMachine } from "../invariants/leftovers.ts";
+import { openRows } from "../invariants/rows.ts";
+import { leaks, SecretFinder } from "../invariants/secrets.ts";
 import { RecordingFlySimulator } from "./recording-fly-simulator.ts";
 import {
   type Answer,
@@ -87,7 +91,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 }
 
 export class Stack implements AsyncDisposable {
-  readonly secrets: Secrets;
+  readonly secrets = new SecretFinder();
   private current: RunningFunction | undefined;
 
   constructor(
@@ -96,12 +100,10 @@ export class Stack implements AsyncDisposable {
     readonly fly: ServedFlySimulator,
     private readonly env: Record<string, string | undefined>,
   ) {
-    this.secrets = new Secrets([
-      supabase.secretKey,
-      supabase.serviceRoleKey,
-      supabase.jwtSecret,
-      FLY_TOKEN,
-    ]);
+    this.secrets.add("the secret key", supabase.secretKey);
+    this.secrets.add("the service_role key", supabase.serviceRoleKey);
+    this.secrets.add("the JWT secret", supabase.jwtSecret);
+    this.secrets.add("FLY_API_TOKEN", FLY_TOKEN);
   }
 
   /** The function that runs now. */
@@ -215,18 +217,41 @@ export class Stack implements AsyncDisposable {
       .map(({ id }) => id);
   }
 
+  /** The invariants that hold at any time when no request is under way. */
+  private async violations(): Promise<string[]> {
+    const stored = await Promise.all(
+      TABLES.map(async (table) =>
+        [
+          `the table ${table}`,
+          JSON.stringify(await this.supabase.sql(`select * from ${table}`)),
+        ] as const
+      ),
+    );
+    const rows = await this.supabase.sql<InvariantRow>("select * from cloud_machines");
+    const machines = this.simulator.machines();
+    return [
+      ...openRows(rows, "at the end"),
+      ...duplicateRows(rows),
+      ...duplicateMachines(rows, machines, "never"),
+      ...runningWithoutMachine(rows, machines, "live"),
+      ...forgottenMachines(rows, machines),
+      ...leaks(this.secrets, stored),
+    ];
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    const { supabase, fly, simulator, secrets } = this;
+    const { supabase, fly } = this;
     try {
       await this.current?.stop();
-      const violations = await invariantViolations(supabase, simulator, secrets);
-      assert.deepEqual(violations, [], "the state that the tests left breaks the contract");
+      assert.deepEqual(await this.violations(), [], "the state that the tests left");
     } finally {
       await fly.shutdown();
       await supabase.close();
     }
   }
 }
+
+const TABLES = ["cloud_machines", "machine_events", "reconcile_runs"];
 
 function defined(env: Record<string, string | undefined>): Record<string, string> {
   return Object.fromEntries(

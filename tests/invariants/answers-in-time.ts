@@ -1,9 +1,10 @@
-/** I2: what the function answered against what was true between the request and its answer. */
-import type { Answer, Ask } from "./caller.ts";
-import type { MachineRow, RowVersion } from "./model-database.ts";
-import type { Observation } from "./run-schedule.ts";
+/** I2 with the whole history, as the model test has it: an answer is true when it is given. */
+import type { Answer, FunctionRequest } from "../model/caller.ts";
+import type { RowVersion } from "../model/model-database.ts";
+import type { Observation } from "../model/run-schedule.ts";
+import type { MachineRow } from "./evidence.ts";
 
-/** The answer says that it does not know, so that it cannot be wrong. */
+/** The answer says that the outcome is not known, so it cannot be wrong. */
 const SAYS_THAT_IT_MAY_BE_STALE = /may still say provisioning|is not known|repaired within minutes/;
 const SAYS_THAT_A_MACHINE_MAY_BE_LEFT = /Any leftover Fly machine will be destroyed within minutes/;
 /** What a request may take on top of its budget: the answer's own way through the isolate. */
@@ -12,55 +13,64 @@ const DESTROY_BUDGET_MS = 60_000;
 const RECONCILE_BUDGET_MS = 50_000;
 
 export function answerViolations(seen: Observation): string[] {
-  return seen.asks.flatMap((ask) => {
-    const { answer } = ask;
+  return seen.requests.flatMap((request) => {
+    const { answer } = request;
     if (answer === undefined || answer === "lost") return [];
     const found = [
-      ...late(ask, answer, seen),
-      ...(ask.kind === "provision" ? provisionViolations(ask, answer, seen) : []),
-      ...(ask.kind === "destroy" ? destroyViolations(ask, answer, seen) : []),
+      ...late(request, answer, seen),
+      ...(request.kind === "provision" ? provisionViolations(request, answer, seen) : []),
+      ...(request.kind === "destroy" ? destroyViolations(request, answer, seen) : []),
     ];
-    if (answer.headers.get("x-request-id") !== ask.requestId) {
+    if (answer.headers.get("x-request-id") !== request.requestId) {
       found.push("has another x-request-id");
     }
     const code = answer.body.code ?? "";
     // A replay repeats what the row says of the first call.
     const replayed = answer.headers.has("idempotency-replayed");
-    if (code === "database_error" && !replayed && !databaseWasFaulty(ask, answer, seen)) {
+    if (code === "database_error" && !replayed && !databaseWasFaulty(request, answer, seen)) {
       found.push("blames a database that answered every call");
     }
-    if (answer.body.error === "An unexpected error happened") found.push("was not foreseen");
+    if (answer.body.error === "An unexpected error happened") found.push("is an unexpected error");
     return found.map((what) =>
-      `I2: ${ask.requestId} (${ask.kind}, ${answer.status} ${code}) ${what}`
+      `I2: ${request.requestId} (${request.kind}, ${answer.status} ${code}) ${what}`
     );
   });
 }
 
-function late(ask: Ask, answer: Answer, { schedule }: Observation): string[] {
+function late(request: FunctionRequest, answer: Answer, { schedule }: Observation): string[] {
   const budgetMs = {
     provision: schedule.settings.provisionTimeoutSeconds * 1_000,
     destroy: DESTROY_BUDGET_MS,
     reconcile: RECONCILE_BUDGET_MS,
-  }[ask.kind];
-  const tookMs = answer.atMs - ask.atMs;
+  }[request.kind];
+  const tookMs = answer.atMs - request.atMs;
   return tookMs <= budgetMs + SLACK_MS ? [] : [`took ${tookMs} ms of ${budgetMs}`];
 }
 
-function provisionViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
+function provisionViolations(
+  request: FunctionRequest,
+  answer: Answer,
+  seen: Observation,
+): string[] {
   switch (answer.status) {
     case 200:
-      return [...runningViolations(answer, ask, seen), ...keyViolations(ask, answer, seen)];
+      return [...runningViolations(answer, request, seen), ...keyViolations(request, answer, seen)];
     case 202:
-      return [...acceptedViolations(ask, answer, seen), ...keyViolations(ask, answer, seen)];
+      return [
+        ...acceptedViolations(request, answer, seen),
+        ...keyViolations(request, answer, seen),
+      ];
     case 500:
-      return failureViolations(ask, answer, seen);
+      return failureViolations(request, answer, seen);
     case 401:
-      return deleted(ask.userId, seen, answer) ? [] : ["refuses a user that exists"];
+      return deleted(request.userId, seen, answer) ? [] : ["refuses a user that exists"];
     case 400:
-      return ask.body.includes("userId") && deleted(ask.userId, seen, answer) ? [] : ["is refused"];
+      return request.body.includes("userId") && deleted(request.userId, seen, answer)
+        ? []
+        : ["is refused"];
     case 409:
       return during(
-          ask,
+          request,
           answer,
           seen,
           ({ machine_id, status }) =>
@@ -69,19 +79,23 @@ function provisionViolations(ask: Ask, answer: Answer, seen: Observation): strin
         ? []
         : ["names a machine that did not live"];
     case 422:
-      return ask.key === null ? ["speaks of a key that was not sent"] : [];
+      return request.key === null ? ["speaks of a key that was not sent"] : [];
     default:
-      return ["is an answer that nothing here calls for"];
+      return ["has a status that no request here can get"];
   }
 }
 
 /** 200: the machine exists, was seen started, and the row said so. */
-function runningViolations(answer: Answer, ask: Ask, { versions, machines }: Observation) {
+function runningViolations(
+  answer: Answer,
+  request: FunctionRequest,
+  { versions, machines }: Observation,
+) {
   const { machineId, flyMachineId, status, websocketUrl } = answer.body;
   const found: string[] = [];
   if (status !== "running") found.push(`says ${status}`);
   const wasRunning = during(
-    ask,
+    request,
     answer,
     { versions },
     (row) =>
@@ -101,20 +115,24 @@ function runningViolations(answer: Answer, ask: Ask, { versions, machines }: Obs
   return found;
 }
 
-function acceptedViolations(ask: Ask, answer: Answer, { rows }: Observation): string[] {
+function acceptedViolations(
+  request: FunctionRequest,
+  answer: Answer,
+  { rows }: Observation,
+): string[] {
   const row = rows.find(({ machine_id }) => machine_id === answer.body.machineId);
-  const found = ask.async ? [] : ["was not asked for"];
+  const found = request.async ? [] : ["was not asked for"];
   if (row === undefined) found.push("names a machine without a row");
   else if (row.status === "provisioning") found.push(`ended as ${row.status}`);
   return found;
 }
 
 /** 500: the row is closed before the answer, unless the answer says that it may not be. */
-function failureViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
+function failureViolations(request: FunctionRequest, answer: Answer, seen: Observation): string[] {
   const { machineId, message = "" } = answer.body;
   const { code } = answer.body;
   if (SAYS_THAT_IT_MAY_BE_STALE.test(message)) return [];
-  const own = seen.versions.find(({ row }) => row.request_id === ask.requestId)?.row.machine_id;
+  const own = seen.versions.find(({ row }) => row.request_id === request.requestId)?.row.machine_id;
   const name = machineId ?? own;
   if (name === undefined || name === null) return [];
   const closed = seen.versions.some(({ step, row }) =>
@@ -123,7 +141,7 @@ function failureViolations(ask: Ask, answer: Answer, seen: Observation): string[
   const replayed = answer.headers.has("idempotency-replayed");
   const found = closed
     ? []
-    : [`leaves the row of ${name} open without a word (${code}: ${message})`];
+    : [`leaves the row of ${name} open and does not say so (${code}: ${message})`];
   if (
     !replayed && !SAYS_THAT_A_MACHINE_MAY_BE_LEFT.test(message) && !seen.calls.some((c) => c.lied)
   ) {
@@ -131,13 +149,13 @@ function failureViolations(ask: Ask, answer: Answer, seen: Observation): string[
       machine.name === name && livedAt(machine, answer.atMs) && !landedLate(machine, seen)
     );
     found.push(
-      ...left.map(({ id }) => `leaves machine ${id} without a word (${code}: ${message})`),
+      ...left.map(({ id }) => `leaves machine ${id} and does not say so (${code}: ${message})`),
     );
   }
   return found;
 }
 
-/** Made by a create whose caller had given up: nobody could know, and the sweep finds it. */
+/** Made by a create whose caller had given up: the request could not know, and reconcile finds it. */
 function landedLate({ name, createdAtMs }: Observation["machines"][number], seen: Observation) {
   return seen.calls.some(({ action, subject, effectAtMs, sentAtMs, waitedMs }) =>
     action === "create" && subject === name && effectAtMs === createdAtMs &&
@@ -150,32 +168,32 @@ function livedAt({ history }: Observation["machines"][number], atMs: number): bo
   return state !== undefined && state !== "destroying" && state !== "destroyed";
 }
 
-/** Whoever sends one key again is told of one machine. */
-function keyViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
-  if (ask.key === null) return [];
-  const others = seen.asks.filter((other) =>
-    other !== ask && other.kind === "provision" && other.userId === ask.userId &&
-    other.key === ask.key && typeof other.answer === "object" && other.answer.status < 300
+/** Requests with one key get one machine. */
+function keyViolations(request: FunctionRequest, answer: Answer, seen: Observation): string[] {
+  if (request.key === null) return [];
+  const others = seen.requests.filter((other) =>
+    other !== request && other.kind === "provision" && other.userId === request.userId &&
+    other.key === request.key && typeof other.answer === "object" && other.answer.status < 300
   );
   return others.some((other) =>
       typeof other.answer === "object" && other.answer.body.machineId !== answer.body.machineId
     )
-    ? ["tells of another machine than the same key before"]
+    ? ["names another machine than the same key before"]
     : [];
 }
 
-function destroyViolations(ask: Ask, answer: Answer, seen: Observation): string[] {
-  const row = seen.rows.find(({ machine_id }) => machine_id === ask.machineId);
+function destroyViolations(request: FunctionRequest, answer: Answer, seen: Observation): string[] {
+  const row = seen.rows.find(({ machine_id }) => machine_id === request.machineId);
   const rowsThen = seen.versions.filter(({ step, row }) =>
-    step <= answer.step && row.machine_id === ask.machineId
+    step <= answer.step && row.machine_id === request.machineId
   );
   switch (answer.status) {
     case 200: {
       const found = rowsThen.some(({ row }) => row.status === "destroyed")
         ? []
         : ["says destroyed, and the row does not"];
-      // A machine that was still being created when the row was read is destroyed by who creates it.
-      const known = rowsThen.findLast(({ step, row }) => step <= ask.step && row.fly_machine_id)
+      // A machine that was still being created when the row was read is destroyed by its own request.
+      const known = rowsThen.findLast(({ step, row }) => step <= request.step && row.fly_machine_id)
         ?.row
         .fly_machine_id;
       const lied = seen.calls.some((call) => call.lied);
@@ -186,30 +204,30 @@ function destroyViolations(ask: Ask, answer: Answer, seen: Observation): string[
       return found;
     }
     case 404: {
-      const visible = row !== undefined && (ask.userId === null ||
-        rowsThen.every(({ row }) => row.user_id === ask.userId) && rowsThen.length > 0);
+      const visible = row !== undefined && (request.userId === null ||
+        rowsThen.every(({ row }) => row.user_id === request.userId) && rowsThen.length > 0);
       return visible ? ["denies a machine that the caller may see"] : [];
     }
     case 500:
       return /will be within minutes/.test(answer.body.message ?? "") &&
           !["destroyed", "error"].includes(row?.status ?? "")
-        ? [`promised to destroy ${ask.machineId}, which is ${row?.status}`]
+        ? [`promised to destroy ${request.machineId}, which is ${row?.status}`]
         : [];
     default:
-      return ["is an answer that nothing here calls for"];
+      return ["has a status that no request here can get"];
   }
 }
 
 /** Whether some version of a row was current between the request and its answer. */
 function during(
-  ask: Ask,
+  request: FunctionRequest,
   answer: Answer,
   { versions }: Pick<Observation, "versions">,
   wanted: (row: MachineRow) => boolean,
 ): boolean {
   return versions.some((version, index) =>
     version.step <= answer.step && wanted(version.row) &&
-    (successor(versions, version, index)?.step ?? Infinity) >= ask.step
+    (successor(versions, version, index)?.step ?? Infinity) >= request.step
   );
 }
 
@@ -224,10 +242,14 @@ function deleted(user: string | null, { schedule }: Observation, _answer: Answer
 }
 
 /** Whether a call to the database went wrong, or was so slow that its caller had no time left. */
-function databaseWasFaulty(ask: Ask, answer: Answer, { calls }: Observation): boolean {
+function databaseWasFaulty(
+  request: FunctionRequest,
+  answer: Answer,
+  { calls }: Observation,
+): boolean {
   return calls.some((call) =>
-    call.upstream === "database" && call.isolate === ask.isolate &&
+    call.upstream === "database" && call.isolate === request.isolate &&
     (call.fault.kind !== "none" || call.seen === "given up" && call.waitedMs > 0) &&
-    call.sentStep >= ask.step && call.sentStep <= answer.step
+    call.sentStep >= request.step && call.sentStep <= answer.step
   );
 }

@@ -1,0 +1,68 @@
+/** I4: nothing bills unseen, a running row has its machine, and machines of others stay untouched. */
+import type { EventRow, Machine, MachineRow } from "./evidence.ts";
+
+type Row = Pick<MachineRow, "machine_id" | "fly_machine_id" | "status">;
+
+/** Once reconcile has come to rest: living machines that are not those of a running row. */
+export function unseenMachines(
+  rows: readonly (Row & Pick<MachineRow, "user_id">)[],
+  machines: readonly Machine[],
+): string[] {
+  return machines.filter(({ live }) => live).flatMap(({ id, name }) => {
+    const row = rows.find(({ machine_id }) => machine_id === name);
+    if (row?.status !== "running" || row.fly_machine_id !== id) {
+      const state = row ? `${row.status} with machine ${row.fly_machine_id}` : "missing";
+      return [`I4: machine ${id} (${name}) lives, and its row is ${state}`];
+    }
+    return row.user_id === null ? [`I4: machine ${id} (${name}) lives without an owner`] : [];
+  });
+}
+
+/** At any time: living machines of closed rows that reconcile will not look at again. */
+export function forgottenMachines(
+  rows: readonly (Row & Pick<MachineRow, "reconcile_at">)[],
+  machines: readonly Machine[],
+): string[] {
+  return rows.flatMap(({ machine_id, status, reconcile_at }) => {
+    const closed = status === "error" || status === "destroyed";
+    const lives = machines.some(({ name, live }) => live && name === machine_id);
+    return closed && reconcile_at === null && lives
+      ? [`I4: ${machine_id} is ${status}, and its machine lives unseen by reconcile`]
+      : [];
+  });
+}
+
+/**
+ * Running rows without their machine.
+ *
+ * @param state `started` where no machine is stopped or fails once it is up.
+ */
+export function runningWithoutMachine(
+  rows: readonly Row[],
+  machines: readonly Machine[],
+  state: "live" | "started",
+): string[] {
+  return rows.filter(({ status }) => status === "running").flatMap(({ machine_id, ...row }) => {
+    const machine = machines.find(({ id }) => id === row.fly_machine_id);
+    const there = machine?.live === true && machine.name === machine_id &&
+      (state === "live" || machine.state === "started");
+    return there
+      ? []
+      : [`I4: ${machine_id} is running, and its machine is ${machine?.state ?? "gone"}`];
+  });
+}
+
+/** Rows that were called lost, where nothing is destroyed behind the function's back. */
+export function falseAlarms(events: readonly EventRow[]): string[] {
+  return events.filter(({ kind }) => kind === "machine_lost")
+    .map(({ cloud_machine_id }) => `I4: ${cloud_machine_id} was called lost`);
+}
+
+/** Machines of others in the same app that were destroyed. */
+export function destroyedForeigners(
+  machines: readonly Machine[],
+  foreignIds: readonly string[],
+): string[] {
+  return machines.filter(({ id, live }) => !live && foreignIds.includes(id))
+    .map(({ name }) => `I4: ${name}, not ours, was destroyed`);
+}

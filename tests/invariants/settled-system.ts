@@ -1,0 +1,40 @@
+/** Every invariant of a system that has come to rest: after kills, outages or load. */
+import type { SecretFinder } from "./secrets.ts";
+import { type Outcome, untrueAnswers } from "./answers.ts";
+import { duplicateMachines, duplicateRows, machinesWithoutRow, splitKeys } from "./creates.ts";
+import { falseAlarms, runningWithoutMachine, unseenMachines } from "./leftovers.ts";
+import { unloggedFailures } from "./log.ts";
+import { openRows } from "./rows.ts";
+import { leaks } from "./secrets.ts";
+
+/** What is left of a run. */
+export interface SettledSystem extends Outcome {
+  /** All output of all function processes. */
+  lines: string[];
+  /** What must appear nowhere. */
+  secrets: SecretFinder;
+}
+
+/** Each broken invariant as a sentence that starts with its name. */
+export function violations(system: SettledSystem): string[] {
+  const { rows, events, machines, calls, lines } = system;
+  const answers = calls.map(({ answer }) => answer && [answer.text, ...answer.headers]);
+  return [
+    ...openRows(rows, "at the end"),
+    ...untrueAnswers(system),
+    ...duplicateRows(rows),
+    ...duplicateMachines(rows, machines, "before-running"),
+    ...machinesWithoutRow(rows, machines),
+    ...splitKeys(calls),
+    ...unseenMachines(rows, machines),
+    ...runningWithoutMachine(rows, machines, "started"),
+    ...falseAlarms(events),
+    ...unloggedFailures(calls.map(({ answer }) => answer), lines),
+    ...leaks(system.secrets, [
+      ["a log line", lines.join("\n")],
+      ["a row", JSON.stringify(rows)],
+      ["an event", JSON.stringify(events)],
+      ["an answer", JSON.stringify(answers)],
+    ]),
+  ];
+}
