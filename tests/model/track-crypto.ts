@@ -1,16 +1,15 @@
 /**
- * Announces the function's WebCrypto operations to the virtual clock: they run on threads of their
- * own, and time must not move before they are done.
+ * Announces the WebCrypto operations with which supabase-js verifies a token to the virtual clock:
+ * they run on threads of their own, and time must not move before they are done.
  */
 import type { VirtualClock } from "../../dev/stack/clock.ts";
 
-/** The operations of WebCrypto that the function uses; each runs on a thread of its own. */
-const CRYPTO_OPERATIONS = ["digest", "importKey", "sign", "verify"] as const;
+const CRYPTO_OPERATIONS = ["importKey", "verify"] as const;
 
 /**
- * Announces every WebCrypto operation to the time of the running schedule, if there is one.
+ * Announces these operations to the clock of the running schedule, if there is one.
  *
- * @returns takes this back
+ * @returns undoes this
  */
 export function trackCrypto(time: () => VirtualClock | undefined): () => void {
   const { subtle } = crypto;

@@ -43,6 +43,11 @@ async function main(args: string[]): Promise<void> {
     await print(HELP);
     return;
   }
+  // Before anything is printed: a program that reads the addresses may send the signal at once.
+  const stopped = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, stopped.resolve);
+  }
   const simulator = new FlySimulator({
     apps: values.app,
     tokens: values.token,
@@ -67,10 +72,6 @@ See what happened:
   curl ${api.url}/_control/state
   curl ${api.url}/_control/requests
 `);
-  const stopped = Promise.withResolvers<void>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, stopped.resolve);
-  }
   await stopped.promise;
   await Promise.all([api.shutdown(), machines.shutdown()]);
   // Signal listeners would keep the process alive.
