@@ -9,7 +9,7 @@ import { FLY_RATE_LIMITS } from "../../dev/stack/fly/mod.ts";
 import { circumstances, type Goal, printTable, progress, report } from "../support/report.ts";
 import { median } from "../support/statistics.ts";
 import { fullJitter, type Pause, runStrategy, sleepAndRetry } from "./strategies.ts";
-import { type Burst, BurstWorld } from "./world.ts";
+import { type Burst, BurstWorld } from "./burst-world.ts";
 
 const START_DELAY_MS = 1_000;
 const BUDGET_MS = 150_000;

@@ -3,7 +3,7 @@
  * simulator's rate limiter. Every number here is of that time, so a busy machine changes nothing.
  */
 import assert from "node:assert/strict";
-import { type Burst, BurstWorld, type Outcome } from "../../bench/burst/world.ts";
+import { type Burst, BurstWorld, type Outcome } from "../../bench/burst/burst-world.ts";
 
 const INTERVAL_MS = 1_000;
 const BURST = 3;

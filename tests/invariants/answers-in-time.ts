@@ -1,5 +1,5 @@
 /** I2 with the whole history, as the model test has it: an answer is true when it is given. */
-import type { Answer, FunctionRequest } from "../model/caller.ts";
+import type { FunctionRequest, ReceivedAnswer } from "../model/callers.ts";
 import type { RowVersion } from "../model/model-database.ts";
 import type { Observation } from "../model/run-schedule.ts";
 import type { MachineRow } from "./evidence.ts";
@@ -37,7 +37,11 @@ export function answerViolations(seen: Observation): string[] {
   });
 }
 
-function late(request: FunctionRequest, answer: Answer, { schedule }: Observation): string[] {
+function late(
+  request: FunctionRequest,
+  answer: ReceivedAnswer,
+  { schedule }: Observation,
+): string[] {
   const budgetMs = {
     provision: schedule.settings.provisionTimeoutSeconds * 1_000,
     destroy: DESTROY_BUDGET_MS,
@@ -49,7 +53,7 @@ function late(request: FunctionRequest, answer: Answer, { schedule }: Observatio
 
 function provisionViolations(
   request: FunctionRequest,
-  answer: Answer,
+  answer: ReceivedAnswer,
   seen: Observation,
 ): string[] {
   switch (answer.status) {
@@ -87,7 +91,7 @@ function provisionViolations(
 
 /** 200: the machine exists, was seen started, and the row said so. */
 function runningViolations(
-  answer: Answer,
+  answer: ReceivedAnswer,
   request: FunctionRequest,
   { versions, machines }: Observation,
 ) {
@@ -117,7 +121,7 @@ function runningViolations(
 
 function acceptedViolations(
   request: FunctionRequest,
-  answer: Answer,
+  answer: ReceivedAnswer,
   { rows }: Observation,
 ): string[] {
   const row = rows.find(({ machine_id }) => machine_id === answer.body.machineId);
@@ -128,7 +132,11 @@ function acceptedViolations(
 }
 
 /** 500: the row is closed before the answer, unless the answer says that it may not be. */
-function failureViolations(request: FunctionRequest, answer: Answer, seen: Observation): string[] {
+function failureViolations(
+  request: FunctionRequest,
+  answer: ReceivedAnswer,
+  seen: Observation,
+): string[] {
   const { machineId, message = "" } = answer.body;
   const { code } = answer.body;
   if (SAYS_THAT_IT_MAY_BE_STALE.test(message)) return [];
@@ -169,7 +177,11 @@ function livedAt({ history }: Observation["machines"][number], atMs: number): bo
 }
 
 /** Requests with one key get one machine. */
-function keyViolations(request: FunctionRequest, answer: Answer, seen: Observation): string[] {
+function keyViolations(
+  request: FunctionRequest,
+  answer: ReceivedAnswer,
+  seen: Observation,
+): string[] {
   if (request.key === null) return [];
   const others = seen.requests.filter((other) =>
     other !== request && other.kind === "provision" && other.userId === request.userId &&
@@ -182,7 +194,11 @@ function keyViolations(request: FunctionRequest, answer: Answer, seen: Observati
     : [];
 }
 
-function destroyViolations(request: FunctionRequest, answer: Answer, seen: Observation): string[] {
+function destroyViolations(
+  request: FunctionRequest,
+  answer: ReceivedAnswer,
+  seen: Observation,
+): string[] {
   const row = seen.rows.find(({ machine_id }) => machine_id === request.machineId);
   const rowsThen = seen.versions.filter(({ step, row }) =>
     step <= answer.step && row.machine_id === request.machineId
@@ -221,7 +237,7 @@ function destroyViolations(request: FunctionRequest, answer: Answer, seen: Obser
 /** Whether some version of a row was current between the request and its answer. */
 function during(
   request: FunctionRequest,
-  answer: Answer,
+  answer: ReceivedAnswer,
   { versions }: Pick<Observation, "versions">,
   wanted: (row: MachineRow) => boolean,
 ): boolean {
@@ -235,7 +251,7 @@ function successor(versions: RowVersion[], version: RowVersion, index: number) {
   return versions.slice(index + 1).find(({ row }) => row.id === version.row.id);
 }
 
-function deleted(user: string | null, { schedule }: Observation, _answer: Answer): boolean {
+function deleted(user: string | null, { schedule }: Observation, _answer: ReceivedAnswer): boolean {
   return schedule.operations.some((operation) =>
     operation.kind === "delete-user" && user?.endsWith(String(operation.user))
   );
@@ -244,7 +260,7 @@ function deleted(user: string | null, { schedule }: Observation, _answer: Answer
 /** Whether a call to the database went wrong, or was so slow that its caller had no time left. */
 function databaseWasFaulty(
   request: FunctionRequest,
-  answer: Answer,
+  answer: ReceivedAnswer,
   { calls }: Observation,
 ): boolean {
   return calls.some((call) =>

@@ -2,7 +2,7 @@
 import type { Call, EventRow, Machine, MachineRow } from "./evidence.ts";
 
 /** What answers are compared with. */
-export interface Outcome {
+export interface AnsweredSystem {
   rows: readonly MachineRow[];
   events: readonly EventRow[];
   machines: readonly Machine[];
@@ -11,7 +11,7 @@ export interface Outcome {
   deletedUsers: readonly string[];
 }
 
-export function untrueAnswers(state: Outcome): string[] {
+export function untrueAnswers(state: AnsweredSystem): string[] {
   return state.calls.flatMap((call) => {
     if (call.answer === null || call.kind === "reconcile") return [];
     const body = JSON.parse(call.answer.text);
@@ -41,7 +41,7 @@ function whyProvisionIsUntrue(
   status: number,
   body: Body,
   row: MachineRow | undefined,
-  state: Outcome,
+  state: AnsweredSystem,
 ): string | null {
   if (body.machineId !== null && row === undefined) return "no row has this machineId";
   if (status === 200) return whyNotStarted(call, body, row, state);
@@ -58,7 +58,7 @@ function whyNotStarted(
   call: Call,
   body: Body,
   row: MachineRow | undefined,
-  { machines, events }: Outcome,
+  { machines, events }: AnsweredSystem,
 ): string | null {
   const answeredAt = call.endedAt ?? Infinity;
   const machine = machines.find(({ id }) => id === body.flyMachineId);

@@ -9,7 +9,7 @@ const BUDGETS = {
 const MAX_EVENT_CHARACTERS = 9_000;
 
 /** How the events of a log are to be judged. */
-export interface LogOptions {
+export interface LogRules {
   /** `LOG_LEVEL`; above `info` there are no summaries. */
   level: string;
   /** Requests that were cut off, by the end of their isolate or process. */
@@ -19,7 +19,7 @@ export interface LogOptions {
 }
 
 /** What in a log is not as the contract says, request by request. */
-export function logViolations(events: readonly LogEvent[], options: LogOptions): string[] {
+export function logViolations(events: readonly LogEvent[], options: LogRules): string[] {
   const byRequest = Map.groupBy(events, ({ requestId }) => requestId ?? "none");
   // What happens outside of any request has no summary.
   byRequest.delete("none");

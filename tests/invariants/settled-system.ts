@@ -1,6 +1,6 @@
 /** Every invariant of a system that has come to rest: after kills, outages or load. */
 import type { SecretFinder } from "./secrets.ts";
-import { type Outcome, untrueAnswers } from "./answers.ts";
+import { type AnsweredSystem, untrueAnswers } from "./answers.ts";
 import { duplicateMachines, duplicateRows, machinesWithoutRow, splitKeys } from "./creates.ts";
 import { falseAlarms, runningWithoutMachine, unseenMachines } from "./leftovers.ts";
 import { unloggedFailures } from "./log.ts";
@@ -8,7 +8,7 @@ import { openRows } from "./rows.ts";
 import { leaks } from "./secrets.ts";
 
 /** What is left of a run. */
-export interface SettledSystem extends Outcome {
+export interface SettledSystem extends AnsweredSystem {
   /** All output of all function processes. */
   lines: string[];
   /** What must appear nowhere. */

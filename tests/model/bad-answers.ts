@@ -1,5 +1,5 @@
 /** Answers that no well-behaved upstream gives. */
-import type { StatusFault } from "./faults.ts";
+import type { StatusFault } from "./draw-faults.ts";
 import type { Upstream } from "./network.ts";
 
 /** What a gateway, a proxy or the upstream itself answers instead of the call's own answer. */

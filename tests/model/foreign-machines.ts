@@ -1,12 +1,15 @@
 /** Machines in the same Fly app that are not this project's and must survive whatever happens. */
 import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
-import { FLY_APPS, type World } from "./world.ts";
+import { FLY_APPS, type ModelWorld } from "./model-world.ts";
 
 /** A row id that no row has. */
 const NO_ROW = "00000000-0000-4000-9999-000000000000";
 
 /** @returns their ids */
-export async function addForeignMachines(simulator: FlySimulator, world: World): Promise<string[]> {
+export async function addForeignMachines(
+  simulator: FlySimulator,
+  world: ModelWorld,
+): Promise<string[]> {
   const project = new URL(world.database.stack.url).host;
   const metadata: Record<string, string>[] = [
     {},

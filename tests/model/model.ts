@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { type Observation, runSchedule } from "./run-schedule.ts";
 import { type Schedule, scheduleArbitrary } from "./schedule.ts";
 import { violations } from "./violations.ts";
-import type { World } from "./world.ts";
+import type { ModelWorld } from "./model-world.ts";
 
 /** After a failure, how many smaller schedules are tried before the smallest so far is told. */
 const MAX_SHRINKS = 250;
@@ -32,7 +32,7 @@ export class InvariantBroken extends Error {
 }
 
 /** Runs one schedule. Throws {@link InvariantBroken}, naming every violation. */
-export async function checkSchedule(world: World, schedule: Schedule): Promise<Observation> {
+export async function checkSchedule(world: ModelWorld, schedule: Schedule): Promise<Observation> {
   const seen = await runSchedule(world, schedule);
   const found = violations(seen, world.secrets);
   if (found.length > 0) throw new InvariantBroken(found.join("\n"));
@@ -44,7 +44,7 @@ export async function checkSchedule(world: World, schedule: Schedule): Promise<O
  * shrunk schedule at the first that breaks an invariant.
  */
 export async function checkRandomSchedules(
-  world: World,
+  world: ModelWorld,
   options: {
     seed: number;
     runs: number;

@@ -4,13 +4,13 @@ import fc from "fast-check";
 import { checkRandomSchedules } from "./model.ts";
 import { runSchedule } from "./run-schedule.ts";
 import { scheduleArbitrary } from "./schedule.ts";
-import { World } from "./world.ts";
+import { ModelWorld } from "./model-world.ts";
 
 const SEED = 20_261_101;
 const RUNS = 50;
 
 Deno.test(`I1 to I6 hold in ${RUNS} random schedules (seed ${SEED})`, async () => {
-  await using world = await World.open();
+  await using world = await ModelWorld.open();
   const totals = await checkRandomSchedules(world, { seed: SEED, runs: RUNS });
   assert.equal(totals.schedules, RUNS);
   // The schedules of this seed are known to hold every sort of trouble and of outcome.
@@ -22,7 +22,7 @@ Deno.test(`I1 to I6 hold in ${RUNS} random schedules (seed ${SEED})`, async () =
 });
 
 Deno.test("a schedule runs the same way each time", async () => {
-  await using world = await World.open();
+  await using world = await ModelWorld.open();
   for (const schedule of fc.sample(scheduleArbitrary, { seed: SEED, numRuns: 5 })) {
     const [first, second] = [
       await runSchedule(world, schedule),

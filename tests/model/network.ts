@@ -5,12 +5,12 @@
 import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
 import { garbledAnswer, halfAnswer } from "../../dev/stack/broken-answers.ts";
 import { reset, scriptedAnswer } from "./bad-answers.ts";
-import type { ScheduledFault, ScheduledMachineFault } from "./faults.ts";
-import type { Isolate } from "./isolate.ts";
+import type { ScheduledFault, ScheduledMachineFault } from "./draw-faults.ts";
+import type { SimulatedIsolate } from "./simulated-isolate.ts";
 import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
-import { WEBHOOK_URL } from "./world.ts";
+import { WEBHOOK_URL } from "./model-world.ts";
 
 export type Upstream = "fly" | "database";
 
@@ -64,7 +64,7 @@ export class Network {
 
   /** Sends one call; rejects with the signal's reason as soon as that is aborted, as `fetch` does. */
   readonly carry = async (
-    isolate: Isolate,
+    isolate: SimulatedIsolate,
     request: Request,
     signal: AbortSignal | null,
   ): Promise<Response> => {
@@ -103,7 +103,7 @@ export class Network {
     }
   };
 
-  #open(isolate: Isolate, request: Request): UpstreamCall {
+  #open(isolate: SimulatedIsolate, request: Request): UpstreamCall {
     const { schedule, time, database } = this.options;
     const url = new URL(request.url);
     const upstream = url.origin === new URL(database.stack.url).origin ? "database" : "fly";
@@ -134,7 +134,7 @@ export class Network {
     call: UpstreamCall,
     request: Request,
     signal: AbortSignal | null,
-    isolate: Isolate,
+    isolate: SimulatedIsolate,
   ): Promise<Response> {
     const { time } = this.options;
     const { fault, upstream } = call;

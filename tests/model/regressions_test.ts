@@ -3,11 +3,11 @@
  * by hand and small. Each says what has to happen; all have to keep I1 to I6.
  */
 import assert from "node:assert/strict";
-import type { ScheduledFault, StatusFault } from "./faults.ts";
+import type { ScheduledFault, StatusFault } from "./draw-faults.ts";
 import { checkSchedule } from "./model.ts";
 import type { Observation } from "./run-schedule.ts";
 import type { Operation, Schedule } from "./schedule.ts";
-import { World } from "./world.ts";
+import { ModelWorld } from "./model-world.ts";
 
 const QUIET: Schedule = {
   settings: {
@@ -211,7 +211,7 @@ const CASES: Case[] = [
 ];
 
 Deno.test("schedules that once broke an invariant", async (t) => {
-  await using world = await World.open();
+  await using world = await ModelWorld.open();
   for (const { name, schedule, answers, rows } of CASES) {
     await t.step(name, async () => {
       const seen = await checkSchedule(world, { ...QUIET, ...schedule });

@@ -1,15 +1,22 @@
 /** Runs one schedule to its end and returns everything that can be seen of it. */
 import { FlySimulator, type MachineRecord, seededRandom } from "../../dev/stack/fly/mod.ts";
-import { Isolate } from "./isolate.ts";
+import { SimulatedIsolate } from "./simulated-isolate.ts";
 import type { EventRow, MachineRow } from "../invariants/evidence.ts";
 import type { RowVersion } from "./model-database.ts";
 import { Network, type UpstreamCall } from "./network.ts";
-import { Caller, type FunctionRequest, type ReconcileCounts } from "./caller.ts";
+import { Callers, type FunctionRequest, type ReconcileCounts } from "./callers.ts";
 import { addForeignMachines } from "./foreign-machines.ts";
-import type { ScheduledMachineFault } from "./faults.ts";
+import type { ScheduledMachineFault } from "./draw-faults.ts";
 import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
 import { VirtualClock } from "../../dev/stack/clock.ts";
-import { FLY_APPS, type LogLine, REGIONS, userId, WEBHOOK_URL, type World } from "./world.ts";
+import {
+  FLY_APPS,
+  type LogLine,
+  type ModelWorld,
+  REGIONS,
+  userId,
+  WEBHOOK_URL,
+} from "./model-world.ts";
 
 /** Longer than any request, wait, lease or late call of a schedule. */
 const LONG_MS = 15 * 60_000;
@@ -48,7 +55,7 @@ export interface Observation {
 }
 
 /** Never rejects because of what the function does; see `violations` for a judgement. */
-export function runSchedule(world: World, schedule: Schedule): Promise<Observation> {
+export function runSchedule(world: ModelWorld, schedule: Schedule): Promise<Observation> {
   const time = new VirtualClock();
   return world.during(time, () => new Run(world, schedule, time).observe());
 }
@@ -56,13 +63,13 @@ export function runSchedule(world: World, schedule: Schedule): Promise<Observati
 class Run {
   readonly #simulator: FlySimulator;
   readonly #network: Network;
-  readonly #caller: Caller;
-  readonly #isolates: Isolate[] = [];
+  readonly #caller: Callers;
+  readonly #isolates: SimulatedIsolate[] = [];
   readonly #random;
-  readonly #everyIsolate: Isolate[] = [];
+  readonly #everyIsolate: SimulatedIsolate[] = [];
 
   constructor(
-    private readonly world: World,
+    private readonly world: ModelWorld,
     private readonly schedule: Schedule,
     private readonly time: VirtualClock,
   ) {
@@ -80,7 +87,7 @@ class Run {
     });
     const { database } = world;
     this.#network = new Network({ schedule, time, simulator: this.#simulator, database });
-    this.#caller = new Caller(world, time);
+    this.#caller = new Callers(world, time);
   }
 
   async observe(): Promise<Observation> {
@@ -177,11 +184,11 @@ class Run {
   }
 
   /** The isolate of this number; a fresh one if it has ended. */
-  #isolate(index: number): Isolate {
+  #isolate(index: number): SimulatedIsolate {
     const current = this.#isolates[index % ISOLATES];
     if (current?.alive) return current;
     const { settings } = this.schedule;
-    const fresh = new Isolate({
+    const fresh = new SimulatedIsolate({
       name: `isolate ${this.#everyIsolate.length}`,
       env: {
         ...this.world.environment(),

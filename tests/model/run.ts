@@ -9,7 +9,7 @@ import { describeRun } from "./describe-run.ts";
 import { runSchedule } from "./run-schedule.ts";
 import type { Schedule } from "./schedule.ts";
 import { violations } from "./violations.ts";
-import { World } from "./world.ts";
+import { ModelWorld } from "./model-world.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -33,11 +33,11 @@ const print = globalThis.console.log.bind(globalThis.console);
 Deno.exit(await run());
 
 async function run(): Promise<number> {
-  await using world = await World.open();
+  await using world = await ModelWorld.open();
   return values.schedule === undefined ? await many(world) : await one(world, values.schedule);
 }
 
-async function many(world: World): Promise<number> {
+async function many(world: ModelWorld): Promise<number> {
   const runs = wholeNumber("runs", values.runs);
   const seed = wholeNumber("seed", values.seed ?? String(Math.floor(Math.random() * 2 ** 31)));
   const startedAt = performance.now();
@@ -64,7 +64,7 @@ async function many(world: World): Promise<number> {
   }
 }
 
-async function one(world: World, json: string): Promise<number> {
+async function one(world: ModelWorld, json: string): Promise<number> {
   const seen = await runSchedule(world, JSON.parse(json) as Schedule);
   for (const line of describeRun(seen)) print(line);
   const found = violations(seen, world.secrets);

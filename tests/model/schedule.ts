@@ -5,7 +5,7 @@ import {
   machineFaultsArbitrary,
   type ScheduledFault,
   type ScheduledMachineFault,
-} from "./faults.ts";
+} from "./draw-faults.ts";
 
 /** How many users there are; each is numbered from 0. */
 export const USERS = 3;
@@ -41,7 +41,7 @@ export type Operation =
     | { kind: "shutdown" }
   );
 
-export interface Settings {
+export interface ScheduleSettings {
   provisionTimeoutSeconds: number;
   regionFallback: boolean;
   machineLimit: number;
@@ -55,7 +55,7 @@ export interface Settings {
 }
 
 export interface Schedule {
-  settings: Settings;
+  settings: ScheduleSettings;
   operations: Operation[];
   /** For each call to Fly.io, in the order in which they are sent. */
   flyFaults: ScheduledFault[];

@@ -1,7 +1,7 @@
 /** I5 of the model test: what the function printed against what it answered and wrote. */
 import { logViolations, unloggedFailures } from "../invariants/log.ts";
 import type { LogEvent } from "../invariants/log-events.ts";
-import type { LogLine } from "./world.ts";
+import type { LogLine } from "./model-world.ts";
 import type { Observation } from "./run-schedule.ts";
 
 interface PrintedEvent extends LogEvent {

@@ -13,7 +13,7 @@ import {
 } from "../invariants/leftovers.ts";
 import { brokenLeases, openRows } from "../invariants/rows.ts";
 import { leaks, type SecretFinder } from "../invariants/secrets.ts";
-import type { Answer } from "./caller.ts";
+import type { ReceivedAnswer } from "./callers.ts";
 import { modelLogViolations } from "./violations-of-logs.ts";
 import type { Observation } from "./run-schedule.ts";
 
@@ -74,6 +74,6 @@ function reconcileRuns({ requests }: Observation) {
   );
 }
 
-function answersOf({ requests }: Observation): Answer[] {
+function answersOf({ requests }: Observation): ReceivedAnswer[] {
   return requests.flatMap(({ answer }) => typeof answer === "object" ? [answer] : []);
 }

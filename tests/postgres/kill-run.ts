@@ -1,7 +1,7 @@
 /** One run of: load, SIGKILLs at random moments, restarts, reconcile, and a look at everything. */
 import { seededRandom } from "../../dev/stack/fly/mod.ts";
 import { violations } from "../invariants/settled-system.ts";
-import type { Isolate } from "./isolate.ts";
+import type { IsolateProcess } from "./isolate-process.ts";
 import { answersByStatus, askAgain, Load } from "./load.ts";
 import { System } from "./system.ts";
 
@@ -79,7 +79,7 @@ export async function runKills(
 }
 
 /** Whoever comes when all of it is over gets a machine; if not, why not. */
-async function refusalOfNewcomer(system: System, isolate: Isolate): Promise<string[]> {
+async function refusalOfNewcomer(system: System, isolate: IsolateProcess): Promise<string[]> {
   const user = await system.addUser();
   const intent = { kind: "provision", userId: user.id, body: {} } as const;
   const { answer } = await system.call(isolate, user, intent);

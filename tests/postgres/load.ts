@@ -4,7 +4,7 @@
  */
 import { type FlyFault, type Random, seededRandom } from "../../dev/stack/fly/mod.ts";
 import type { Call, CallIntent } from "../invariants/evidence.ts";
-import type { Isolate } from "./isolate.ts";
+import type { IsolateProcess } from "./isolate-process.ts";
 import { PROVISION_TIMEOUT_SECONDS, type System, type TestUser } from "./system.ts";
 
 export interface LoadOptions {
@@ -65,7 +65,7 @@ export class Load {
     }
   }
 
-  async #act(isolate: Isolate): Promise<void> {
+  async #act(isolate: IsolateProcess): Promise<void> {
     const user = this.#pick(this.system.users);
     if (user === undefined) throw new Error("the load needs users");
     const choice = this.#random();
@@ -78,7 +78,7 @@ export class Load {
   }
 
   /** Who gets no answer asks again with the same key, as the README tells callers to. */
-  async #provision(isolate: Isolate, user: TestUser): Promise<void> {
+  async #provision(isolate: IsolateProcess, user: TestUser): Promise<void> {
     const intent = this.#newIntent(user);
     const fault = this.#random() < (this.options.flyFaults ?? 0) && this.#pick(FLY_FAULTS);
     if (fault) this.system.simulator.addFault({ match: { action: "create" }, do: fault });
@@ -106,7 +106,7 @@ export class Load {
     };
   }
 
-  async #destroy(isolate: Isolate): Promise<void> {
+  async #destroy(isolate: IsolateProcess): Promise<void> {
     const { calls } = this.system;
     const gone = new Set(calls.filter(isDestroyed).map(({ machineId }) => machineId));
     const call = this.#pick(calls.filter((call) => isLive(call) && !gone.has(machineIdOf(call))));
@@ -131,7 +131,7 @@ export class Load {
 }
 
 /** Asks again for every keyed call that no answer came to, as their callers would. */
-export async function askAgain(system: System, isolate: Isolate): Promise<void> {
+export async function askAgain(system: System, isolate: IsolateProcess): Promise<void> {
   const answered = new Set(system.calls.filter(({ answer }) => answer).map(({ key }) => key));
   const open = new Map(
     system.calls.filter(({ key }) => key && !answered.has(key)).map((call) => [call.key, call]),

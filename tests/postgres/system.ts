@@ -20,7 +20,7 @@ import { FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
 import type { Call, CallIntent } from "../invariants/evidence.ts";
 import { SecretFinder } from "../invariants/secrets.ts";
 import type { SettledSystem } from "../invariants/settled-system.ts";
-import { Isolate } from "./isolate.ts";
+import { IsolateProcess } from "./isolate-process.ts";
 import { eventually } from "./postgres-test.ts";
 import { startReconnectingProxy } from "./reconnecting-proxy.ts";
 
@@ -45,7 +45,7 @@ export class System implements AsyncDisposable {
   readonly calls: Call[] = [];
   readonly users: TestUser[] = [];
   readonly deletedUsers: string[] = [];
-  readonly isolates: Isolate[];
+  readonly isolates: IsolateProcess[];
   // A client that keeps connections would send a POST again by itself when one of them breaks.
   readonly #client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   #fly: ServedFlySimulator;
@@ -74,7 +74,10 @@ export class System implements AsyncDisposable {
       FLY_RATE_BURST: "1000",
       ...options.env,
     };
-    this.isolates = Array.from({ length: options.isolates ?? 1 }, () => new Isolate(() => env));
+    this.isolates = Array.from(
+      { length: options.isolates ?? 1 },
+      () => new IsolateProcess(() => env),
+    );
   }
 
   static async start(options: SystemOptions = {}): Promise<System> {
@@ -128,7 +131,7 @@ export class System implements AsyncDisposable {
   }
 
   /** Calls the function and keeps the call. `as` null: a service. Never rejects. */
-  async call(isolate: Isolate, as: TestUser | null, intent: CallIntent): Promise<Call> {
+  async call(isolate: IsolateProcess, as: TestUser | null, intent: CallIntent): Promise<Call> {
     const call: Call = { ...intent, startedAt: Date.now(), endedAt: null, answer: null };
     this.calls.push(call);
     const path = { provision: "", destroy: `/${intent.machineId}`, reconcile: "/reconcile" };
@@ -157,7 +160,7 @@ export class System implements AsyncDisposable {
   }
 
   /** One call after the other of `count`, spread over the isolates in turn. */
-  spread<T>(count: number, call: (isolate: Isolate, index: number) => T): T[] {
+  spread<T>(count: number, call: (isolate: IsolateProcess, index: number) => T): T[] {
     return Array.from({ length: count }, (_, index) => {
       const isolate = this.isolates[index % this.isolates.length];
       if (isolate === undefined) throw new Error("there is no isolate");

@@ -13,7 +13,7 @@ import {
   type StartSupabaseOptions,
 } from "../../dev/stack/supabase/mod.ts";
 import { duplicateMachines, duplicateRows } from "../invariants/creates.ts";
-import type { MachineRow as InvariantRow } from "../invariants/evidence.ts";
+import type { MachineRow as CheckedRow } from "../invariants/evidence.ts";
 import { forgottenMachines, runningWithoutMachine } from "../invariants/leftovers.ts";
 import { openRows } from "../invariants/rows.ts";
 import { leaks, SecretFinder } from "../invariants/secrets.ts";
@@ -39,25 +39,13 @@ export interface StackOptions {
   env?: Record<string, string | undefined>;
 }
 
-/** A row of `cloud_machines` as the database has it. */
-export interface MachineRow {
-  id: string;
-  user_id: string | null;
-  machine_id: string;
-  fly_machine_id: string | null;
+/** A row of `cloud_machines` as tests look at it. */
+export interface MachineRow extends CheckedRow {
   fly_app_name: string | null;
   region: string;
   cpu_priority: string;
-  status: string;
-  websocket_url: string | null;
-  error_code: string | null;
-  error_message: string | null;
-  idempotency_key: string | null;
   request_hash: string;
-  request_id: string;
   deadline_at: string;
-  reconcile_at: string | null;
-  destroy_requested_at: string | null;
   provisioned_at: string | null;
 }
 
@@ -227,7 +215,7 @@ export class Stack implements AsyncDisposable {
         ] as const
       ),
     );
-    const rows = await this.supabase.sql<InvariantRow>("select * from cloud_machines");
+    const rows = await this.supabase.sql<CheckedRow>("select * from cloud_machines");
     const machines = this.simulator.machines();
     return [
       ...openRows(rows, "at the end"),

@@ -20,7 +20,7 @@ export interface SqlRunner {
 }
 
 /** A database that the stack runs on. */
-export interface Database extends SqlRunner {
+export interface StackDatabase extends SqlRunner {
   kind: "pglite" | "postgres";
   /** What lite's `App` works with. */
   connection: PgliteConnection | PostgresConnection;
@@ -41,7 +41,7 @@ export interface Database extends SqlRunner {
 export async function openPglite(
   cacheDir: string | null,
   onProgress: (step: string) => void,
-): Promise<Database> {
+): Promise<StackDatabase> {
   const connection = await keepExitCode(() => loadPglite(cacheDir, onProgress));
   const { driver } = connection;
   const runner: SqlRunner = {
@@ -78,7 +78,7 @@ export async function openPglite(
  *
  * @throws Error that names host, port and database (never the password) when it cannot be reached
  */
-export async function openPostgres(databaseUrl: string): Promise<Database> {
+export async function openPostgres(databaseUrl: string): Promise<StackDatabase> {
   const place = describeDatabaseUrl(databaseUrl);
   const connection = createPostgresConnection({
     url: databaseUrl,

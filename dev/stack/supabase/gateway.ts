@@ -12,7 +12,7 @@ import { type GatewayRequest, RequestFaults, type Service } from "./request-faul
 const MAX_REMEMBERED = 100_000;
 
 /** How a request came in. */
-export interface Caller {
+export interface RequestSource {
   transport: GatewayRequest["transport"];
   peerAddress: string | null;
 }
@@ -36,7 +36,7 @@ export class Gateway {
   }
 
   /** @throws ConnectionReset when the connection is to be cut instead of an answer */
-  async handle(request: Request, caller: Caller): Promise<Response> {
+  async handle(request: Request, caller: RequestSource): Promise<Response> {
     const record = describe(request, caller.transport);
     this.#remember(record);
     const fault = await this.faults.decide(record);

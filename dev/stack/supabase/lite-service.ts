@@ -3,20 +3,20 @@
  */
 import { App, type ResolvedKey } from "@supabase/lite";
 import { createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify, SignJWT } from "jose";
-import type { Database } from "./database.ts";
+import type { StackDatabase } from "./database.ts";
 import type { StackKeys } from "./keys.ts";
 import { ConnectionReset } from "./listen.ts";
 
 /** Auth and Data API of one stack. */
 export class LiteService {
   readonly #app: App;
-  readonly #database: Database;
+  readonly #database: StackDatabase;
   readonly #keys: StackKeys;
   readonly #signingKeys: JWK[];
   readonly #roleOfKey: Map<string, ResolvedKey>;
 
   /** @param signingKeys public JWKs whose tokens are accepted besides the stack's own */
-  constructor(database: Database, keys: StackKeys, signingKeys: JWK[]) {
+  constructor(database: StackDatabase, keys: StackKeys, signingKeys: JWK[]) {
     this.#database = database;
     this.#keys = keys;
     this.#signingKeys = signingKeys;

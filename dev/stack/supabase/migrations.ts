@@ -2,7 +2,7 @@
  * Applies `supabase/migrations/*.sql` as the Supabase CLI does, with its history table.
  */
 import { splitSqlStatements } from "@supabase/lite";
-import type { Database } from "./database.ts";
+import type { StackDatabase } from "./database.ts";
 
 /** One migration file, named `<version>_<name>.sql`. */
 interface Migration {
@@ -21,7 +21,7 @@ interface Migration {
  *   file name is not a migration's, or the history knows a version that no file has
  */
 export async function applyMigrations(
-  database: Database,
+  database: StackDatabase,
   directory: URL,
   onProgress: (step: string) => void,
 ): Promise<string[]> {
@@ -65,7 +65,10 @@ async function readMigrations(directory: URL): Promise<Migration[]> {
   return migrations;
 }
 
-async function refuseUnknownHistory(database: Database, migrations: Migration[]): Promise<void> {
+async function refuseUnknownHistory(
+  database: StackDatabase,
+  migrations: Migration[],
+): Promise<void> {
   const known = new Set(migrations.map(({ version }) => version));
   const history = await database.query(
     "select version from supabase_migrations.schema_migrations order by version",
@@ -81,7 +84,7 @@ async function refuseUnknownHistory(database: Database, migrations: Migration[])
 }
 
 async function applyOnce(
-  database: Database,
+  database: StackDatabase,
   { file, version, name, sql }: Migration,
   onApply: () => void,
 ): Promise<boolean> {

@@ -12,7 +12,7 @@
 import { pathToFileURL } from "node:url";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import type { JWK } from "jose";
-import { type Database, openPglite, openPostgres, type Row } from "./database.ts";
+import { openPglite, openPostgres, type Row, type StackDatabase } from "./database.ts";
 import { matches } from "../faults.ts";
 import { FunctionsProxy, type FunctionTarget } from "./functions-proxy.ts";
 import { Gateway } from "./gateway.ts";
@@ -136,7 +136,7 @@ export async function startSupabase(options: StartSupabaseOptions = {}): Promise
 }
 
 async function prepare(
-  database: Database,
+  database: StackDatabase,
   keys: StackKeys,
   options: StartSupabaseOptions,
 ): Promise<LiteService> {
@@ -154,7 +154,7 @@ async function prepare(
 }
 
 async function open(
-  database: Database,
+  database: StackDatabase,
   lite: LiteService,
   keys: StackKeys,
   { port = 0, databaseUrl }: StartSupabaseOptions,

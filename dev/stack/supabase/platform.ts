@@ -2,7 +2,7 @@
  * What hosted Supabase has in a new database before the first migration runs: the API roles,
  * their privileges, the `extensions` schema, the Realtime publication.
  */
-import type { Database } from "./database.ts";
+import type { StackDatabase } from "./database.ts";
 
 const API_ROLES = "anon, authenticated, service_role";
 
@@ -11,7 +11,10 @@ const API_ROLES = "anon, authenticated, service_role";
  *   as hosted projects have it by default; `false`: as in projects that switched this off, where
  *   a migration must grant what it means to grant
  */
-export async function preparePlatform(database: Database, exposeNewTables: boolean): Promise<void> {
+export async function preparePlatform(
+  database: StackDatabase,
+  exposeNewTables: boolean,
+): Promise<void> {
   await database.transaction(async (transaction) => {
     await transaction.script(PLATFORM_SQL);
     await transaction.script(defaultPrivileges(exposeNewTables));
@@ -27,7 +30,7 @@ export async function preparePlatform(database: Database, exposeNewTables: boole
  * rolled back: the connection remembers that it is done, the database forgets it. (It does so
  * only if some table has row level security; those of `auth` have it, here as when hosted.)
  */
-export async function keepLiteFromGranting(database: Database): Promise<void> {
+export async function keepLiteFromGranting(database: StackDatabase): Promise<void> {
   await database.exclusive(async () => {
     const { connection } = database;
     const pool = connection.kysely;

@@ -7,7 +7,7 @@
  * rewritten to that.
  */
 import { z } from "zod";
-import type { Database } from "./database.ts";
+import type { StackDatabase } from "./database.ts";
 
 const databaseError = z.object({
   code: z.string().regex(/^[0-9A-Z]{5}$/),
@@ -17,7 +17,7 @@ const databaseError = z.object({
 });
 
 /** Makes `connection` answer with PostgREST's status and body where lite would answer `SUP`. */
-export function answerLikePostgrest(connection: Database["connection"]): void {
+export function answerLikePostgrest(connection: StackDatabase["connection"]): void {
   connection.normalizeDbError = (error) => {
     if (!(error instanceof Error)) return error;
     const parsed = databaseError.safeParse(error);

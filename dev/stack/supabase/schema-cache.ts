@@ -5,10 +5,10 @@
  * that comes before the first look is over takes a look of its own, some twenty queries of the
  * catalogue: with 160 callers at once on a busy machine, nobody was answered for half a minute.
  */
-import type { Database } from "./database.ts";
+import type { StackDatabase } from "./database.ts";
 
 /** Makes requests that find no cached schema share the look that is under way. */
-export function shareSchemaLook(connection: Database["connection"]): void {
+export function shareSchemaLook(connection: StackDatabase["connection"]): void {
   const look = connection.introspect.bind(connection);
   const forget = connection.clearSchemaCache.bind(connection);
   let underWay: ReturnType<typeof look> | undefined;

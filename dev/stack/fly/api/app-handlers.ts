@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Answer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
+import { type ApiAnswer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
 import {
   appNameInvalid,
   appNameTaken,
@@ -20,7 +20,7 @@ const createSchema = z.looseObject({
 });
 
 /** `GET /v1/apps`, `POST /v1/apps`, `GET /v1/apps/{app}` and `DELETE /v1/apps/{app}` */
-export function apps(call: ApiCall): Answer {
+export function apps(call: ApiCall): ApiAnswer {
   const { method, route } = call;
   if (route.app === null) return method === "POST" ? createApp(call) : listApps(call);
   const app = call.world.app(route.app);
@@ -28,7 +28,7 @@ export function apps(call: ApiCall): Answer {
   return method === "DELETE" ? deleteApp(call, app) : read(appJson(call.world, app));
 }
 
-function listApps({ world, query }: ApiCall): Answer {
+function listApps({ world, query }: ApiCall): ApiAnswer {
   const organization = query.get("org_slug");
   if (!organization) throw invalidArgument("org_slug is required");
   const found = world.apps().filter((app) => app.organization === organization);
@@ -44,7 +44,7 @@ function listApps({ world, query }: ApiCall): Answer {
   });
 }
 
-function createApp(call: ApiCall): Answer {
+function createApp(call: ApiCall): ApiAnswer {
   const body = jsonBody(call);
   const parsed = createSchema.safeParse(body);
   if (!parsed.success) throw typeError("CreateAppRequest", body, parsed.error);
@@ -58,7 +58,7 @@ function createApp(call: ApiCall): Answer {
 }
 
 /** Without `force`, an app with Machines is refused (documented; the text is ours). */
-function deleteApp({ world, query }: ApiCall, app: App): Answer {
+function deleteApp({ world, query }: ApiCall, app: App): ApiAnswer {
   const now = world.now();
   const live = world.machines(app.name).filter((machine) => machine.live(now));
   if (live.length > 0 && !flag(query, "force")) {
@@ -88,7 +88,7 @@ function machineCount(world: World, app: App): number {
 }
 
 /** `GET /v1/platform/regions`, which needs no token (announced on community.fly.io, topic 24843). */
-export function listRegions({ world }: ApiCall): Answer {
+export function listRegions({ world }: ApiCall): ApiAnswer {
   return read({
     Regions: world.regions.codes().map((code) => ({
       code,

@@ -2,7 +2,7 @@
 import { applyFaults, callFacts } from "../control/apply-faults.ts";
 import type { Delivery } from "../control/delivery.ts";
 import type { FlyFaults } from "../control/fault-rules.ts";
-import type { RequestLog } from "../control/request-log.ts";
+import type { CallLog } from "../control/call-log.ts";
 import { requestId } from "../world/identifiers.ts";
 import type { FlyRequestRecord } from "../world/types.ts";
 import type { World } from "../world/world.ts";
@@ -20,7 +20,7 @@ class AbandonedCall extends Error {
 export interface CallContext {
   world: World;
   faults: FlyFaults;
-  log: RequestLog;
+  log: CallLog;
   limiter: RateLimiter;
   tokens: readonly Token[];
   /** The region in every `fly-request-id`. */

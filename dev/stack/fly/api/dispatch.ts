@@ -2,7 +2,7 @@
 import { type Admission, admit } from "./admission.ts";
 import { apps, listRegions } from "./app-handlers.ts";
 import { FlyRefusal, unknownPath } from "./errors.ts";
-import type { Answer, ApiCall } from "./handler.ts";
+import type { ApiAnswer, ApiCall } from "./handler.ts";
 import {
   createMachine,
   deleteMachine,
@@ -16,7 +16,7 @@ import { metadata } from "./metadata-handlers.ts";
 import type { Action } from "../world/types.ts";
 import { waitForMachine } from "./wait.ts";
 
-const HANDLERS: Readonly<Record<Action, (call: ApiCall) => Answer | Promise<Answer>>> = {
+const HANDLERS: Readonly<Record<Action, (call: ApiCall) => ApiAnswer | Promise<ApiAnswer>>> = {
   create: createMachine,
   list: listMachines,
   get: getMachine,
@@ -37,7 +37,7 @@ const HANDLERS: Readonly<Record<Action, (call: ApiCall) => Answer | Promise<Answ
 };
 
 /** Carries out one call as Fly.io would. A refusal is an answer too. */
-export async function dispatch(call: ApiCall, admission: Admission): Promise<Answer> {
+export async function dispatch(call: ApiCall, admission: Admission): Promise<ApiAnswer> {
   try {
     admit(call, admission);
     return await HANDLERS[call.route.action](call);

@@ -18,7 +18,7 @@ export interface ApiCall {
 }
 
 /** What a handler did and answers. */
-export interface Answer {
+export interface ApiAnswer {
   status: number;
   /** Sent as JSON; undefined sends no body. */
   json?: unknown;
@@ -27,12 +27,12 @@ export interface Answer {
 }
 
 /** An answer to a call that changed nothing. */
-export function read(json: unknown): Answer {
+export function read(json: unknown): ApiAnswer {
   return { status: 200, json, effect: false };
 }
 
 /** An answer to a call that changed something. */
-export function changed(json: unknown, status = 200): Answer {
+export function changed(json: unknown, status = 200): ApiAnswer {
   return { status, json, effect: true };
 }
 

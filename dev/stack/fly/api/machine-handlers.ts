@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Answer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
+import { type ApiAnswer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
 import { invalidArgument, nameViolation, notDestroyable, wrongState } from "./errors.ts";
 import { generatedName, machineId, privateIp, ulid } from "../world/identifiers.ts";
 import { destroy, launch, start, stop } from "../world/lifecycle.ts";
@@ -14,7 +14,7 @@ export const DEFAULT_REGION = "iad";
 const DESTROYABLE = ["created", "stopped", "suspended", "failed", "destroying", "destroyed"];
 
 /** `POST /v1/apps/{app}/machines` */
-export function createMachine(call: ApiCall): Answer {
+export function createMachine(call: ApiCall): ApiAnswer {
   const { world, route } = call;
   const request = parseCreateRequest(jsonBody(call));
   const region = request.region ?? DEFAULT_REGION;
@@ -64,7 +64,7 @@ function launchPlan({ world, machineFaults }: ApiCall, nowMs: number) {
 }
 
 /** `GET /v1/apps/{app}/machines` with `region`, `state`, `include_deleted`, `summary`, `metadata.{key}` */
-export function listMachines({ world, route, query }: ApiCall): Answer {
+export function listMachines({ world, route, query }: ApiCall): ApiAnswer {
   const now = world.now();
   const region = query.get("region");
   const states = (query.get("state") ?? "").split(",").filter((state) => state !== "");
@@ -84,17 +84,17 @@ export function listMachines({ world, route, query }: ApiCall): Answer {
 }
 
 /** `GET /v1/apps/{app}/machines/{id}` */
-export function getMachine({ world, route }: ApiCall): Answer {
+export function getMachine({ world, route }: ApiCall): ApiAnswer {
   return read(machineJson(world.visibleMachine(route.app, route.machineId), world.now()));
 }
 
 /** `GET /v1/apps/{app}/machines/{id}/events` */
-export function listEvents({ world, route }: ApiCall): Answer {
+export function listEvents({ world, route }: ApiCall): ApiAnswer {
   return read(world.visibleMachine(route.app, route.machineId).events(world.now()));
 }
 
 /** `DELETE /v1/apps/{app}/machines/{id}`; `kill` is what fly-go and fly-admin call `force`. */
-export function deleteMachine({ world, route, query }: ApiCall): Answer {
+export function deleteMachine({ world, route, query }: ApiCall): ApiAnswer {
   const machine = world.visibleMachine(route.app, route.machineId);
   const now = world.now();
   const forced = flag(query, "force") || flag(query, "kill");
@@ -105,7 +105,7 @@ export function deleteMachine({ world, route, query }: ApiCall): Answer {
 }
 
 /** `POST /v1/apps/{app}/machines/{id}/start` */
-export function startMachine(call: ApiCall): Answer {
+export function startMachine(call: ApiCall): ApiAnswer {
   const { world, route } = call;
   const machine = world.visibleMachine(route.app, route.machineId);
   const now = world.now();
@@ -130,7 +130,7 @@ const stopSchema = z.looseObject({
 });
 
 /** `POST /v1/apps/{app}/machines/{id}/stop`; the body may be absent. */
-export function stopMachine(call: ApiCall): Answer {
+export function stopMachine(call: ApiCall): ApiAnswer {
   const { world, route } = call;
   const machine = world.visibleMachine(route.app, route.machineId);
   if (call.body !== "") {

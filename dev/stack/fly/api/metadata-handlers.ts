@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Answer, type ApiCall, changed, jsonBody, read } from "./handler.ts";
+import { type ApiAnswer, type ApiCall, changed, jsonBody, read } from "./handler.ts";
 import { invalidArgument } from "./errors.ts";
 import { typeError } from "../world/machine-config.ts";
 
@@ -9,7 +9,7 @@ const valueSchema = z.looseObject({ value: z.string().optional() });
  * `GET …/metadata`, `POST …/metadata/{key}` with `{"value": "…"}` and `DELETE …/metadata/{key}`; the
  * last two answer 204 without a body.
  */
-export function metadata(call: ApiCall): Answer {
+export function metadata(call: ApiCall): ApiAnswer {
   const { world, method, route } = call;
   const machine = world.visibleMachine(route.app, route.machineId);
   const current = machine.identity.config.metadata ?? {};

@@ -1,4 +1,4 @@
-import { type Answer, type ApiCall, read } from "./handler.ts";
+import { type ApiAnswer, type ApiCall, read } from "./handler.ts";
 import type { Clock } from "../../clock.ts";
 import { invalidArgument, machineNotFound, waitTimedOut, waitTimeoutOutOfRange } from "./errors.ts";
 import type { Machine } from "../world/machine.ts";
@@ -9,7 +9,7 @@ const WAITABLE = ["started", "stopped", "suspended", "destroyed"];
  * `GET /v1/apps/{app}/machines/{id}/wait?state=started&timeout=60`: holds the call until the Machine
  * enters one of the states (fly-go sends several `state`) or the timeout runs out.
  */
-export async function waitForMachine({ world, route, query, signal }: ApiCall): Promise<Answer> {
+export async function waitForMachine({ world, route, query, signal }: ApiCall): Promise<ApiAnswer> {
   const states = query.getAll("state").filter((state) => state !== "");
   const wanted = states.length === 0 ? ["started"] : states;
   // Who deletes and then waits for `destroyed` must not depend on who is faster.

@@ -1,6 +1,6 @@
 /** Where a fault is applied: around the effect of a call, and to its answer. */
 import { type AnswerFault, GARBAGE } from "../../faults.ts";
-import type { Answer } from "../api/handler.ts";
+import type { ApiAnswer } from "../api/handler.ts";
 import type { Route } from "../api/routes.ts";
 import type { World } from "../world/world.ts";
 import type { Delivery } from "./delivery.ts";
@@ -60,7 +60,7 @@ export async function applyFaults(
   { answer: fault, delay }: FaultsOfCall,
   timing: CallTiming,
   headers: Record<string, string>,
-  perform: () => Promise<Answer>,
+  perform: () => Promise<ApiAnswer>,
 ): Promise<Delivery> {
   const pause = async (ms: number) => {
     if (ms > 0) await timing.sleep(ms);
@@ -91,7 +91,7 @@ function preventsEffect(fault: AnswerFault | undefined): boolean {
 
 /** Turns what the API answers, and the fault that the answer meets, into what the caller gets. */
 function deliver(
-  answer: Answer,
+  answer: ApiAnswer,
   fault: AnswerFault | undefined,
   headers: Record<string, string>,
 ): Delivery {

@@ -12,7 +12,7 @@ import type { FlyRequestRecord, MachineRecord } from "../world/types.ts";
 import { type App, World } from "../world/world.ts";
 import { type Delivery, toResponse } from "./delivery.ts";
 import { type FlyFaultRule, FlyFaults, type PendingFlyFault } from "./fault-rules.ts";
-import { RequestLog } from "./request-log.ts";
+import { CallLog } from "./call-log.ts";
 import { DEFAULT_SETTINGS, type FlySettings } from "./settings.ts";
 
 /** The token that is accepted when none is given. */
@@ -52,7 +52,7 @@ export class FlySimulator {
   /** Everything that exists; for parts of the simulator. */
   readonly world: World;
   readonly #faults = new FlyFaults();
-  readonly #log = new RequestLog();
+  readonly #log = new CallLog();
   readonly #limiter = new RateLimiter();
   readonly #calls: Calls;
   readonly #initialApps: readonly string[];

@@ -15,7 +15,7 @@ import {
   mintUserToken,
   type SigningKey,
 } from "../../dev/stack/supabase/mod.ts";
-import { CONNECTION_LOST, Isolate } from "../../tests/model/isolate.ts";
+import { CONNECTION_LOST, SimulatedIsolate } from "../../tests/model/simulated-isolate.ts";
 import { ModelDatabase } from "../../tests/model/model-database.ts";
 import { VirtualClock } from "../../dev/stack/clock.ts";
 import { trackCrypto } from "../../tests/model/track-crypto.ts";
@@ -109,14 +109,17 @@ export class BurstWorld implements AsyncDisposable {
     { time, random, simulator }: { time: VirtualClock; random: Random; simulator: FlySimulator },
   ): Promise<Burst> {
     const startedAt = time.now();
-    const isolates = Array.from({ length: options.isolates ?? 10 }, (_, index) =>
-      new Isolate({
-        name: `isolate ${index}`,
-        env: { ...this.#environment(), ...options.env },
-        time,
-        random,
-        carry: (_, request) => this.#carry(request, { time, random, simulator }),
-      }));
+    const isolates = Array.from(
+      { length: options.isolates ?? 10 },
+      (_, index) =>
+        new SimulatedIsolate({
+          name: `isolate ${index}`,
+          env: { ...this.#environment(), ...options.env },
+          time,
+          random,
+          carry: (_, request) => this.#carry(request, { time, random, simulator }),
+        }),
+    );
     const strangers = (options.strangersAtMs ?? []).map(async (atMs, index) => {
       await time.sleep(atMs);
       await simulator.fetch(strangersCreate(index));

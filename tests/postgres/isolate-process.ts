@@ -5,7 +5,7 @@ import {
   startFunction,
 } from "../../dev/stack/function/mod.ts";
 
-export class Isolate {
+export class IsolateProcess {
   kills = 0;
   #process: FunctionProcess | null = null;
   readonly #lines: OutputLine[] = [];

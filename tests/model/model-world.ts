@@ -26,7 +26,7 @@ export interface LogLine {
 
 const CONSOLE_METHODS = ["debug", "info", "log", "warn", "error"] as const;
 
-export class World implements AsyncDisposable {
+export class ModelWorld implements AsyncDisposable {
   /** Set while a schedule runs. */
   time: VirtualClock | undefined;
   lines: LogLine[] = [];
@@ -50,7 +50,7 @@ export class World implements AsyncDisposable {
     for (const [n, token] of tokens.entries()) this.secrets.add(`access token of user ${n}`, token);
   }
 
-  static async open(): Promise<World> {
+  static async open(): Promise<ModelWorld> {
     const signingKey = await generateSigningKey();
     const database = await ModelDatabase.start(signingKey);
     // supabase-js compares the expiry to the real time.
@@ -61,7 +61,7 @@ export class World implements AsyncDisposable {
           mintUserToken({ userId: userId(index), key: signingKey, expiresInSeconds: 100_000 }),
       ),
     );
-    const world = new World(database, tokens);
+    const world = new ModelWorld(database, tokens);
     world.#undo.push(trackCrypto(() => world.time));
     return world;
   }

@@ -3,7 +3,7 @@
  * await as the platform does. Nothing that an ended isolate waits for ever comes back to it.
  */
 import { createApp } from "../../supabase/functions/provision-machine/app.ts";
-import { Isolate as FunctionIsolate } from "../../supabase/functions/provision-machine/isolate.ts";
+import { Isolate } from "../../supabase/functions/provision-machine/isolate.ts";
 import { IN_FLIGHT } from "../../supabase/functions/provision-machine/provision/in-flight.ts";
 import { ROUTES } from "../../supabase/functions/provision-machine/routes.ts";
 import {
@@ -24,7 +24,11 @@ import "../../supabase/functions/provision-machine/provision/handle-provision.ts
 import "../../supabase/functions/provision-machine/reconcile/handle-reconcile.ts";
 
 /** Carries one call of an isolate to its upstream. */
-export type Carry = (isolate: Isolate, request: Request, signal: AbortSignal | null) => Promise<
+export type Carry = (
+  isolate: SimulatedIsolate,
+  request: Request,
+  signal: AbortSignal | null,
+) => Promise<
   Response
 >;
 
@@ -39,11 +43,11 @@ export interface IsolateOptions {
 /** What a caller gets when the isolate ends before it answers. */
 export const CONNECTION_LOST = Symbol("connection lost");
 
-export class Isolate {
+export class SimulatedIsolate {
   readonly name: string;
   /** Work that was given to `waitUntil` and is not done. */
   readonly background = new Set<Promise<unknown>>();
-  readonly #isolate: FunctionIsolate;
+  readonly #isolate: Isolate;
   readonly #handler: (request: Request) => Promise<Response>;
   readonly #end = new AbortController();
   readonly #time: VirtualClock;
@@ -82,7 +86,7 @@ export class Isolate {
         this.background.add(tracked);
       },
     };
-    this.#isolate = new FunctionIsolate(runtime);
+    this.#isolate = new Isolate(runtime);
     this.#handler = createApp(this.#isolate, ROUTES);
   }
 

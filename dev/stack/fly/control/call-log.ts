@@ -3,7 +3,7 @@ import type { Route } from "../api/routes.ts";
 import type { FlyRequestRecord } from "../world/types.ts";
 
 /** Every call to the API, in order of arrival. The `Authorization` header's value is never kept. */
-export class RequestLog {
+export class CallLog {
   #records: FlyRequestRecord[] = [];
   #count = 0;
 

@@ -1,10 +1,10 @@
 /** The callers of the function: their requests and the answers. */
-import { CONNECTION_LOST, type Isolate } from "./isolate.ts";
+import { CONNECTION_LOST, type SimulatedIsolate } from "./simulated-isolate.ts";
 import { BODIES, type Operation } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
-import { userId, type World } from "./world.ts";
+import { type ModelWorld, userId } from "./model-world.ts";
 
-export interface Answer {
+export interface ReceivedAnswer {
   step: number;
   atMs: number;
   status: number;
@@ -45,22 +45,22 @@ export interface FunctionRequest {
   step: number;
   atMs: number;
   /** Undefined until there is one; "lost" when the isolate ended. */
-  answer: Answer | "lost" | undefined;
+  answer: ReceivedAnswer | "lost" | undefined;
 }
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 
-export class Caller {
+export class Callers {
   readonly requests: FunctionRequest[] = [];
 
-  constructor(private readonly world: World, private readonly time: VirtualClock) {}
+  constructor(private readonly world: ModelWorld, private readonly time: VirtualClock) {}
 
   /** Whether every request has its answer. */
   get idle(): boolean {
     return this.requests.every(({ answer }) => answer !== undefined);
   }
 
-  provision(isolate: Isolate, operation: Of<"provision">): void {
+  provision(isolate: SimulatedIsolate, operation: Of<"provision">): void {
     const { user, asService, key, async } = operation;
     const owner = userId(user);
     const wanted = BODIES[operation.body % BODIES.length] ?? {};
@@ -79,7 +79,7 @@ export class Caller {
     });
   }
 
-  destroy(isolate: Isolate, { user, asService }: Of<"destroy">, machineId: string): void {
+  destroy(isolate: SimulatedIsolate, { user, asService }: Of<"destroy">, machineId: string): void {
     const by = asService ? null : user;
     this.#send(isolate, {
       kind: "destroy",
@@ -88,7 +88,7 @@ export class Caller {
     }, { method: "DELETE", path: `/${machineId}`, headers: this.#credentials(by) });
   }
 
-  reconcile(isolate: Isolate): void {
+  reconcile(isolate: SimulatedIsolate): void {
     this.#send(isolate, { kind: "reconcile" }, {
       method: "POST",
       path: "/reconcile",
@@ -110,7 +110,7 @@ export class Caller {
   }
 
   #send(
-    isolate: Isolate,
+    isolate: SimulatedIsolate,
     about: Pick<FunctionRequest, "kind"> & Partial<FunctionRequest>,
     request: { method: string; path: string; headers: Record<string, string>; body?: string },
   ): void {
