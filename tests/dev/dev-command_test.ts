@@ -1,3 +1,4 @@
+/** `deno task dev`: what it starts, prints and leaves behind. */
 import assert from "node:assert/strict";
 import { databaseUrlFromShell, settingsFromShell } from "../../dev/tasks/start/environment.ts";
 import { launchers, type ProcessInfo } from "../../dev/tasks/start/parent-processes.ts";

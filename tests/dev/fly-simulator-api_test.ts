@@ -1,3 +1,4 @@
+/** The simulator's API: lists, metadata, sizes, refusals, tokens and rate limits. */
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { CAPACITY_VARIANT_NAMES, FLY_REGIONS, FlySimulator } from "../../dev/stack/fly/mod.ts";

@@ -1,3 +1,4 @@
+/** The simulator's control endpoint, Machine addresses and command line. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { answerControl } from "../../dev/stack/fly/control/control-api.ts";

@@ -1,3 +1,4 @@
+/** The simulator's faults, in process and on a virtual clock. */
 import assert from "node:assert/strict";
 import type { FlyFaultRule } from "../../dev/stack/fly/mod.ts";
 import { MACHINE, onCreate, virtualSimulator } from "../support/fly-simulator.ts";

@@ -1,3 +1,4 @@
+/** The simulator's faults as a real `fetch` sees them over HTTP. */
 import assert from "node:assert/strict";
 import {
   type Clock,

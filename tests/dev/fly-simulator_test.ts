@@ -1,3 +1,4 @@
+/** The simulator's Machines: states, names, waits. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { MachineState } from "../../dev/stack/fly/mod.ts";

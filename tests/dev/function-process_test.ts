@@ -1,3 +1,4 @@
+/** The function as a process: start, output, end, and both versions of Deno. */
 import assert from "node:assert/strict";
 import {
   denoFromNpm,

@@ -1,3 +1,4 @@
+/** The local Supabase on a database that stays, and what it reports when it cannot start. */
 import assert from "node:assert/strict";
 import { PGlite } from "@electric-sql/pglite";
 import postgres from "postgres";

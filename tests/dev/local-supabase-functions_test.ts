@@ -1,3 +1,4 @@
+/** The local Supabase passes requests on to functions as the hosted gateway does. */
 import assert from "node:assert/strict";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { migrationsDirectory } from "../support/local-supabase.ts";

@@ -1,3 +1,4 @@
+/** The local Supabase's faults and its record of requests. */
 import assert from "node:assert/strict";
 import { type LocalSupabase, startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { migrationsDirectory } from "../support/local-supabase.ts";

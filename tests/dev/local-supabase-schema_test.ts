@@ -1,3 +1,4 @@
+/** The local Supabase reads the schema once for many requests. */
 import assert from "node:assert/strict";
 import { openPglite } from "../../dev/stack/supabase/database.ts";
 import { defaultCacheDir } from "../../dev/stack/supabase/initdb-cache.ts";

@@ -1,3 +1,4 @@
+/** The local Supabase: Auth, Data API, keys and roles. */
 import assert from "node:assert/strict";
 import { createClient } from "@supabase/supabase-js";
 import { decodeJwt } from "jose";

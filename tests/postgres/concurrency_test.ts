@@ -1,3 +1,4 @@
+/** I1 to I4 when calls, migrations and transitions meet on a real Postgres. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { startPostgres } from "../../dev/stack/postgres/mod.ts";

@@ -1,3 +1,4 @@
+/** `deno task dev` on a real Postgres. */
 import assert from "node:assert/strict";
 import { startPostgres } from "../../dev/stack/postgres/mod.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";

@@ -1,3 +1,4 @@
+/** The function is killed under load; the short run of `deno task test:kills`. */
 import assert from "node:assert/strict";
 import { runKills } from "./kill-run.ts";
 import { postgresTest } from "./postgres-test.ts";

@@ -1,3 +1,4 @@
+/** Postgres, Fly.io or both are down: answers, rows, and what reconcile repairs. */
 import assert from "node:assert/strict";
 import { violations } from "../invariants/settled-system.ts";
 import type { Call, CallIntent } from "../invariants/evidence.ts";

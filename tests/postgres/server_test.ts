@@ -1,3 +1,4 @@
+/** The throw-away Postgres: start, stop, crash, and what it leaves behind. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { findPostgres, startPostgres } from "../../dev/stack/postgres/mod.ts";

@@ -1,3 +1,4 @@
+/** A slot for a create that two transactions want at once. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { startPostgres } from "../../dev/stack/postgres/mod.ts";

@@ -1,3 +1,4 @@
+/** What the simulator's own tests share. */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { z } from "zod";

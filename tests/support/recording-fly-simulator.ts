@@ -1,3 +1,4 @@
+/** A simulator that remembers the bodies of create calls. */
 import { FlySimulator } from "../../dev/stack/fly/mod.ts";
 
 /** A simulator that also keeps what each create call asked for. */

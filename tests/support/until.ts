@@ -1,3 +1,4 @@
+/** Waits for something that happens elsewhere. */
 const LOOK_EVERY_MS = 5;
 
 /** Resolves with the first truthy value of `condition`. Throws, naming `what`, when it never comes. */

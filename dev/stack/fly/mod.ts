@@ -1,3 +1,4 @@
+/** A Fly.io Machines API simulator; README.md says what it models. */
 export { type Clock, systemClock, VirtualClock } from "../clock.ts";
 export type { Token } from "./api/authorization.ts";
 export type { FlyFault, FlyFaultRule, PendingFlyFault } from "./control/fault-rules.ts";

@@ -1,3 +1,4 @@
+/** Serves an in-process database over TCP. */
 import type { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 

@@ -1,3 +1,4 @@
+/** Where calls about apps and regions take effect. */
 import { z } from "zod";
 import { type ApiAnswer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
 import {

@@ -1,3 +1,4 @@
+/** Which token may call which app; part of admission. */
 import { FlyRefusal, forbidden, unauthorized } from "./errors.ts";
 import type { FlyRequestRecord } from "../world/types.ts";
 

@@ -1,3 +1,4 @@
+/** What a handler gets and gives back, and how it reads a body or a flag. */
 import { FlyRefusal } from "./errors.ts";
 import type { MachineFault } from "../../faults.ts";
 import type { Route } from "./routes.ts";

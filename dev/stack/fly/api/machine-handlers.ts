@@ -1,3 +1,4 @@
+/** Where calls about Machines take effect. */
 import { z } from "zod";
 import { type ApiAnswer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
 import { invalidArgument, nameViolation, notDestroyable, wrongState } from "./errors.ts";

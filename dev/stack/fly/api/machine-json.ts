@@ -1,3 +1,4 @@
+/** A Machine in the form in which the API answers it. */
 import { imageRef } from "../world/image-ref.ts";
 import type { Machine } from "../world/machine.ts";
 import type { MachineState } from "../world/types.ts";

@@ -1,3 +1,4 @@
+/** Where calls about a Machine's metadata take effect. */
 import { z } from "zod";
 import { type ApiAnswer, type ApiCall, changed, jsonBody, read } from "./handler.ts";
 import { invalidArgument } from "./errors.ts";

@@ -1,3 +1,4 @@
+/** Fly.io's rate limits, as token buckets; part of admission. */
 import type { Action } from "../world/types.ts";
 
 /** A steady rate, and how many calls may come at once after a pause. */

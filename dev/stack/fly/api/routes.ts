@@ -1,3 +1,4 @@
+/** Which action of the API a method and a path stand for. */
 import type { Action } from "../world/types.ts";
 
 /** What a path under /v1 is about. */

@@ -1,3 +1,4 @@
+/** The wait for a state, the one call that takes time of its own. */
 import { type ApiAnswer, type ApiCall, read } from "./handler.ts";
 import type { Clock } from "../../clock.ts";
 import { invalidArgument, machineNotFound, waitTimedOut, waitTimeoutOutOfRange } from "./errors.ts";

@@ -1,3 +1,4 @@
+/** The record of every call to the API. */
 import { authorizationScheme } from "../api/authorization.ts";
 import type { Route } from "../api/routes.ts";
 import type { FlyRequestRecord } from "../world/types.ts";

@@ -1,3 +1,4 @@
+/** The control endpoint: what `FlySimulator` offers behind the API, over HTTP. */
 import { z } from "zod";
 import type { Delivery } from "./delivery.ts";
 import type { FlyFaultRule } from "./fault-rules.ts";

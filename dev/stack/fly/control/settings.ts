@@ -1,3 +1,4 @@
+/** How fast the simulated Fly.io is and what it limits. */
 import { z } from "zod";
 import { FLY_RATE_LIMITS } from "../api/rate-limit.ts";
 import type { Random } from "../world/random.ts";

@@ -1,3 +1,4 @@
+/** Serves the API and the control endpoint over HTTP. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { firstHalf } from "../../broken-answers.ts";
 import { answerControl, CONTROL_PREFIX } from "../control/control-api.ts";

@@ -1,3 +1,4 @@
+/** Serves the addresses of the Machines themselves. */
 import type { FlySimulator } from "../control/simulator.ts";
 import type { Machine } from "../world/machine.ts";
 import type { ServeOptions } from "./serve-api.ts";

@@ -1,3 +1,4 @@
+/** Ids, names and addresses in Fly.io's forms. */
 import type { Random } from "./random.ts";
 
 const HEX = "0123456789abcdef";

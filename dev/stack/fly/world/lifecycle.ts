@@ -1,3 +1,4 @@
+/** What happens to a Machine from its launch to its end, written down as transitions. */
 import type { MachineFault } from "../../faults.ts";
 import type { Machine } from "./machine.ts";
 import type { Transition } from "./types.ts";

@@ -1,3 +1,4 @@
+/** The config of a Machine: what a create call may ask for, and Fly.io's refusals. */
 import { z } from "zod";
 import { FlyRefusal, invalidArgument, invalidConfig, wrongJsonType } from "../api/errors.ts";
 

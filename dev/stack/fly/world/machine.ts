@@ -1,3 +1,4 @@
+/** One Machine: its identity and its states in time. */
 import { ulid } from "./identifiers.ts";
 import type { MachineConfig } from "./machine-config.ts";
 import type { Random } from "./random.ts";

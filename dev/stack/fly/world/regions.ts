@@ -1,3 +1,4 @@
+/** Fly.io's regions, and how each reports that it is full. */
 import { FlyRefusal } from "../api/errors.ts";
 
 /** Fly.io's regions (https://fly.io/docs/reference/regions/, August 2026). */

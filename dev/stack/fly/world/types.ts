@@ -1,3 +1,4 @@
+/** Types of states, events, actions and records that all parts share. */
 import type { MachineConfig } from "./machine-config.ts";
 
 /** Every state of the page "Machine states and lifecycle" of Fly.io's documentation. */

@@ -1,3 +1,4 @@
+/** Everything that exists in the simulated Fly.io. */
 import type { Clock } from "../../clock.ts";
 import { machineNotFound } from "../api/errors.ts";
 import { appId } from "./identifiers.ts";
