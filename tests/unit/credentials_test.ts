@@ -6,7 +6,6 @@ import {
   isService,
   isServiceKey,
 } from "../../supabase/functions/provision-machine/auth/credentials.ts";
-import { parseEnvironment } from "../../supabase/functions/provision-machine/config/environment.ts";
 import { AppError } from "../../supabase/functions/provision-machine/errors.ts";
 
 const KEY = "sb_secret_0123456789abcdefghij";
@@ -87,20 +86,6 @@ Deno.test("credentials: only what can be a secret is one", () => {
   for (const [given, secrets] of cases) {
     assert.deepEqual(callerSecrets(new Headers(given)), secrets, JSON.stringify(given));
   }
-});
-
-Deno.test("credentials: the default key comes first, empty ones never", () => {
-  const keysOf = (env: Record<string, string>) =>
-    parseEnvironment({ SUPABASE_URL: "http://localhost", ...env }).platform?.serviceKeys;
-  assert.deepEqual(
-    keysOf({
-      SUPABASE_SECRET_KEYS: JSON.stringify({ other: "other", blank: "", default: "default" }),
-      SUPABASE_SERVICE_ROLE_KEY: "role",
-    }),
-    ["default", "other", "role"],
-  );
-  assert.deepEqual(keysOf({ SUPABASE_SERVICE_ROLE_KEY: "role" }), ["role"]);
-  assert.equal(keysOf({}), undefined);
 });
 
 Deno.test("credentials: a key is equal in every character or is none", () => {
