@@ -5,6 +5,10 @@ import {
   errorResponse,
   jsonResponse,
 } from "../../supabase/functions/provision-machine/http/responses.ts";
+import {
+  limitReached,
+  machineResponse,
+} from "../../supabase/functions/provision-machine/provision/responses.ts";
 import { Redactor } from "../../supabase/functions/provision-machine/logging/redactor.ts";
 
 const IDS = { requestId: "request-1", machineId: "machine-1" };
@@ -69,4 +73,51 @@ Deno.test("responses: secrets are redacted wherever the error carries them", asy
   assert.equal(body.error, "refused [REDACTED]");
   assert.equal(body.machineId, "[REDACTED]");
   assert.deepEqual(body.issues, [{ message: "[REDACTED]" }]);
+});
+
+const ROW = {
+  id: "row-1",
+  user_id: "user-1",
+  machine_id: "machine-1",
+  fly_machine_id: "fly-1",
+  fly_app_name: "my-app",
+  region: "iad",
+  websocket_url: "wss://my-app.fly.dev/machines/machine-1",
+  destroy_requested_at: null,
+  error_code: null,
+  error_message: null,
+  status: "running",
+} as const;
+
+Deno.test("responses: a machine as callers see it, in the contract's words", async () => {
+  const response = machineResponse(200, ROW, "request-1", { "idempotency-replayed": "true" });
+  assert.equal(response.status, 200);
+  assert.deepEqual([...response.headers], [JSON_TYPE, ["idempotency-replayed", "true"]]);
+  assert.deepEqual(await response.json(), {
+    machineId: "machine-1",
+    websocketUrl: "wss://my-app.fly.dev/machines/machine-1",
+    status: "running",
+    message: "Machine provisioned successfully",
+    region: "iad",
+    flyMachineId: "fly-1",
+    requestId: "request-1",
+  });
+  const messages = {
+    provisioning: "Machine provisioning started",
+    destroyed: "Machine destroyed",
+  } as const;
+  for (const status of ["provisioning", "destroyed"] as const) {
+    const { message } = await machineResponse(202, { ...ROW, status }, "r").json();
+    assert.equal(message, messages[status]);
+  }
+});
+
+Deno.test("responses: at the limit the newest machine is named, so that it can be used", () => {
+  const { code, fields } = limitReached(ROW);
+  assert.equal(code, "machine_limit_reached");
+  assert.deepEqual(fields, {
+    machineId: "machine-1",
+    websocketUrl: "wss://my-app.fly.dev/machines/machine-1",
+    status: "running",
+  });
 });
