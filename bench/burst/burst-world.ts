@@ -37,7 +37,7 @@ export interface BurstOptions {
   env?: Record<string, string>;
   /** Fly apps that exist. Default: the one that the function is configured for. */
   apps?: string[];
-  /** Creates that somebody else sends to the same app, unpaced. */
+  /** Creates that another program sends to the same app, unpaced. */
   strangersAtMs?: number[];
 }
 
@@ -93,7 +93,7 @@ export class BurstWorld implements AsyncDisposable {
       },
     });
     this.#time = time;
-    // Refusals are logged, as they should be, but nobody wants to read thirty of them here.
+    // Refusals are logged, as they should be; thirty of them would only hide the result.
     const { error } = console;
     Reflect.set(console, "error", () => {});
     try {

@@ -33,7 +33,7 @@ export interface Work {
   fullScans: { table: string; rows: number }[];
 }
 
-/** Makes the session of `sql` tell its plans to {@link PlanLog.take}. It must have one connection. */
+/** Makes the session of `sql` report its plans to {@link PlanLog.take}. It must have one connection. */
 export class PlanLog {
   #notices: string[] = [];
 
@@ -56,7 +56,7 @@ export class PlanLog {
     await work();
     const plans = this.#notices.flatMap(planOf);
     await sql.unsafe("set auto_explain.log_min_duration = -1; set client_min_messages = warning");
-    if (plans.length === 0) throw new Error("Postgres told no plan");
+    if (plans.length === 0) throw new Error("Postgres reported no plan");
     // The statement itself comes last and holds the blocks of everything inside it.
     const blocks = Math.max(...plans.map((plan) => blocksOf(plan)));
     return { blocks, fullScans: plans.flatMap(fullScansOf) };

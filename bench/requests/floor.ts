@@ -1,7 +1,7 @@
 /**
  * The floor: nothing but the calls that a provisioning cannot do without, sent with `fetch` and
  * awaited in the order that crash safety demands. It checks nothing, logs nothing and recovers from
- * nothing: nobody should run it.
+ * nothing: do not run it.
  */
 const env = (name: string) => Deno.env.get(name) ?? "";
 const supabaseUrl = env("SUPABASE_URL");

@@ -15,7 +15,7 @@ import { load } from "./load.ts";
 
 const DATABASE_MS = 5;
 const FLY_MS = 50;
-/** Few enough that nobody queues for the processor. */
+/** Few enough that no call queues for the processor. */
 const CALM_CALLERS = 2;
 /** Enough that the processor is the limit and not the latencies. */
 const BUSY_CALLERS = 96;
@@ -70,7 +70,7 @@ async function main(): Promise<void> {
     }
     for (let round = 0; round < rounds; round++) {
       progress(`round ${round + 1} of ${rounds}`);
-      // Whoever is first in one round is last in the next.
+      // The first in one round is the last in the next.
       for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed()) {
         const server = servers.get(name);
         const results = measured.get(name);

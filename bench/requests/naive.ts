@@ -2,7 +2,7 @@
 /**
  * The usual first version, in the shape that this project replaces: a client for each request, a
  * check before the insert, a list before the create, one call after the other, a log line a step.
- * It is what the benchmark measures against; nobody should run it.
+ * It is what the benchmark measures against; do not deploy it.
  */
 import { createClient } from "@supabase/supabase-js";
 

@@ -1,4 +1,4 @@
-/** What each user and each key must have come to, also when some calls failed truthfully. */
+/** How many machines each user and each key must have, also when some calls failed truthfully. */
 import type { Call } from "../../tests/invariants/evidence.ts";
 import type { SettledSystem } from "../../tests/invariants/settled-system.ts";
 
@@ -14,8 +14,8 @@ export function keysServed(calls: readonly Call[]): number {
 
 /**
  * A user has as many machines as allowed when the calls have ended and reconcile has been round. A
- * call that failed is truthful and frees its place, so each key in `calls` that came to nothing but
- * failures excuses one machine less. Nothing excuses one more.
+ * call that failed is truthful and frees its place, so each key in `calls` with nothing but failures
+ * excuses one machine less. Nothing excuses one more.
  */
 export function wrongCounts(
   state: Pick<SettledSystem, "rows">,
@@ -32,16 +32,16 @@ export function wrongCounts(
 }
 
 /**
- * Calls with one key are told the same. Two answers are true beside another one: that the outcome is
- * not known, and that there was no place, if a failure of the same user freed one since.
+ * Calls with one key get one answer. Two answers may stand beside another one: that the outcome is not
+ * known, and that there was no place, if a failure of the same user freed one since.
  */
 export function splitAnswers(calls: readonly Call[]): string[] {
   const withFailures = new Set(calls.filter(hasFailed).map(({ userId }) => userId));
   return byKey(calls).flatMap((pair) => {
-    const told = pair.filter((call) =>
+    const answers = pair.filter((call) =>
       !isUnknown(call) && !(isRefused(call) && withFailures.has(call.userId))
     ).map(answerOf);
-    return new Set(told).size <= 1 ? [] : [`one key, two answers: ${told.join(" and ")}`];
+    return new Set(answers).size <= 1 ? [] : [`one key, two answers: ${answers.join(" and ")}`];
   });
 }
 
@@ -51,7 +51,7 @@ export function unanswered(calls: readonly Call[]): string[] {
     .map(({ key, leaveAfterMs }) => `${key} got no answer within ${leaveAfterMs} ms`);
 }
 
-/** Who was refused for the limit is told of any live machine, so only the status counts. */
+/** The limit's refusal names any live machine, so only the status counts. */
 function answerOf(call: Call): string {
   return succeeded(call) ? `200 ${bodyOf(call).machineId}` : String(call.answer?.status);
 }

@@ -1,6 +1,6 @@
 /**
- * Four processes, one Postgres, thousands of provisions: what each process did, and everything that
- * is not as it should be afterwards.
+ * Four processes, one Postgres, thousands of provisions: what each process did, and every violation
+ * afterwards.
  *
  * `deno task bench:scale-out [--users N] [--machines N] [--processes N] [--width N] [--seed N]`;
  * `machines` is how many each user may have, `width` how many users call at the same time.

@@ -1,10 +1,10 @@
 /**
  * Several processes of the function on one real Postgres, and many users who do at once what can only
- * go right if no process decides anything by itself: every call is sent twice, to two processes, with
+ * go right if no process decides anything on its own: every call is sent twice, to two processes, with
  * the same key, and every user asks for more machines than are allowed.
  *
- * On a machine that is too busy the function fails calls, truthfully. Who is left with fewer machines
- * by that asks again with new keys, as the README tells callers to.
+ * On a machine that is too busy the function fails calls, truthfully. Users who are left with fewer
+ * machines ask again with new keys, as the documentation tells them to.
  */
 import { type Random, type RateLimit, seededRandom } from "../../dev/stack/fly/mod.ts";
 import type { Call, CallIntent } from "../../tests/invariants/evidence.ts";
@@ -26,14 +26,14 @@ export interface ScaleOutOptions {
   /** Users who call at the same time. */
   width: number;
   seed: number;
-  /** Of the simulator, and what the function is told it is. */
+  /** The simulator's, with which the function is configured too. */
   rate: RateLimit;
   onProgress?: (usersDone: number) => void;
 }
 
 export interface ScaleOutResult {
   provisions: number;
-  /** While nobody asked again. */
+  /** Before any call is repeated. */
   provisionsPerSecond: number;
   calls: number;
   /** How many of the calls were sent because an earlier one had failed. */
@@ -98,8 +98,8 @@ interface RoundOptions extends Pick<ScaleOutOptions, "machinesPerUser" | "width"
 }
 
 /**
- * Looks who has what once all is settled, and lets those ask again who have fewer machines than
- * allowed, until nobody has. Returns these calls, and what no failure excuses.
+ * Once all is settled, users with fewer machines than allowed ask again, until there are none. Returns
+ * these calls, and the counts that no failure excuses.
  */
 async function askAgain(
   system: System,

@@ -1,4 +1,4 @@
-/** How a benchmark tells what it found: a table to read, a JSON file to compute with. */
+/** How a benchmark reports what it found: a table to read, a JSON file to compute with. */
 import { cpus, release } from "node:os";
 
 const RESULTS = new URL("../results/", import.meta.url);
@@ -54,7 +54,7 @@ export function print(text: string): void {
   console.log(text);
 }
 
-/** Tells what is being done, on the terminal alone. */
+/** Reports what is being done, on the terminal alone. */
 export function progress(text: string): void {
   // deno-lint-ignore no-console -- beside the result
   console.error(text);

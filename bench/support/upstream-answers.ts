@@ -1,6 +1,6 @@
 /**
  * Supabase and Fly.io reduced to the answers of a success. They remember nothing and enforce nothing:
- * whoever wants to know what happens uses the local stack and the simulator instead.
+ * to see what happens, use the local stack and the simulator instead.
  */
 import type { JWK } from "jose";
 

@@ -36,7 +36,7 @@ export interface SupabaseCliOptions {
 
 /**
  * Runs `supabase <args>` with no terminal, no telemetry and no look for updates, and with a home
- * folder of its own, so that nobody's login or profile is read or changed.
+ * folder of its own, so that no user's login or profile is read or changed.
  *
  * @throws {CommandError} when the CLI exits with another code than 0; its words are the message.
  */
@@ -103,7 +103,7 @@ const installed = new Map<string, Promise<void>>();
 /**
  * Installs once per process, and one process at a time: two `npx` that install the same package at
  * once destroy each other's files with the npm that Node.js 20 and 22 bring (npm 10: `ENOTEMPTY`,
- * `ETXTBSY`; npm 11 locks by itself), and tests run in parallel.
+ * `ETXTBSY`; npm 11 has its own lock), and tests run in parallel.
  */
 function install(packageSpec: string, env: Record<string, string>): Promise<void> {
   const known = installed.get(packageSpec);

@@ -1,7 +1,7 @@
 /** `deno task dev`: what it starts, prints and leaves behind. */
 import assert from "node:assert/strict";
 import { databaseUrlFromShell, settingsFromShell } from "../../dev/tasks/start/environment.ts";
-import { launchers, type ProcessInfo } from "../../dev/tasks/start/parent-processes.ts";
+import { parentProcesses, type ProcessInfo } from "../../dev/tasks/start/parent-processes.ts";
 import { compact } from "../../dev/tasks/start/log-lines.ts";
 import { parseOptions, UsageError } from "../../dev/tasks/start/options.ts";
 import { startReconcileTimer } from "../../dev/tasks/start/reconcile-timer.ts";
@@ -139,9 +139,9 @@ Deno.test("an option that does not exist is one sentence, and exits with 2", asy
 
 Deno.test("a package that npm does not give is one sentence", async () => {
   const emptyDirectory = await Deno.makeTempDir({ prefix: "deno-dir-" });
-  const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = nobody.addr;
-  nobody.close();
+  const unused = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = unused.addr;
+  unused.close();
   try {
     const { code, stderr } = await runDevCommand(["--once", "--port", "0"], {
       DENO_DIR: emptyDirectory,
@@ -184,7 +184,7 @@ Deno.test("options are parsed, and each mistake is named", () => {
   }
 });
 
-Deno.test("an older Deno is told which one to use", () => {
+Deno.test("on an older Deno the command names the one to use", () => {
   requireDeno("2.9.6");
   requireDeno("3.0.0");
   assert.throws(() => requireDeno("2.8.3"), /needs Deno 2\.9 or newer and runs on 2\.8\.3/);
@@ -215,7 +215,7 @@ Deno.test("the shell's settings win, except those that lead away from the local 
   assert.throws(() => databaseUrlFromShell({ DATABASE_URL: "mysql://x" }), /DATABASE_URL must/);
 });
 
-Deno.test("launchers are npx, its shell and deno task, and nobody else", () => {
+Deno.test("parent processes are npx, its shell and deno task, and no others", () => {
   const processes: Record<number, ProcessInfo> = {
     10: { parent: 1, commandLine: "bash -c npx -y deno@2.9.6 task dev &" },
     11: { parent: 10, commandLine: "npm exec deno@2.9.6 task dev" },
@@ -227,11 +227,11 @@ Deno.test("launchers are npx, its shell and deno task, and nobody else", () => {
     41: { parent: 40, commandLine: "deno task dev" },
   };
   const lookUp = (pid: number) => processes[pid] ?? null;
-  assert.deepEqual(launchers(13, lookUp), [13, 12, 11]);
-  assert.deepEqual(launchers(20, lookUp), []);
-  assert.deepEqual(launchers(30, lookUp), []);
-  assert.deepEqual(launchers(41, lookUp), [41, 40]);
-  assert.deepEqual(launchers(99, lookUp), []);
+  assert.deepEqual(parentProcesses(13, lookUp), [13, 12, 11]);
+  assert.deepEqual(parentProcesses(20, lookUp), []);
+  assert.deepEqual(parentProcesses(30, lookUp), []);
+  assert.deepEqual(parentProcesses(41, lookUp), [41, 40]);
+  assert.deepEqual(parentProcesses(99, lookUp), []);
 });
 
 Deno.test("a log event is one line and its details; other lines stay as they are", () => {
@@ -262,7 +262,7 @@ Deno.test("a log event is one line and its details; other lines stay as they are
   }
 });
 
-Deno.test("the timer calls reconcile with the secret key, tells failures, and goes on", async () => {
+Deno.test("the timer calls reconcile with the secret key, reports failures, and goes on", async () => {
   const calls: string[] = [];
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },

@@ -58,7 +58,7 @@ Deno.test("control: regions, settings and apps", async () => {
   ]);
 });
 
-Deno.test("control: an operator fails, stops and kills a machine behind the caller's back", async () => {
+Deno.test("control: a machine is failed, stopped and killed behind the caller's back", async () => {
   const { clock, simulator, create, state } = virtualSimulator();
   const call = control(simulator);
   for (
@@ -85,7 +85,7 @@ Deno.test("control: an operator fails, stops and kills a machine behind the call
   );
 });
 
-Deno.test("control: the request log tells what happened and keeps no token", async () => {
+Deno.test("control: the call log shows what happened and keeps no token", async () => {
   const { simulator, send } = virtualSimulator();
   const call = control(simulator);
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

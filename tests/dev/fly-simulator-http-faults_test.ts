@@ -183,7 +183,7 @@ Deno.test("over HTTP: shutdown ends calls under way and frees the port", async (
   await lost;
   assert.equal(simulator.callsInFlight, 0);
   await assert.rejects(send("GET /machines"), TypeError);
-  assert.equal(simulator.requests().length, 1, "nobody listens any more");
+  assert.equal(simulator.requests().length, 1, "nothing listens any more");
   const again = await serveFlySimulator(simulator, { port: server.port });
   await again.shutdown();
 });

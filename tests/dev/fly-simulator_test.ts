@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { MachineState } from "../../dev/stack/fly/mod.ts";
 import { MACHINE, virtualSimulator } from "../support/fly-simulator.ts";
 
-Deno.test("a machine goes created, starting, started on the clock, whoever looks", async () => {
+Deno.test("a machine goes created, starting, started on the clock, whether or not it is read", async () => {
   const { clock, send, state } = virtualSimulator({ settings: { startDelayMs: 1000 } });
   const { status, body, headers } = await send("POST /machines", { ...MACHINE, region: "fra" });
   assert.equal(status, 200);

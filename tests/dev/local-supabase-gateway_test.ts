@@ -146,7 +146,7 @@ Deno.test("local Supabase's gateway injects faults and records requests", async 
       }
     });
 
-    await step("rules: skip, times, removal; a hook decides by itself", async () => {
+    await step("rules: skip, times, removal; a hook decides on its own", async () => {
       const fault = { kind: "status", status: 500 } as const;
       supabase.addFault({ match: { rpc: "add_note" }, do: fault, skip: 1, times: 1 });
       const statuses = async (count: number) => {

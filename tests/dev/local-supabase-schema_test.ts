@@ -4,7 +4,7 @@ import { openPglite } from "../../dev/stack/supabase/database.ts";
 import { defaultCacheDir } from "../../dev/stack/supabase/initdb-cache.ts";
 import { shareSchemaLook } from "../../dev/stack/supabase/schema-cache.ts";
 
-Deno.test("local Supabase looks at the schema once, however many requests wait for it", async () => {
+Deno.test("local Supabase reads the schema once, however many requests wait for it", async () => {
   const database = await openPglite(defaultCacheDir(), () => {});
   try {
     const { connection } = database;
@@ -12,7 +12,7 @@ Deno.test("local Supabase looks at the schema once, however many requests wait f
     const look = () => connection.introspect({ useCache: true });
     assert.equal(new Set(await Promise.all(Array.from({ length: 8 }, look))).size, 1);
 
-    // Who asks after a change is not given what was looked at before it.
+    // A request after a change does not get the schema that was read before it.
     await connection.clearSchemaCache();
     const stale = look();
     await connection.clearSchemaCache();

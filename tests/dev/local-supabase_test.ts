@@ -105,7 +105,7 @@ Deno.test("local Supabase: Auth and Data API behave as when hosted", async (t) =
       assert.notEqual((await auth.getClaims(other)).error, null);
     });
 
-    await t.step("minted tokens are the user; expired and foreign ones nobody", async () => {
+    await t.step("minted tokens are the user; expired and foreign ones are refused", async () => {
       const { id } = await supabase.createUser();
       await supabase.sql("insert into public.notes (owner, body) values ($1, 'mine')", [id]);
       const read = async (token: string) => {

@@ -161,7 +161,7 @@ Deno.test("deno task logs", async (t) => {
     assert.match(help.stdout, /^Shows the function's log/);
   });
 
-  await t.step("a file, and no escape codes where nobody sees them", async () => {
+  await t.step("a file, and no escape codes outside of a terminal", async () => {
     const file = await Deno.makeTempFile();
     try {
       await Deno.writeTextFile(file, text);

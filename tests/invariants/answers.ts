@@ -33,7 +33,7 @@ function whyDestroyIsUntrue(status: number, row: MachineRow | undefined): string
   return row?.status === "destroyed" ? null : `the row says ${row?.status}`;
 }
 
-// deno-lint-ignore no-explicit-any -- a test looks at whatever came back
+// deno-lint-ignore no-explicit-any -- a test may look at any field
 type Body = any;
 
 function whyProvisionIsUntrue(
@@ -51,7 +51,7 @@ function whyProvisionIsUntrue(
   if (status === 401 && state.deletedUsers.includes(call.userId ?? "")) return null;
   // The limit, or the key of a machine that was destroyed since.
   if (status === 409 || status === 422) return null;
-  return "nobody made a mistake that this status speaks of";
+  return "the request was valid, and this status says otherwise";
 }
 
 function whyNotStarted(

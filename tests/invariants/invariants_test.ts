@@ -124,8 +124,8 @@ const BROKEN: Record<string, [Partial<SettledSystem>, RegExp]> = {
     },
     /^I2: .*says machine_failed/,
   ],
-  "a 401": [{ calls: [call(401, { machineId: null })] }, /^I2: .*nobody made a mistake/],
-  "a 400": [{ calls: [call(400, { machineId: null })] }, /^I2: .*nobody made a mistake/],
+  "a 401": [{ calls: [call(401, { machineId: null })] }, /^I2: .*the request was valid/],
+  "a 400": [{ calls: [call(400, { machineId: null })] }, /^I2: .*the request was valid/],
   "a destroy that did not": [
     { calls: [call(200, {}, { kind: "destroy", key: null, machineId: "machine-1" })] },
     /^I2: destroy 200: the row says running/,
@@ -161,7 +161,7 @@ const BROKEN: Record<string, [Partial<SettledSystem>, RegExp]> = {
     { rows: [row(FAILED)], calls: [] },
     /^I4: machine .*machine-1. lives, and its row is error/,
   ],
-  "a machine called lost that nobody took": [
+  "a machine called lost that is there": [
     { events: [...state().events, { ...EVENT, kind: "machine_lost" }] },
     /^I4: row-1 was called lost/,
   ],

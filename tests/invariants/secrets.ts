@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 
 /** Long enough not to occur by chance, short enough to find a secret that was cut. */
 const PART_CHARACTERS = 12;
-/** How many characters of a needle the filter looks at, and the size of its table. */
+/** How many characters of a needle the filter reads, and the size of its table. */
 const FILTER_CHARACTERS = 4;
 const FILTER_SIZE = 1 << 20;
 const encoder = new TextEncoder();

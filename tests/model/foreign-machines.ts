@@ -13,7 +13,7 @@ export async function addForeignMachines(
   const project = new URL(world.database.stack.url).host;
   const metadata: Record<string, string>[] = [
     {},
-    { managed_by: "somebody-else", supabase_project: project, cloud_machine_id: NO_ROW },
+    { managed_by: "another-tool", supabase_project: project, cloud_machine_id: NO_ROW },
     {
       managed_by: "provision-machine",
       supabase_project: "other.supabase.co",

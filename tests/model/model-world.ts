@@ -1,6 +1,6 @@
 /**
  * What all schedules share: one database, one set of users and tokens, the captured console. Making
- * these anew for each schedule would take seconds; a schedule takes a tenth of one.
+ * these again for each schedule would take seconds; a schedule takes a tenth of one.
  */
 import { generateSigningKey, mintUserToken } from "../../dev/stack/supabase/mod.ts";
 import { SecretFinder } from "../invariants/secrets.ts";
@@ -14,7 +14,7 @@ export const REGIONS = ["iad", "lhr", "nrt"];
 
 /** What must never surface anywhere (I6). */
 const FLY_TOKEN = "fo1_canary-fly-token-0123456789abcdef";
-/** Whoever knows it can post to the channel. */
+/** Anyone who knows it can post to the channel. */
 export const WEBHOOK_URL = "https://hooks.example.com/services/canary-webhook-0123456789";
 const MACHINE_SECRET = "canary-machine-env-0123456789abcdef";
 
@@ -30,7 +30,7 @@ export class ModelWorld implements AsyncDisposable {
   /** Set while a schedule runs. */
   time: VirtualClock | undefined;
   lines: LogLine[] = [];
-  /** Rejections that nobody handled. */
+  /** Rejections that were not handled. */
   unhandled: unknown[] = [];
   readonly #undo: (() => void)[] = [];
 

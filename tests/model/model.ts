@@ -8,7 +8,7 @@ import { type Schedule, scheduleArbitrary } from "./schedule.ts";
 import { violations } from "./violations.ts";
 import type { ModelWorld } from "./model-world.ts";
 
-/** After a failure, how many smaller schedules are tried before the smallest so far is told. */
+/** After a failure, how many smaller schedules are tried before the smallest so far is reported. */
 const MAX_SHRINKS = 250;
 
 /** What the schedules of a run did, to show that they did something. */

@@ -33,7 +33,7 @@ export async function runTest(directory: string, name: TestName): Promise<TestRe
   const output = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("\n");
   if (success) return { passed: true, reason: "" };
   const lines = output.split("\n").map((line) => line.trim());
-  const telling = lines.find((line) => /^(I\d|log|hang|unhandled rejection): /.test(line)) ??
+  const reason = lines.find((line) => /^(I\d|log|hang|unhandled rejection): /.test(line)) ??
     lines.find((line) => /^error: |Error: /.test(line)) ?? lines.find((line) => line !== "");
-  return { passed: false, reason: (telling ?? "no output").slice(0, 160) };
+  return { passed: false, reason: (reason ?? "no output").slice(0, 160) };
 }

@@ -22,7 +22,7 @@ if (chosen.length === 0) throw new Error(`no mutation's name contains "${values.
 const copy = await Deno.makeTempDir({ prefix: "mutations-" });
 try {
   for (const entry of COPIED) await copyInto(`${PROJECT}${entry}`, `${copy}/${entry}`);
-  // First all of them: a mutation that no longer fits is told before an hour has passed.
+  // First all of them: a mutation that no longer fits is reported before an hour has passed.
   for (const mutation of chosen) await mutated(mutation);
   const healthy = await healthyTests(new Set(chosen.flatMap(({ tests }) => tests)));
   Deno.exitCode = await checkMutations(healthy) ? 0 : 1;

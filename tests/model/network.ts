@@ -85,7 +85,7 @@ export class Network {
       return await never();
     }
     const answer = this.#transmit(call, request, signal, isolate);
-    answer.catch(() => {/* nobody may be left to see it */});
+    answer.catch(() => {/* its caller may be gone */});
     if (fault.kind === "crash" && fault.when === "sent") isolate.crash();
     const { promise: left, reject } = Promise.withResolvers<never>();
     const onAbort = () => reject(signal?.reason);

@@ -69,7 +69,7 @@ const CASES: Case[] = [
     rows: ["error fly_unauthorized"],
   },
   {
-    name: "a claim that took effect and was never answered is not left open without a word",
+    name: "a claim that took effect and was never answered is not left open silently",
     schedule: {
       operations: [PROVISION],
       databaseFaults: [1, 2, 3].map((): ScheduledFault => ({ kind: "reset", when: "after" })),
@@ -103,7 +103,7 @@ const CASES: Case[] = [
     rows: ["error fly_rejected"],
   },
   {
-    name: "a name that Postgres cannot store is nobody's machine",
+    name: "a name that Postgres cannot store is not found",
     schedule: {
       operations: [
         { kind: "destroy", afterMs: 0, isolate: 0, user: 1, asService: false, machine: null },
@@ -113,7 +113,7 @@ const CASES: Case[] = [
     rows: [],
   },
   {
-    name: "a machine whose request died is told as an error by reconcile",
+    name: "a machine whose request died is logged as an error by reconcile",
     schedule: {
       operations: [PROVISION],
       flyFaults: [{ kind: "crash", when: "unsent" }],
@@ -122,7 +122,7 @@ const CASES: Case[] = [
     rows: ["error interrupted"],
   },
   {
-    name: "a machine that was destroyed behind our back is told as an error by reconcile",
+    name: "a machine that was destroyed behind our back is logged as an error by reconcile",
     schedule: {
       operations: [PROVISION, { kind: "kill", afterMs: 5_000, isolate: 0, machine: 0 }],
     },
@@ -196,7 +196,7 @@ const CASES: Case[] = [
     rows: ["running"],
   },
   {
-    name: "an isolate that is told to go hands its row over",
+    name: "an isolate whose end is announced hands its row over",
     schedule: {
       operations: [
         PROVISION,

@@ -1,6 +1,6 @@
 /**
  * The big run of the model test: `deno task test:faults`, with `--runs N` (default 2000), `--seed N`
- * (default: random, always printed), `--no-shrink` (tell the first failing schedule as it is), or
+ * (default: random, always printed), `--no-shrink` (report the first failing schedule as it is), or
  * `--schedule JSON` (one schedule, with everything it did).
  */
 import { parseArgs } from "node:util";
@@ -29,7 +29,7 @@ function wholeNumber(name: string, text: string): number {
 
 const print = globalThis.console.log.bind(globalThis.console);
 
-// Postgres in WebAssembly sets the process's exit code as it closes, so it is told last.
+// Postgres in WebAssembly sets the process's exit code as it closes, so this is the last step.
 Deno.exit(await run());
 
 async function run(): Promise<number> {

@@ -35,7 +35,7 @@ export type Operation =
     | { kind: "destroy"; user: number; asService: boolean; machine: number | null }
     | { kind: "reconcile" }
     | { kind: "delete-user"; user: number }
-    /** Somebody destroys a living machine behind our back. */
+    /** A living machine is destroyed behind our back. */
     | { kind: "kill"; machine: number }
     /** The platform announces the isolate's end, and ends it two seconds later. */
     | { kind: "shutdown" }

@@ -1,6 +1,6 @@
 /**
  * An isolate of the function: an app of its own with a runtime of its own, which can be ended at any
- * await as the platform does. Nothing that an ended isolate waits for ever comes back to it.
+ * await as the platform does. An ended isolate never gets what it waited for.
  */
 import { createApp } from "../../supabase/functions/provision-machine/app.ts";
 import { Isolate } from "../../supabase/functions/provision-machine/isolate.ts";
@@ -14,8 +14,8 @@ import {
 import type { Random } from "../../dev/stack/fly/mod.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
 
-// Loaded by the function when first needed. Reading and compiling a module is real work that nobody
-// announces, and virtual time would pass meanwhile.
+// Loaded by the function when first needed. Reading and compiling a module is real work that is
+// not announced to the clock, so virtual time would pass meanwhile.
 import "../../supabase/functions/provision-machine/alerts/after-failure.ts";
 import "../../supabase/functions/provision-machine/auth/verify-user-token.ts";
 import "../../supabase/functions/provision-machine/database/database.ts";

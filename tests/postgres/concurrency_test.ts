@@ -100,7 +100,7 @@ postgresTest("take_due_machines by 4 takers at once: each row goes to one of the
   }
 });
 
-postgresTest("a row that two close at once: one wins, the other is told", async () => {
+postgresTest("a row that two close at once: one wins, the other learns the outcome", async () => {
   await using server = await startPostgres();
   await (await startSupabase({ databaseUrl: server.url })).close();
   const sql = postgres(server.url, { max: 8, onnotice: () => {} });
@@ -116,7 +116,7 @@ postgresTest("a row that two close at once: one wins, the other is told", async 
     }));
     for (const [running, error] of outcomes) {
       assert.deepEqual([running.outcome, error.outcome].sort(), ["applied", "conflict"]);
-      // Both are handed the row as it is: the loser tells its caller the winner's outcome.
+      // Both get the row as it is: the loser answers with the winner's outcome.
       assert.equal(running.machine.status, error.machine.status);
       assert.equal(running.machine.status, running.outcome === "applied" ? "running" : "error");
     }

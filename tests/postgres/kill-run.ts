@@ -1,4 +1,4 @@
-/** One run of: load, SIGKILLs at random moments, restarts, reconcile, and a look at everything. */
+/** One run of: load, SIGKILLs at random moments, restarts, reconcile, and a check of every invariant. */
 import { seededRandom } from "../../dev/stack/fly/mod.ts";
 import { violations } from "../invariants/settled-system.ts";
 import type { IsolateProcess } from "./isolate-process.ts";
@@ -28,7 +28,7 @@ export interface KillReport {
   violations: string[];
 }
 
-/** @param onKill told the number of kills so far */
+/** @param onKill gets the number of kills so far */
 export async function runKills(
   options: KillRunOptions,
   onKill: (kills: number) => void = () => {},
@@ -78,7 +78,7 @@ export async function runKills(
   };
 }
 
-/** Whoever comes when all of it is over gets a machine; if not, why not. */
+/** A new user gets a machine when all of it is over; if not, why not. */
 async function refusalOfNewcomer(system: System, isolate: IsolateProcess): Promise<string[]> {
   const user = await system.addUser();
   const intent = { kind: "provision", userId: user.id, body: {} } as const;

@@ -14,7 +14,7 @@ postgresTest("SIGKILL under load: reconcile repairs what the dead left behind", 
   });
   assert.deepEqual(report.violations, [], JSON.stringify(report));
   assert.equal(report.kills, 5);
-  // A run in which nobody was interrupted, or nothing was made, would prove nothing.
+  // A run in which no call was interrupted, or no machine was made, would prove nothing.
   assert.ok((report.answers["provision no answer"] ?? 0) > 0, JSON.stringify(report));
   assert.ok(report.machinesCreated > 1, JSON.stringify(report));
 });

@@ -22,9 +22,9 @@ export interface LoadOptions {
 const PRIORITIES = ["low", "normal", "high"];
 const REGIONS = ["iad", "ams", "syd"];
 
-/** Lands when everybody has given up and the row may be closed. */
+/** Lands when all callers have given up and the row may be closed. */
 const LATE: FlyFault = { kind: "delay", ms: PROVISION_TIMEOUT_SECONDS * 1_500, when: "before" };
-/** Creates whose outcome nobody hears of. */
+/** Creates whose outcome the function does not learn. */
 const FLY_FAULTS: FlyFault[] = [
   LATE,
   LATE,
@@ -77,7 +77,7 @@ export class Load {
     }
   }
 
-  /** Who gets no answer asks again with the same key, as the README tells callers to. */
+  /** A caller without an answer asks again with the same key, as the documentation says. */
   async #provision(isolate: IsolateProcess, user: TestUser): Promise<void> {
     const intent = this.#newIntent(user);
     const fault = this.#random() < (this.options.flyFaults ?? 0) && this.#pick(FLY_FAULTS);

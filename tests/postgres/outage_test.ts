@@ -165,7 +165,7 @@ async function moreAnswers(system: System, status: number, count: number): Promi
   );
 }
 
-/** Reconciles, then looks at every promise. */
+/** Reconciles, then checks every invariant. */
 async function assertInOrder(system: System): Promise<void> {
   await system.settle();
   assert.deepEqual(violations(await system.state()), []);

@@ -4,7 +4,7 @@ import { findPostgres, INSTALL_POSTGRES } from "../../dev/stack/postgres/mod.ts"
 const installed = await findPostgres() !== null;
 const inCi = Deno.env.get("CI") === "true";
 if (!installed && !inCi) {
-  // deno-lint-ignore no-console -- whoever runs the tests has to know what was not tested
+  // deno-lint-ignore no-console -- the developer has to know what was not tested
   console.warn(`Tests on a real Postgres are ignored. ${INSTALL_POSTGRES}`);
 }
 

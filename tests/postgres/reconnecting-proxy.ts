@@ -122,7 +122,7 @@ class Session {
         this.#awaited--;
         this.#status = transactionStatus(message);
       }
-      // A server that goes down says so to everybody; whoever waits is told below.
+      // A server that goes down says so on every connection; those that wait get an error below.
       const farewell = message.type === "E" && /\0C57P0\d\0/.test(text(message));
       if (!farewell) this.#send(message.bytes);
     }

@@ -30,6 +30,6 @@ function positive(name: "kills" | "seed"): number {
 }
 
 function print(line: string): void {
-  // deno-lint-ignore no-console -- a program that reports to whoever started it
+  // deno-lint-ignore no-console -- a program that reports on the terminal
   console.log(line);
 }

@@ -23,8 +23,8 @@ postgresTest("four processes, one Postgres: keys, limits and slots are shared", 
   // Had one process done all the work, it would have proved nothing. How much each does is up to the
   // machine: the first of a pair to get through wins.
   assert.ok(result.byProcess.filter((created) => created > 0).length > 1, JSON.stringify(result));
-  // Each key was sent twice, and two keys of each user were too many. What fails on a machine that is
-  // too busy all the same is asked for again, and then there are more answers.
+  // Each key was sent twice, and two keys of each user were too many. What still fails on a
+  // machine that is too busy is asked for again, and then there are more answers.
   if (result.askedAgain === 0) {
     assert.deepEqual(result.answers, { "200": 2 * provisions, "409": 2 * 2 * USERS });
   }

@@ -31,7 +31,7 @@ export interface SystemOptions {
   env?: Record<string, string>;
 }
 
-/** Somebody who may provision: signed in with a token of the project's own signing key. */
+/** A user who may provision: signed in with a token of the project's own signing key. */
 export interface TestUser {
   id: string;
   accessToken: string;
@@ -46,7 +46,7 @@ export class System implements AsyncDisposable {
   readonly users: TestUser[] = [];
   readonly deletedUsers: string[] = [];
   readonly isolates: IsolateProcess[];
-  // A client that keeps connections would send a POST again by itself when one of them breaks.
+  // A client that keeps connections would send a POST again on its own when one of them breaks.
   readonly #client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   #fly: ServedFlySimulator;
   #started = new AsyncDisposableStack();
@@ -177,7 +177,7 @@ export class System implements AsyncDisposable {
   }
 
   /**
-   * Reconciles until there is nothing left to do. Leases and second looks last a minute; since
+   * Reconciles until there is nothing left to do. Leases and second lookups wait a minute; since
    * nothing is under way any more, they are made due instead of being waited for.
    */
   async settle(): Promise<void> {

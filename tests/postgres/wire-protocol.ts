@@ -57,7 +57,7 @@ export function queryText({ bytes }: WireMessage): string {
   return new TextDecoder().decode(bytes.slice(1 + LENGTH_BYTES, -1));
 }
 
-/** The status that a ReadyForQuery tells. */
+/** The status in a ReadyForQuery. */
 export function transactionStatus({ bytes }: WireMessage): string {
   return String.fromCharCode(bytes[1 + LENGTH_BYTES] ?? 0);
 }

@@ -17,7 +17,7 @@ export interface AlertRow {
 }
 
 const REFUSED: FlyFault = { kind: "status", status: 422, body: { error: "invalid image" } };
-/** A machine whose row exists, for events that a test writes by itself. */
+/** A machine whose row exists, for events that a test writes itself. */
 const ROWLESS = "a request that a test made up";
 
 export class Alerting implements AsyncDisposable {

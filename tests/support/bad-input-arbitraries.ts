@@ -1,4 +1,4 @@
-/** Requests that nobody should send: method, path, query, headers and body. */
+/** Requests that no client should send: method, path, query, headers and body. */
 import fc from "fast-check";
 
 /** What a valid request can be made of. */

@@ -1,4 +1,4 @@
-/** Runs `deno task dev` as a developer does, and looks at what it leaves behind. */
+/** Runs `deno task dev` as a developer does, and checks what it leaves behind. */
 import { join, resolve } from "node:path";
 import { ENVIRONMENT } from "../../supabase/functions/provision-machine/config/environment.ts";
 import { until } from "./until.ts";
@@ -69,7 +69,7 @@ export class DevCommand implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch (error) {
-      // It ended by itself.
+      // It has ended already.
       if (!(error instanceof TypeError)) throw error;
     }
     await this.ended;
@@ -120,7 +120,7 @@ interface ListedProcess {
   parent: number;
 }
 
-/** Every process that runs; one that ended and that nobody has asked about yet (`Z`) does not. */
+/** Every process that runs; a zombie (`Z`), which has ended, does not. */
 async function listProcesses(): Promise<ListedProcess[]> {
   return Deno.build.os === "linux" ? await readProc() : await askPs();
 }

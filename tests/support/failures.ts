@@ -3,8 +3,8 @@ import { CAPACITY_VARIANT_NAMES, type FlyFault } from "../../dev/stack/fly/mod.t
 import type { ProvisioningErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
 import type { Stack } from "./stack.ts";
 
-/** Apps whose lists fail; faults of a list cannot be told apart by region. */
-export const BLIND_APPS = ["look-ups-break", "look-ups-are-garbled"] as const;
+/** Apps whose lists fail; faults of a list cannot be chosen by region. */
+export const BLIND_APPS = ["lookups-break", "lookups-are-garbled"] as const;
 
 /** Enough regions for all failures at once, and the default one. */
 export const TEST_REGIONS = [
@@ -31,7 +31,7 @@ export interface FlyFailure {
 const onCreate = (effect: FlyFault): FlyFailure["arrange"] => ({ simulator }, region) =>
   void simulator.addFault({ match: { action: "create", region }, times: "always", do: effect });
 
-/** The wait and each look beside it, which would otherwise see that the machine started. */
+/** The wait and each poll beside it, which would otherwise see that the machine started. */
 const onWaitAndLook = (effect: FlyFault): FlyFailure["arrange"] => ({ simulator }, region) => {
   for (const action of ["wait", "get"] as const) {
     simulator.addFault({ match: { action, region }, times: "always", do: effect });
@@ -45,7 +45,7 @@ const status = (status: number, error: string, headers: Record<string, string> =
   headers,
 });
 
-/** The create and every look-up after it fail, so that nobody knows what is at Fly.io. */
+/** The create and every lookup after it fail, so that the outcome stays unknown. */
 function blind(
   app: (typeof BLIND_APPS)[number],
   create: FlyFault,
@@ -70,7 +70,7 @@ export const FLY_FAILURES: FlyFailure[] = [
   {
     name: "a token that Fly.io does not know",
     code: "fly_unauthorized",
-    env: { FLY_API_TOKEN: "fo1_a-token-that-nobody-has-ever-issued" },
+    env: { FLY_API_TOKEN: "fo1_a-token-that-was-never-issued" },
     arrange: () => {},
     flyAnswered: true,
   },
@@ -132,13 +132,13 @@ export const FLY_FAILURES: FlyFailure[] = [
     retryAfter: "10",
     left: "left to reconcile",
   },
-  blind("look-ups-break", { kind: "reset", when: "after" }, { kind: "reset", when: "before" }, {
-    name: "connections that break after the create, and no way to look",
+  blind("lookups-break", { kind: "reset", when: "after" }, { kind: "reset", when: "before" }, {
+    name: "connections that break after the create, and no lookup works",
     code: "fly_unavailable",
     flyAnswered: false,
   }),
-  blind("look-ups-are-garbled", { kind: "garbage" }, { kind: "garbage" }, {
-    name: "garbage instead of an answer to the create, and to each look",
+  blind("lookups-are-garbled", { kind: "garbage" }, { kind: "garbage" }, {
+    name: "garbage instead of an answer to the create, and to each lookup",
     code: "fly_invalid_response",
     flyAnswered: true,
   }),
@@ -170,7 +170,7 @@ export const FLY_FAILURES: FlyFailure[] = [
     flyAnswered: false,
   })),
   {
-    name: "a machine that Fly.io forgets, faster than anybody looks",
+    name: "a machine that Fly.io forgets before the first lookup",
     code: "machine_failed",
     arrange({ simulator }, region) {
       const forgotten = status(404, "not_found: machine not found");

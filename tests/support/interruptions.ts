@@ -1,4 +1,4 @@
-/** What happens behind the function's back: its process dies, somebody creates a machine at Fly.io. */
+/** What happens behind the function's back: its process dies, a machine appears at Fly.io. */
 import assert from "node:assert/strict";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import { FLY_APP, FLY_TOKEN, type MachineRow, type Stack } from "./stack.ts";
@@ -9,7 +9,7 @@ export function killWhileWaiting(stack: Stack): Promise<Killed> {
   return killWhile(stack, (row) => row.fly_machine_id !== null);
 }
 
-/** Kills the function in the middle of a provision, as soon as `when` holds, and starts it anew. */
+/** Kills the function in the middle of a provision, as soon as `when` holds, and starts it again. */
 export async function killWhile(
   stack: Stack,
   when: (row: MachineRow) => boolean,
@@ -21,7 +21,7 @@ export async function killWhile(
     return row !== undefined && when(row) && row;
   });
   await stack.fn.kill();
-  assert.ok(await answer instanceof Error, "the caller is not told anything");
+  assert.ok(await answer instanceof Error, "the caller gets no answer");
   assert.equal((await stack.row(row.machine_id)).status, "provisioning");
   await stack.restart();
   return { user, row };

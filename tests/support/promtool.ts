@@ -8,7 +8,7 @@ const INSTALL = "promtool was not found: install Prometheus (Debian and Ubuntu: 
 const installed = await isInstalled();
 const inCi = Deno.env.get("CI") === "true";
 if (!installed && !inCi) {
-  // deno-lint-ignore no-console -- whoever runs the tests has to know what was not tested
+  // deno-lint-ignore no-console -- the developer has to know what was not tested
   console.warn(`Tests with promtool are ignored. ${INSTALL}`);
 }
 

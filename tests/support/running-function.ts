@@ -25,7 +25,7 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-// deno-lint-ignore no-explicit-any -- a test looks at whatever came back
+// deno-lint-ignore no-explicit-any -- a test may look at any field
 export type AnswerBody = any;
 
 export interface Answer {
@@ -126,7 +126,7 @@ export class RunningFunction implements AsyncDisposable {
   }
 
   /**
-   * The one event that tells a request's failure.
+   * The one event that reports a request's failure.
    *
    * @param others how many more errors there are, such as a clean-up that failed too
    */

@@ -116,7 +116,7 @@ export class Stack implements AsyncDisposable {
       FLY_APP_NAME: FLY_APP,
       DOCKER_IMAGE: IMAGE,
       FLY_API_HOSTNAME: fly.url,
-      // Pacing has tests of its own; elsewhere nobody should wait for a turn.
+      // Pacing has tests of its own; elsewhere no request should wait for a turn.
       FLY_RATE_PER_SECOND: "1000",
       FLY_RATE_BURST: "1000",
       ...this.env,
@@ -132,7 +132,7 @@ export class Stack implements AsyncDisposable {
     return RunningFunction.start(this.environment(env), this.secrets, options);
   }
 
-  /** Ends the function and starts it anew; the gateway then leads to the new one. */
+  /** Ends the function and starts it again; the gateway then leads to the new one. */
   async restart(
     env: Record<string, string | undefined> = {},
     options: { entry?: URL } = {},
@@ -216,7 +216,9 @@ export class Stack implements AsyncDisposable {
       ),
     );
     const rows = await this.supabase.sql<CheckedRow>("select * from cloud_machines");
-    const machines = this.simulator.machines();
+    // Tests also make machines of their own, under other names, with metadata that is not true.
+    const names = new Set(rows.map(({ machine_id }) => machine_id));
+    const machines = this.simulator.machines().filter(({ name }) => names.has(name));
     return [
       ...openRows(rows, "at the end"),
       ...duplicateRows(rows),

@@ -1,7 +1,7 @@
 /** Where alerts arrive in a test: a real server that answers when and what the test says. */
 import { until } from "./until.ts";
 
-/** Part of the address, as Slack's are; whoever knows it can post. */
+/** Part of the address, as Slack's are; anyone who knows it can post. */
 const SECRET_PATH = "/services/T0CANARY/B0CANARY/hook-canary-4cL2mZp9Qw";
 
 export interface Delivery {

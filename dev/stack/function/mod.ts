@@ -34,7 +34,7 @@ export interface StartFunctionOptions {
   watch?: boolean;
   /**
    * Reads what it writes as one stream, in the order in which it was written, as a terminal shows it.
-   * Without a POSIX shell the two streams are read side by side all the same. Default false.
+   * Without a POSIX shell the two streams are still read separately. Default false.
    */
   oneStream?: boolean;
   /** Told every line as it comes; with `oneStream` all are of `stdout`. */
@@ -103,7 +103,7 @@ export async function startFunction(options: StartFunctionOptions): Promise<Func
     const text = source.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
     for await (const line of text) {
       const [, url] = /^Listening on (http:\/\/127\.0\.0\.1:\d+)\/$/.exec(line) ?? [];
-      // The launcher's line; what remains is the function's.
+      // The preload's line; what remains is the function's.
       if (url !== undefined && (oneStream || stream === "stderr")) {
         listening.resolve(url);
         continue;

@@ -1,7 +1,7 @@
 /**
  * Loaded before the function's entry, in the function's process. It does what the platform does
  * around a function: says where `Deno.serve` listens, supplies `EdgeRuntime`, announces the end.
- * And it ends the process when nobody is left who could.
+ * And it ends the process when its parent is gone.
  *
  * Runs under the hosted runtime's Deno 2.1.4 as well.
  */

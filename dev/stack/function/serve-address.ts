@@ -24,7 +24,7 @@ function supplyServe(): void {
       : second ?? ("handler" in first ? first.handler : undefined);
     if (handler === undefined) throw new TypeError("Deno.serve: a handler is required");
     const onListen = (address: Deno.NetAddr) => {
-      // What Deno says by itself, unless it runs with --quiet.
+      // What Deno itself prints, unless it runs with --quiet.
       // deno-lint-ignore no-console
       console.error(`Listening on http://${address.hostname}:${address.port}/`);
       given.onListen?.(address);

@@ -50,8 +50,8 @@ export interface SystemUser {
 }
 
 /**
- * The user to run the server as: null for the one who runs this, and for root, whom Postgres
- * refuses, the user `postgres` of Debian's package, else `nobody`.
+ * The user to run the server as: null for the current user, and for root, as which Postgres
+ * refuses to run, the user `postgres` of Debian's package, else `nobody`.
  *
  * @throws Error when this runs as root and neither user exists
  */

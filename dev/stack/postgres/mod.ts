@@ -194,7 +194,7 @@ class Server implements PostgresServer {
     }).spawn();
   }
 
-  /** Root runs the programs as somebody else, for the server refuses to be root. */
+  /** Root runs the programs as another user, because the server refuses to run as root. */
   #asUser(): Pick<Deno.CommandOptions, "uid" | "gid" | "cwd"> {
     return { cwd: this.directory, ...this.user };
   }

@@ -37,7 +37,7 @@ export async function applyFault(
       return await perform(request);
     case "delay": {
       if (fault.when === "before") {
-        // The caller may leave meanwhile, and the request is done all the same.
+        // The caller may leave meanwhile; the request is done even so.
         const detached = await withoutCaller(request);
         await elapsed(fault.ms, closed);
         return await perform(detached);

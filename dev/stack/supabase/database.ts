@@ -1,7 +1,7 @@
 /**
  * One Postgres behind one interface: PGlite in memory, or a real server.
  */
-// An optional peer of lite: Deno gives it to lite only if somebody imports it.
+// An optional peer of lite: Deno gives it to lite only if it is imported somewhere.
 import "postgres";
 import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
@@ -145,7 +145,7 @@ const JSON_AS_LITE_SENDS_IT = Object.fromEntries(
 /** As many as PostgREST has by default. */
 const CONNECTIONS = 10;
 
-/** Key of the advisory lock that a start holds; any number that nobody else uses. */
+/** Key of the advisory lock that a start holds; any number that is not used elsewhere. */
 const START_LOCK = 5_432_154_321;
 
 /** `host:port/database` of a connection string, without its credentials. */

@@ -86,6 +86,8 @@ export function cacheFile(cacheDir: string): string {
   const version = /pglite[@/](\d+\.\d+\.\d+[^/]*)/.exec(
     import.meta.resolve("@electric-sql/pglite"),
   )?.[1];
-  if (version === undefined) throw new Error("cannot tell the version of @electric-sql/pglite");
+  if (version === undefined) {
+    throw new Error("cannot determine the version of @electric-sql/pglite");
+  }
   return `${cacheDir}/pglite-${version}-data-dir.tar`;
 }

@@ -69,7 +69,7 @@ async function answer(
     return;
   }
   // One request per connection: when a reused one breaks, Deno's fetch (2.7 and later) sends the
-  // request again by itself, POST included, and a reset that a test asked for would go unseen.
+  // request again on its own, POST included, and a reset that a test asked for would go unnoticed.
   // https://github.com/denoland/deno/issues/35610
   outgoing.shouldKeepAlive = false;
   outgoing.statusCode = response.status;

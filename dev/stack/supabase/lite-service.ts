@@ -55,7 +55,7 @@ export class LiteService {
     const headers = new Headers(request.headers);
     const refusal = await this.#adaptCredentials(headers);
     if (refusal !== null) return withCors(refusal, pathname);
-    // Read before the database is taken, so that a slow sender blocks nobody else.
+    // Read before the database is taken, so that a slow sender blocks no other request.
     const body = request.body === null ? null : await request.arrayBuffer();
     const adapted = new Request(request.url, { method: request.method, headers, body });
     const response = await this.#database.exclusive(() => {

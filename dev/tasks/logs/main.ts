@@ -83,5 +83,5 @@ async function main(args: string[], terminal: Terminal): Promise<number> {
   }
 }
 
-// Whoever reads may stop reading, as `head` does.
+// The reader may stop reading, as `head` does.
 Deno.exit(await main(Deno.args, new Terminal({ onLost: () => Deno.exit(0) })));

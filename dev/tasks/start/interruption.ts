@@ -1,5 +1,5 @@
-/** When to stop: a signal, or whoever started the command is gone. */
-import { launchers } from "./parent-processes.ts";
+/** When to stop: at a signal, or when the process that started the command is gone. */
+import { parentProcesses } from "./parent-processes.ts";
 import process from "node:process";
 
 /** SIGHUP comes when the terminal is closed. */
@@ -20,7 +20,7 @@ export interface Interruption {
 export function listenForInterruption(onInterrupt: () => void): Interruption {
   const controller = new AbortController();
   const { promise: interrupted, reject } = Promise.withResolvers<never>();
-  interrupted.catch(() => {/* nobody may be waiting */});
+  interrupted.catch(() => {/* there may be no one waiting for it */});
   const interrupt = () => {
     if (controller.signal.aborted) return;
     const reason = new DOMException("interrupted", "AbortError");
@@ -29,7 +29,7 @@ export function listenForInterruption(onInterrupt: () => void): Interruption {
     onInterrupt();
   };
   for (const signal of SIGNALS) Deno.addSignalListener(signal, interrupt);
-  const started = launchers(Deno.ppid);
+  const started = parentProcesses(Deno.ppid);
   setInterval(() => {
     if (!started.every(isAlive)) interrupt();
   }, LAUNCHERS_CHECK_MS);
@@ -40,7 +40,7 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it is there, and somebody else's.
+    // EPERM: it exists, and belongs to another user.
     return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

@@ -25,7 +25,7 @@ export function paintForStdout(style: Style, text: string): string {
 /** The same in each event of a request, and in its answer. */
 const IDS = ["requestId", "machineId", "userId"];
 const LEVEL_STYLES: Record<string, Style> = { warning: "yellow", error: "red", fatal: "red" };
-/** Enough to tell requests apart. */
+/** Enough to distinguish requests. */
 const REQUEST_ID_CHARACTERS = 8;
 const LEVEL_CHARACTERS = "warning".length;
 

@@ -1,8 +1,8 @@
 /**
- * The processes between this one and whoever typed the command: `npx`, `sh`, `deno task`.
+ * The processes between this one and the user's shell: `npx`, `sh`, `deno task`.
  *
  * `npx` ends on SIGTERM without passing it on, and nothing can be passed on by a process that is
- * killed; what they started would serve on, seen by nobody.
+ * killed; what they started would serve on unnoticed.
  */
 
 /** One process of the operating system. */
@@ -12,19 +12,19 @@ export interface ProcessInfo {
   commandLine: string;
 }
 
-/** @returns the process ids, from the parent upwards; empty when somebody's shell is the parent */
-export function launchers(
+/** @returns the process ids, from the parent upwards; empty when a shell is the parent */
+export function parentProcesses(
   parent: number,
   lookUp: (pid: number) => ProcessInfo | null = readProcess,
 ): number[] {
   const found: number[] = [];
-  /** Those seen since the last launcher: npm starts what it runs through `sh -c`. */
+  /** Shells since the last one found: npm starts what it runs through `sh -c`. */
   let between: number[] = [];
   for (let pid = parent; pid > 1 && between.length < 2;) {
     const info = lookUp(pid);
     if (info === null) break;
     between.push(pid);
-    if (isLauncher(info.commandLine)) {
+    if (startsOthers(info.commandLine)) {
       found.push(...between);
       between = [];
     } else if (!isShellOfNpm(info.commandLine)) break;
@@ -34,7 +34,7 @@ export function launchers(
 }
 
 /** `deno task …`, `npm exec …` as npx calls itself, and `node …/npx …` before it does. */
-function isLauncher(commandLine: string): boolean {
+function startsOthers(commandLine: string): boolean {
   return /^(\S*\/)?deno task\b/.test(commandLine) || /^npm (exec|run)\b/.test(commandLine) ||
     /^(\S*\/)?node \S*(npx|npm|deno)\S* /.test(commandLine);
 }

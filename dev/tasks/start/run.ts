@@ -60,7 +60,7 @@ async function showFirstMachine(
   return machine;
 }
 
-/** @returns 0 once the signal ends it, 1 when the function's process ends by itself */
+/** @returns 0 once the signal ends it, 1 when the function's process ends on its own */
 async function serve(
   stack: LocalStack,
   demoUser: DemoUser,
@@ -94,7 +94,7 @@ async function serve(
     const ended = await Promise.race([aborted(signal), fn.status]);
     // Ctrl-C reaches the function's process as well, and may do so first.
     if (ended === "aborted" || await soon(signal)) return 0;
-    terminal.fail(`The function's process ended by itself, with code ${ended.code}.`);
+    terminal.fail(`The function's process ended on its own, with code ${ended.code}.`);
     return 1;
   } finally {
     stopTimer();
@@ -111,7 +111,7 @@ async function startConsole({ supabase, simulator }: LocalStack): Promise<Served
   });
 }
 
-/** One that cannot be destroyed is told; what it stands in the way of will tell as well. */
+/** Reports a machine that cannot be destroyed; what fails because of it is reported as well. */
 async function destroyOldMachines(
   user: DemoUser,
   terminal: Terminal,

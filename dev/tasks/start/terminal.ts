@@ -5,7 +5,7 @@
 const FULL_PIPE_PAUSE_MS = 5;
 
 export interface TerminalOptions {
-  /** Told once when nobody reads any more: the terminal was closed, the pipe broke. */
+  /** Called once when the output has no reader any more: the terminal was closed, the pipe broke. */
   onLost: () => void;
 }
 

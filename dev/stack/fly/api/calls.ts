@@ -70,7 +70,7 @@ export class Calls {
       if (!record.clientLeft && delivery.kind !== "reset") record.status = delivery.status;
       return delivery;
     } catch (error) {
-      // The caller left during a wait, or the call was abandoned: there is no one to answer.
+      // The caller left during a wait, or the call was abandoned: there is no caller to answer.
       if (record.clientLeft || error instanceof AbandonedCall) return { kind: "reset" };
       throw error;
     } finally {

@@ -32,7 +32,7 @@ export class RateLimiter {
   /**
    * Takes one token.
    *
-   * @param subject The Machine's id, or the app's name for a call that is about no one Machine.
+   * @param subject The Machine's id, or the app's name for a call that is not about one Machine.
    * @returns false when the call must be refused.
    */
   take(

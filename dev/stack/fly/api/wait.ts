@@ -13,7 +13,7 @@ const WAITABLE = ["started", "stopped", "suspended", "destroyed"];
 export async function waitForMachine({ world, route, query, signal }: ApiCall): Promise<ApiAnswer> {
   const states = query.getAll("state").filter((state) => state !== "");
   const wanted = states.length === 0 ? ["started"] : states;
-  // Who deletes and then waits for `destroyed` must not depend on who is faster.
+  // A delete followed by a wait for `destroyed` must not depend on which is faster.
   const machine = wanted.includes("destroyed")
     ? world.anyMachine(route.app, route.machineId)
     : world.visibleMachine(route.app, route.machineId);
@@ -26,7 +26,7 @@ export async function waitForMachine({ world, route, query, signal }: ApiCall): 
   const deadlineMs = beginMs + timeoutSeconds(query.get("timeout")) * 1000;
   for (;;) {
     const now = world.now();
-    // A state that came and went between two looks still counts: the API follows events.
+    // A state that came and went between two checks still counts: the API follows events.
     const entered = machine.history(now).some(({ at, state }) =>
       at > beginMs && wanted.includes(state)
     );

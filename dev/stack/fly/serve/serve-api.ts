@@ -10,7 +10,7 @@ export interface ServeOptions {
   port?: number;
   /**
    * Keep connections open between calls, as the real API does; off by default. The `fetch` of Deno 2.9
-   * may by itself send a request again, a POST too, when a connection that it had kept open breaks
+   * may on its own send a request again, a POST too, when a connection that it had kept open breaks
    * before the answer: then a scripted reset is seen as two calls in the log, and the second one meets
    * what is left of the list of faults.
    */

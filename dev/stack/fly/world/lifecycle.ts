@@ -77,7 +77,7 @@ export function fail(
   machine.rescheduleFrom(nowMs, atMs, transitions);
 }
 
-/** Somebody stops the Machine: `stopping`, then `stopped`. */
+/** The Machine is stopped: `stopping`, then `stopped`. */
 export function stop(machine: Machine, nowMs: number, stopDelayMs: number): void {
   machine.reschedule(nowMs, [
     machine.transition(nowMs, "stopping", { type: "stop", status: "stopping", source: "user" }),
@@ -90,7 +90,7 @@ export function stop(machine: Machine, nowMs: number, stopDelayMs: number): void
   ]);
 }
 
-/** Somebody destroys the Machine: `destroying`, then `destroyed`. */
+/** The Machine is destroyed: `destroying`, then `destroyed`. */
 export function destroy(machine: Machine, nowMs: number, destroyDelayMs: number): void {
   machine.reschedule(nowMs, destruction(machine, nowMs, destroyDelayMs, "user"));
 }

@@ -24,7 +24,7 @@ export const FLY_REGIONS: readonly string[] = [
 ];
 
 /**
- * The ways in which Fly.io says that a region has no room. The status alone never tells: the same 409
+ * The ways in which Fly.io reports that a region has no room. The status is never enough: the same 409
  * is a name conflict, the same 412 a failed precondition, the same 422 a rejected request.
  */
 export const CAPACITY_VARIANTS = {

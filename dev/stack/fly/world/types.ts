@@ -69,11 +69,11 @@ export interface MachineRecord {
   createdAtMs: number;
   /** Every state so far, oldest first. */
   history: Transition[];
-  /** What will happen if nobody interferes, oldest first. */
+  /** What will happen unless a call interferes, oldest first. */
   scheduled: Transition[];
 }
 
-/** What a call to the API was about; `method` and `path` tell reading from writing. */
+/** What a call to the API was about; `method` and `path` distinguish reading from writing. */
 export const ACTIONS = [
   "create",
   "list",
@@ -109,7 +109,7 @@ export interface FlyRequestRecord {
   requestId: string;
   /** The status sent; null while the call is under way and when no answer was sent. */
   status: number | null;
-  /** True when the call changed something in the simulator, whatever its caller was told. */
+  /** True when the call changed something in the simulator, whatever its caller saw. */
   tookEffect: boolean;
   /** Kinds of the faults that this call met. */
   faults: string[];
