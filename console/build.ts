@@ -24,9 +24,9 @@ export type Files = Map<string, Uint8Array<ArrayBuffer>>;
 
 /**
  * Bundles the scripts with `deno bundle`, whose bundler (esbuild) comes from npm, and puts the rest
- * beside them. Nothing is written but a temporary directory that is removed again.
+ * beside them. Writes only a temporary directory, which is removed again.
  *
- * @throws Error with the bundler's own words when the scripts cannot be bundled
+ * @throws Error with the bundler's message when the scripts cannot be bundled
  */
 export async function buildConsole(config: ConsoleConfig): Promise<Files> {
   const files: Files = new Map();
@@ -88,13 +88,13 @@ function headersFile(config: ConsoleConfig): string {
   return ["/*", ...lines, ""].join("\n");
 }
 
-/** Bytes of a file as they go over the wire. */
+/** Size of a file over the wire, in bytes. */
 export async function gzippedSize(content: Uint8Array<ArrayBuffer>): Promise<number> {
   const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
   return (await new Response(stream).arrayBuffer()).byteLength;
 }
 
-/** The configuration and the port that a command line asks for. Throws Error that says what is wrong. */
+/** The configuration and the port in a command line. Throws an Error that names what is wrong. */
 export function readArgs(args: string[]): { config: ConsoleConfig; port: number } {
   const { values } = parseArgs({
     args,

@@ -1,4 +1,4 @@
-/** What the page may load and whom it may talk to, and nothing else. */
+/** What the page may load, and which servers it may call. */
 import type { ConsoleConfig } from "./page/config.ts";
 
 /** The policy as the value of its header. */

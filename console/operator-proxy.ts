@@ -1,23 +1,23 @@
 /**
  * Passes an operator's requests on to the project. Hosted Supabase refuses a secret key whose
  * request says in `User-Agent` that it comes from a browser
- * (https://supabase.com/docs/guides/api/api-keys#secret-keys), so they take this way round. It holds
- * no key itself: whoever asks must bring one.
+ * (https://supabase.com/docs/guides/api/api-keys#secret-keys), so they go through this proxy. It
+ * holds no key: every request must bring its own.
  */
 import type { ConsoleConfig } from "./page/config.ts";
 
-/** Where it is on the console's own server. */
+/** Its path on the console's own server. */
 export const OPERATOR_PATH = "/operator";
 
 const PASSED_ON = ["apikey", "authorization", "accept"];
 const PASSED_BACK = ["content-type", "x-request-id", "retry-after"];
 
-/** The answer to a request whose path begins with {@link OPERATOR_PATH}. */
+/** The response to a request whose path begins with {@link OPERATOR_PATH}. */
 export async function proxyOperator(request: Request, config: ConsoleConfig): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   const path = pathname.slice(OPERATOR_PATH.length);
   if (!isAllowed(request.method, path, config)) {
-    return Response.json({ message: "This is not passed on" }, { status: 404 });
+    return Response.json({ message: "The console passes only its own calls on" }, { status: 404 });
   }
   const headers = new Headers({ "user-agent": "provision-machine-console" });
   for (const name of PASSED_ON) {
@@ -44,7 +44,7 @@ export async function proxyOperator(request: Request, config: ConsoleConfig): Pr
   }
 }
 
-/** What the operator's page asks for, and nothing else of the project. */
+/** Only the calls that the operator's page makes. */
 function isAllowed(method: string, path: string, { functionName }: ConsoleConfig): boolean {
   const call = `${method} ${path}`;
   const ofFunction = `/functions/v1/${functionName}`;

@@ -60,7 +60,7 @@ export async function serveConsole(options: ServeConsoleOptions): Promise<Served
   );
   const watcher = options.watch
     ? rebuildOnChange(() => {
-      // A build that fails is told to whoever asks for the page, and mended by the next change.
+      // A failed build is reported by the next request for the page, and repaired by the next change.
       files = buildConsole(config);
       files.catch(() => {});
     })

@@ -1,4 +1,4 @@
-/** What an operator's page reads and does, with the service key that was typed in. */
+/** What the operator's page reads and does, with the service key that was entered. */
 import * as z from "zod/mini";
 import type { ConsoleConfig } from "../page/config.ts";
 import { parsePrometheus, type Sample } from "./prometheus.ts";
@@ -30,22 +30,22 @@ const Reconciled = z.object({
 export type Health = z.output<typeof Health>;
 export type MachineEvent = z.output<typeof MachineEvent>;
 export interface Reconciled {
-  /** How often each kind of repair was made. */
+  /** Number of repairs per kind. */
   counts: Record<string, number>;
   requestId: string;
 }
 
-/** The newest events; more than PostgREST's `max_rows` would come cut off. */
+/** Number of newest events: PostgREST's default `max_rows`, beyond which it cuts off. */
 export const MAX_EVENTS = 1_000;
 const COLUMNS = "id,kind,error_code,duration_ms,request_id,created_at," +
   "cloud_machines(machine_id,region)";
 
-/** A request that did not give what was asked for. */
+/** A request that failed. */
 export class OperatorError extends Error {
   override name = "OperatorError";
   constructor(
     message: string,
-    /** The key is at fault, or the gateway between refuses it: no use in asking again. */
+    /** The key is wrong, or the gateway refuses it: repeating the request cannot help. */
     readonly refused: boolean,
     readonly requestId: string | null = null,
   ) {
@@ -62,9 +62,9 @@ export class OperatorApi {
     this.#key = key;
   }
 
-  /** Every check, or only the overall status where the key is no service's. */
+  /** Every check, or only the overall status if the key is not a service's. */
   async health(signal: AbortSignal): Promise<Health> {
-    // 503 is the answer of a system that is ill, not of a call that failed.
+    // 503 is the function's response when a check fails, not a failed call.
     const response = await this.#send("GET", this.#functionPath("/health"), signal, [503]);
     return Health.parse(await response.json());
   }
@@ -108,7 +108,7 @@ export class OperatorApi {
     try {
       response = await fetch((operatorUrl || supabaseUrl) + path, {
         method,
-        // Legacy keys are JWTs and go as Bearer too; the new ones go as apikey alone.
+        // Legacy keys are JWTs and are sent as Bearer too; the new ones only as apikey.
         headers: {
           apikey: this.#key,
           ...(this.#key.startsWith("sb_") ? {} : { authorization: `Bearer ${this.#key}` }),
@@ -135,7 +135,7 @@ async function refusal(response: Response, fromBrowser: boolean): Promise<Operat
   const { error, message, code } = parsed.data ?? {};
   const requestId = response.headers.get("x-request-id");
   const refused = status === 401 || status === 403;
-  // The function's own refusal carries its request id; one without is the gateway's.
+  // The function's own refusal has a request id; one without comes from the gateway.
   if (refused && requestId === null && fromBrowser) {
     return new OperatorError(
       `Supabase's gateway refused the key (${

@@ -25,7 +25,7 @@ Chart.register(
 
 export type Pattern = "solid" | "hatch" | "dots";
 
-/** Blue and vermilion of Okabe and Ito's palette for colour-blind readers, and what fits them. */
+/** Blue and vermilion are from Okabe and Ito's palette for colour-blind readers. */
 export interface Theme {
   blue: string;
   vermilion: string;
@@ -64,7 +64,7 @@ export function onThemeChange(listener: () => void, signal: AbortSignal): void {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener, { signal });
 }
 
-/** A fill that differs in pattern, not in colour alone. */
+/** A fill that differs in its pattern as well as its colour. */
 export function fillOf(colour: string, pattern: Pattern, ground: string): string | CanvasPattern {
   if (pattern === "solid") return colour;
   const tile = document.createElement("canvas");
@@ -114,7 +114,7 @@ export const endLabels = {
   },
 };
 
-/** Draws a chart without animation: what changed is to be seen, not the change. */
+/** Draws a chart, without animation. */
 export function draw(canvas: HTMLCanvasElement, configuration: ChartConfiguration): Chart {
   const theme = currentTheme();
   Chart.defaults.color = theme.muted;

@@ -1,4 +1,4 @@
-/** A chart with what makes it readable without seeing it: a sentence, a legend and a table. */
+/** A chart that can be read without seeing it: with a sentence, a legend and a table. */
 import type { Chart, ChartConfiguration } from "chart.js";
 import { fill, h, setText } from "../page/dom.ts";
 import { draw, type Pattern } from "./chart.ts";

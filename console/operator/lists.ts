@@ -1,12 +1,12 @@
 /** Health checks, newest events and the result of a reconcile, each as a list of shapes and words. */
+import { badge, type Tone } from "../page/badge.ts";
 import { h } from "../page/dom.ts";
-import { badge, type Tone } from "../page/status.ts";
 import { formatDuration } from "../page/timeline.ts";
 import type { Health, MachineEvent, Reconciled } from "./api.ts";
 
 const TONES: Record<Health["status"], { tone: Tone; word: string }> = {
   pass: { tone: "good", word: "Fine" },
-  warn: { tone: "warning", word: "Look at it" },
+  warn: { tone: "warning", word: "Warning" },
   fail: { tone: "bad", word: "Broken" },
 };
 
@@ -14,7 +14,7 @@ export function healthBadge(status: Health["status"]): HTMLElement {
   return badge(TONES[status].tone, TONES[status].word);
 }
 
-/** What is wrong comes first. */
+/** Failing checks come first. */
 export function healthList({ checks }: Health): HTMLElement {
   const order: Health["status"][] = ["fail", "warn", "pass"];
   const all = Object.entries(checks)
@@ -41,7 +41,7 @@ export function healthList({ checks }: Health): HTMLElement {
 }
 
 const EVENT_WORDS: Record<string, { tone: Tone; words: string }> = {
-  claimed: { tone: "busy", words: "asked for" },
+  claimed: { tone: "busy", words: "requested" },
   fly_machine_recorded: { tone: "busy", words: "created at Fly.io" },
   running: { tone: "good", words: "runs" },
   adopted: { tone: "good", words: "found running by reconcile" },
@@ -84,11 +84,11 @@ export function eventList(events: MachineEvent[]): HTMLElement {
 }
 
 const ACTION_WORDS: Record<string, string> = {
-  adopted: "rows adopted a machine that runs",
-  interrupted: "rows closed whose request had died",
-  destroyed: "machines destroyed that were to be",
+  adopted: "rows adopted their running machine",
+  interrupted: "rows closed after their request died",
+  destroyed: "machines destroyed as requested",
   cleanedUp: "failed rows whose machine is now gone",
-  orphansDestroyed: "machines destroyed that had no row",
+  orphansDestroyed: "machines without a row destroyed",
   lost: "rows closed whose machine is gone",
   failed: "steps failed; the next run tries again",
 };

@@ -1,37 +1,45 @@
 /** Asks for a service key, which stays in this tab's memory, then shows the dashboard. */
+import { badge } from "../page/badge.ts";
 import type { ConsoleConfig } from "../page/config.ts";
 import { fill, h } from "../page/dom.ts";
-import { badge } from "../page/status.ts";
-import type { View } from "../page/user-view.ts";
+import type { View } from "../page/view.ts";
 import { OperatorApi, type OperatorError } from "./api.ts";
-import { dashboard } from "./dashboard.ts";
+import { Dashboard } from "./dashboard.ts";
 
-export function operatorView(config: ConsoleConfig): View {
-  const element = h("div", { class: "operator" });
-  let shown: View | undefined;
+export class OperatorView implements View {
+  readonly element = h("div", { class: "operator" });
+  readonly #config: ConsoleConfig;
+  #dashboard: Dashboard | undefined;
 
-  function ask(refusal?: OperatorError): void {
-    shown?.stop();
-    shown = undefined;
-    fill(element, keyForm(open, refusal));
+  constructor(config: ConsoleConfig) {
+    this.#config = config;
+    this.#askForKey();
   }
 
-  function open(key: string): void {
-    shown = dashboard(new OperatorApi(config, key), ask);
+  stop(): void {
+    this.#dashboard?.stop();
+  }
+
+  #askForKey(refusal?: OperatorError): void {
+    this.#dashboard?.stop();
+    this.#dashboard = undefined;
+    fill(this.element, keyForm((key) => this.#open(key), refusal));
+  }
+
+  #open(key: string): void {
+    const api = new OperatorApi(this.#config, key);
+    this.#dashboard = new Dashboard(api, (refusal) => this.#askForKey(refusal));
     fill(
-      element,
+      this.element,
       h(
         "div",
         { class: "operator-head" },
         h("h1", {}, "How provisioning is doing"),
-        h("button", { type: "button", onclick: () => ask() }, "Forget the key"),
+        h("button", { type: "button", onclick: () => this.#askForKey() }, "Forget the key"),
       ),
-      shown.element,
+      this.#dashboard.element,
     );
   }
-
-  ask();
-  return { element, stop: () => shown?.stop() };
 }
 
 function keyForm(onKey: (key: string) => void, refusal?: OperatorError): HTMLElement {

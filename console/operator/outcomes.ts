@@ -1,4 +1,4 @@
-/** Attempts to provision, as bins of time: how many succeeded, and how long those took. */
+/** Provisioning attempts per bin of time: how many succeeded, and how long those took. */
 import type { MachineEvent } from "./api.ts";
 
 export interface Bin {
@@ -25,7 +25,7 @@ export const SPANS: readonly Span[] = [
   { name: "7 days", binMs: 24 * 60 * MINUTE, bins: 7 },
 ];
 
-// `adopted` and `interrupted` are what reconcile found of an attempt whose request had died.
+// `adopted` and `interrupted`: how reconcile closed an attempt whose request had died.
 const SUCCEEDED = ["running", "adopted"];
 const FAILED = ["failed", "interrupted"];
 
@@ -44,7 +44,7 @@ export function binOutcomes(events: MachineEvent[], span: Span, nowMs: number): 
     if (FAILED.includes(kind)) bin.failed++;
     if (!SUCCEEDED.includes(kind)) continue;
     bin.succeeded++;
-    // How long reconcile took to find a machine says nothing about provisioning.
+    // The time until reconcile found a machine says nothing about provisioning.
     if (kind === "running" && duration_ms !== null) bin.durationsMs.push(duration_ms);
   }
   return bins.map(({ durationsMs, ...bin }) => ({
@@ -54,7 +54,7 @@ export function binOutcomes(events: MachineEvent[], span: Span, nowMs: number): 
   }));
 }
 
-/** What all bins amount to. */
+/** The sum of all bins. */
 export function total(bins: Bin[]): { succeeded: number; failed: number; rate: number | null } {
   const succeeded = bins.reduce((sum, bin) => sum + bin.succeeded, 0);
   const failed = bins.reduce((sum, bin) => sum + bin.failed, 0);

@@ -7,7 +7,7 @@ import { type Sample, sumBy } from "./prometheus.ts";
 const BAR_HEIGHT_PX = 34;
 const AXIS_HEIGHT_PX = 46;
 
-/** Rows of destroyed machines are history: there is nothing to see of them any more. */
+/** Destroyed machines are history and not shown. */
 export const STATUSES: LegendEntry[] = [
   { name: "running", mark: "solid", colour: "blue" },
   { name: "provisioning", mark: "dots", colour: "amber" },

@@ -5,12 +5,34 @@ import type { Picture } from "./figure.ts";
 import { type Bin, rateOf, type Span, total } from "./outcomes.ts";
 import { percent } from "./percent.ts";
 
+const SUCCESS_OPTIONS: NonNullable<Picture["configuration"]["options"]> = {
+  interaction: { mode: "index", intersect: false },
+  scales: {
+    x: { grid: { display: false }, stacked: true, ticks: { maxRotation: 0 } },
+    attempts: {
+      position: "left",
+      stack: "y",
+      stackWeight: 1.2,
+      stacked: true,
+      beginAtZero: true,
+      ticks: { precision: 0, maxTicksLimit: 4 },
+    },
+    rate: {
+      position: "left",
+      stack: "y",
+      stackWeight: 1,
+      offset: true,
+      min: 0,
+      max: 100,
+      ticks: { stepSize: 50, callback: (value) => `${value} %` },
+    },
+  },
+};
+
 /** @param shortened the events do not reach back over the whole span */
 export function successPicture(bins: Bin[], span: Span, shortened: boolean): Picture {
-  const theme = currentTheme();
   const labels = bins.map(({ startMs }) => labelOf(startMs, span));
   const rates = bins.map((bin) => rateOf(bin));
-  const flawless = rates.map((rate) => rate === null || rate === 1);
   return {
     summary: successSummary(bins, span, shortened),
     height: 280,
@@ -25,65 +47,52 @@ export function successPicture(bins: Bin[], span: Span, shortened: boolean): Pic
       type: "bar",
       data: {
         labels,
-        datasets: [
-          {
-            type: "line",
-            label: "Success rate",
-            yAxisID: "rate",
-            data: rates.map((rate) => rate === null ? null : rate * 100),
-            borderColor: theme.ink,
-            backgroundColor: theme.ink,
-            borderWidth: 2,
-            spanGaps: true,
-            clip: false,
-            pointStyle: flawless.map((fine) => fine ? "circle" : "triangle"),
-            pointRadius: flawless.map((fine) => fine ? 3 : 7),
-            pointBackgroundColor: flawless.map((fine) => fine ? theme.ink : theme.vermilion),
-            pointBorderColor: theme.surface,
-          },
-          {
-            label: "Succeeded",
-            yAxisID: "attempts",
-            data: bins.map(({ succeeded }) => succeeded),
-            backgroundColor: fillOf(theme.blue, "solid", theme.surface),
-            stack: "attempts",
-          },
-          {
-            label: "Failed",
-            yAxisID: "attempts",
-            data: bins.map(({ failed }) => failed),
-            backgroundColor: fillOf(theme.vermilion, "hatch", theme.surface),
-            borderColor: theme.vermilion,
-            borderWidth: 1.5,
-            stack: "attempts",
-          },
-        ],
+        datasets: successDatasets(bins, rates),
       },
-      options: {
-        interaction: { mode: "index", intersect: false },
-        scales: {
-          x: { grid: { display: false }, stacked: true, ticks: { maxRotation: 0 } },
-          attempts: {
-            position: "left",
-            stack: "y",
-            stackWeight: 1.2,
-            stacked: true,
-            beginAtZero: true,
-            ticks: { precision: 0, maxTicksLimit: 4 },
-          },
-          rate: {
-            position: "left",
-            stack: "y",
-            stackWeight: 1,
-            offset: true,
-            min: 0,
-            max: 100,
-            ticks: { stepSize: 50, callback: (value) => `${value} %` },
-          },
-        },
-      },
+      options: SUCCESS_OPTIONS,
     },
   };
+}
+
+function successDatasets(
+  bins: Bin[],
+  rates: (number | null)[],
+): Picture["configuration"]["data"]["datasets"] {
+  const theme = currentTheme();
+  const flawless = rates.map((rate) => rate === null || rate === 1);
+  return [
+    {
+      type: "line",
+      label: "Success rate",
+      yAxisID: "rate",
+      data: rates.map((rate) => rate === null ? null : rate * 100),
+      borderColor: theme.ink,
+      backgroundColor: theme.ink,
+      borderWidth: 2,
+      spanGaps: true,
+      clip: false,
+      pointStyle: flawless.map((fine) => fine ? "circle" : "triangle"),
+      pointRadius: flawless.map((fine) => fine ? 3 : 7),
+      pointBackgroundColor: flawless.map((fine) => fine ? theme.ink : theme.vermilion),
+      pointBorderColor: theme.surface,
+    },
+    {
+      label: "Succeeded",
+      yAxisID: "attempts",
+      data: bins.map(({ succeeded }) => succeeded),
+      backgroundColor: fillOf(theme.blue, "solid", theme.surface),
+      stack: "attempts",
+    },
+    {
+      label: "Failed",
+      yAxisID: "attempts",
+      data: bins.map(({ failed }) => failed),
+      backgroundColor: fillOf(theme.vermilion, "hatch", theme.surface),
+      borderColor: theme.vermilion,
+      borderWidth: 1.5,
+      stack: "attempts",
+    },
+  ];
 }
 
 export function durationPicture(bins: Bin[], span: Span): Picture {
@@ -144,7 +153,7 @@ export function durationPicture(bins: Bin[], span: Span): Picture {
 
 function successSummary(bins: Bin[], span: Span, shortened: boolean): string {
   const { succeeded, failed, rate } = total(bins);
-  if (rate === null) return `Nobody asked for a machine in the last ${span.name}.`;
+  if (rate === null) return `No machine was requested in the last ${span.name}.`;
   const reach = shortened ? " (older events are not shown)" : "";
   return `${percent(rate)} of ${
     succeeded + failed

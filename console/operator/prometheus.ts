@@ -9,7 +9,7 @@ export interface Sample {
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?$/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 
-/** Every sample, in order. Throws Error that names the first line that is none. */
+/** Every sample, in order. Throws an Error that names the first line that is not one. */
 export function parsePrometheus(text: string): Sample[] {
   return text.split("\n").flatMap((raw, index) => {
     const line = raw.trim();
@@ -17,7 +17,7 @@ export function parsePrometheus(text: string): Sample[] {
     const [, name, labels = "", value = ""] = LINE.exec(line) ?? [];
     const number = parseValue(value);
     if (name === undefined || number === undefined) {
-      throw new Error(`Line ${index + 1} of the metrics is no sample: ${line}`);
+      throw new Error(`Line ${index + 1} of the metrics is not a sample: ${line}`);
     }
     return [{ name, labels: parseLabels(labels), value: number }];
   });
@@ -40,7 +40,7 @@ function unescape(text: string): string {
   return text.replace(/\\(.)/g, (_, character: string) => character === "n" ? "\n" : character);
 }
 
-/** Sums the samples of a metric by one label, greatest first; samples that `keep` refuses are left out. */
+/** Sums the samples of a metric per value of a label, greatest first; only those that `keep` accepts. */
 export function sumBy(
   samples: Sample[],
   name: string,

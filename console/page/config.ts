@@ -1,4 +1,4 @@
-/** What the page must know of the project it works with: `config.json`, served next to it. */
+/** `config.json`, served beside the page: where the project is. */
 import * as z from "zod/mini";
 
 const Config = z.strictObject({

@@ -3,7 +3,7 @@ import { h } from "./dom.ts";
 
 export interface Countdown {
   element: HTMLElement;
-  /** Resolves when it is over; never, once stopped. */
+  /** Resolves at the end; never, once stopped. */
   over: Promise<void>;
   stop(): void;
 }
@@ -12,7 +12,7 @@ export interface Countdown {
 export function countdown(seconds: number, now: () => number = Date.now): Countdown {
   const until = now() + seconds * 1_000;
   const { promise: over, resolve } = Promise.withResolvers<void>();
-  // role=timer is not read out by itself; a sentence each second would drown everything else.
+  // A role that is not announced: a sentence per second would drown everything else.
   const element = h("p", { role: "timer", class: "countdown" });
   const tick = () => {
     const left = Math.max(0, Math.ceil((until - now()) / 1_000));

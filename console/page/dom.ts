@@ -1,11 +1,11 @@
-/** The few lines that stand in for a framework. Text is always set as text, never parsed as HTML. */
+/** The few functions that stand in for a framework. Text is set as text, never parsed as HTML. */
 
 type Child = Node | string | null | undefined | false;
 type Properties = Record<string, string | boolean | number | null | undefined | EventListener>;
 
 /**
- * Makes an element. A function is a listener for the event its name says (`onclick`), everything else
- * an attribute; `true` sets it empty, `false`, `null` and `undefined` leave it out.
+ * Makes an element. A function becomes a listener for the event in its name (`onclick`), everything
+ * else an attribute; `true` sets it empty, `false`, `null` and `undefined` leave it out.
  */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -36,14 +36,14 @@ export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren(...present(children));
 }
 
-/** Sets the text only if it differs, so that screen readers are told of changes alone. */
+/** Sets the text only if it differs, so that screen readers announce only changes. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A picture that says nothing which the text beside it does not. */
+/** A decorative picture: the text beside it says the same. */
 export function icon(path: string): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");

@@ -1,54 +1,50 @@
-/** A failed call in human words, with what to do next and the request id to tell. */
+/** A failed call in plain words, with what to do next and the request id to report. */
 import type { ProvisionMachineError } from "../../client/mod.ts";
+import { badge } from "./badge.ts";
 import { type Countdown, countdown } from "./countdown.ts";
 import { copyButton, fill, h } from "./dom.ts";
 import { explain } from "./error-sentences.ts";
-import { badge } from "./status.ts";
 
-export interface ErrorPanel {
-  element: HTMLElement;
-  show(error: ProvisionMachineError): void;
-  clear(): void;
-}
+export class ErrorPanel {
+  // There from the start: screen readers announce what is added to an element they know.
+  readonly element = h("div", { role: "alert", class: "error-slot" });
+  readonly #onWaiting: (waiting: boolean) => void;
+  #running: Countdown | undefined;
 
-/** @param onWaiting told `true` while a `Retry-After` runs, `false` when it is over */
-export function errorPanel(onWaiting: (waiting: boolean) => void = () => {}): ErrorPanel {
-  // The element is there from the start: screen readers announce what comes into it.
-  const element = h("div", { role: "alert", class: "error-slot" });
-  let running: Countdown | undefined;
+  /** @param onWaiting called with `true` while a `Retry-After` runs, with `false` when it is over */
+  constructor(onWaiting: (waiting: boolean) => void) {
+    this.#onWaiting = onWaiting;
+  }
 
-  const clear = () => {
-    running?.stop();
-    if (running) onWaiting(false);
-    running = undefined;
-    fill(element);
-  };
-  return {
-    element,
-    clear,
-    show(error) {
-      clear();
-      const { sentence, next, retry } = explain(error.code);
-      if (retry && error.retryAfterSeconds !== null) {
-        const current = countdown(error.retryAfterSeconds);
-        running = current;
-        onWaiting(true);
-        current.over.then(() => onWaiting(false));
-      }
-      fill(
-        element,
-        h(
-          "div",
-          { class: "panel error" },
-          h("p", { class: "error-title" }, badge("bad", sentence)),
-          h("p", {}, next),
-          issueList(error),
-          running?.element,
-          errorDetails(error),
-        ),
-      );
-    },
-  };
+  clear(): void {
+    this.#running?.stop();
+    if (this.#running) this.#onWaiting(false);
+    this.#running = undefined;
+    fill(this.element);
+  }
+
+  show(error: ProvisionMachineError): void {
+    this.clear();
+    const { sentence, next, retry } = explain(error.code);
+    if (retry && error.retryAfterSeconds !== null) {
+      const running = countdown(error.retryAfterSeconds);
+      this.#running = running;
+      this.#onWaiting(true);
+      void running.over.then(() => this.#onWaiting(false));
+    }
+    fill(
+      this.element,
+      h(
+        "div",
+        { class: "panel error" },
+        h("p", { class: "error-title" }, badge("bad", sentence)),
+        h("p", {}, next),
+        issueList(error),
+        this.#running?.element,
+        errorDetails(error),
+      ),
+    );
+  }
 }
 
 function issueList({ issues }: ProvisionMachineError): HTMLElement | null {
@@ -63,7 +59,7 @@ function issueList({ issues }: ProvisionMachineError): HTMLElement | null {
 }
 
 function errorDetails(error: ProvisionMachineError): HTMLElement {
-  const status = error.status === null ? "no answer" : `HTTP ${error.status}`;
+  const status = error.status === null ? "no response" : `HTTP ${error.status}`;
   return h(
     "dl",
     { class: "facts" },

@@ -1,7 +1,7 @@
-/** Every error code in words for the person in front of the page, and what they can do about it. */
+/** Every error code in plain words, and what the user can do about it. */
 import type { ErrorCode } from "../../client/mod.ts";
 
-/** Codes of a row in `error` that no answer has: reconcile found out later. */
+/** Codes that no response has: reconcile writes them to a row. */
 export type RowOnlyCode = "interrupted" | "machine_lost";
 export type ExplainedCode = ErrorCode | RowOnlyCode;
 
@@ -10,41 +10,42 @@ export interface Explanation {
   sentence: string;
   /** What to do next. */
   next: string;
-  /** Whether pressing Provision again can help by itself. */
+  /** Whether pressing Provision again can help. */
   retry: boolean;
 }
 
-const OURS = "Nothing you can change here: tell whoever runs this service, with the request id.";
+const OURS =
+  "There is nothing you can do here: report the request id to the operator of this service.";
 
 export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
   invalid_request: {
     sentence: "The request was not understood.",
-    next: "Correct what is named below and send it again.",
+    next: "Correct the fields listed below and send it again.",
     retry: false,
   },
   unauthorized: {
-    sentence: "You are not signed in any more.",
-    next: "Sign in again, then repeat what you did.",
+    sentence: "You are no longer signed in.",
+    next: "Sign in again, then try again.",
     retry: false,
   },
   forbidden: {
-    sentence: "You may not do this.",
+    sentence: "You are not allowed to do this.",
     next: "Use your own account, or ask an operator.",
     retry: false,
   },
   not_found: {
-    sentence: "There is no such machine among yours.",
-    next: "It may be gone already. Look at the list of your machines.",
+    sentence: "You have no such machine.",
+    next: "It may already be destroyed: check the list of your machines.",
     retry: false,
   },
   method_not_allowed: {
-    sentence: "The service does not do this here.",
+    sentence: "The service does not offer this.",
     next: "This page may be older than the service: reload it.",
     retry: false,
   },
   machine_limit_reached: {
-    sentence: "You already have as many machines as you may.",
-    next: "Use the one below, or destroy it first.",
+    sentence: "You have reached your limit of machines.",
+    next: "Use your existing machine, or destroy it first.",
     retry: false,
   },
   payload_too_large: {
@@ -53,23 +54,23 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     retry: false,
   },
   unsupported_media_type: {
-    sentence: "The request was in a form that the service does not read.",
+    sentence: "The request was in a format that the service does not accept.",
     next: "This page may be older than the service: reload it.",
     retry: false,
   },
   idempotency_key_reused: {
-    sentence: "This attempt was already used for something else.",
-    next: "Press Provision again to start a fresh one.",
+    sentence: "This attempt was already used for a different request.",
+    next: "Press Provision again to start a new one.",
     retry: true,
   },
   configuration_error: {
-    sentence: "The service is not set up completely, so no machine was made.",
+    sentence: "The service is not fully set up, so no machine was created.",
     next: OURS,
     retry: false,
   },
   database_error: {
     sentence: "The service could not reach its database.",
-    next: "Wait a little and try again. If a machine was begun, it is cleaned up by itself.",
+    next: "Try again in a moment. If a machine was created, it will be removed automatically.",
     retry: true,
   },
   fly_unauthorized: {
@@ -78,7 +79,7 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     retry: false,
   },
   fly_rate_limited: {
-    sentence: "Too many machines are being made right now.",
+    sentence: "Too many machines are being created right now.",
     next: "Wait until the countdown ends and try again.",
     retry: true,
   },
@@ -88,24 +89,24 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     retry: true,
   },
   fly_rejected: {
-    sentence: "Fly.io refused to make this machine.",
+    sentence: "Fly.io refused to create this machine.",
     next: OURS,
     retry: false,
   },
   fly_unavailable: {
-    sentence: "Fly.io does not answer right now.",
-    next: "Wait a little and try again.",
+    sentence: "Fly.io does not respond right now.",
+    next: "Try again in a moment.",
     retry: true,
   },
   fly_invalid_response: {
-    sentence: "Fly.io gave an answer that makes no sense.",
-    next: "Try again. If it stays so, tell whoever runs this service.",
+    sentence: "Fly.io sent a response that makes no sense.",
+    next: "Try again. If it keeps happening, report it to the operator of this service.",
     retry: true,
   },
   machine_failed: {
-    sentence: "The machine was made but stopped before it was ready.",
+    sentence: "The machine was created but stopped before it was ready.",
     next:
-      "Try again. If it stays so, the machine's image is at fault: tell whoever runs this service.",
+      "Try again. If it keeps happening, the machine's image is broken: report it to the operator.",
     retry: true,
   },
   provision_timeout: {
@@ -114,13 +115,14 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     retry: true,
   },
   internal_error: {
-    sentence: "Something went wrong that nobody foresaw.",
-    next: "Try again. If it stays so, tell whoever runs this service, with the request id.",
+    sentence: "Something unexpected went wrong.",
+    next:
+      "Try again. If it keeps happening, report the request id to the operator of this service.",
     retry: true,
   },
   interrupted: {
-    sentence: "The service was interrupted while it made this machine.",
-    next: "What was begun has been cleaned up. Try again.",
+    sentence: "The service was interrupted while it created this machine.",
+    next: "Anything left over has been removed. Try again.",
     retry: true,
   },
   machine_lost: {
@@ -131,17 +133,17 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
   network_error: {
     sentence: "The service could not be reached.",
     next:
-      "Check your connection and try again: the same attempt goes on, so nothing is made twice.",
+      "Check your connection and try again: it continues the same attempt and creates no second machine.",
     retry: true,
   },
   unexpected_response: {
-    sentence: "The answer did not come from the service itself.",
-    next: "Try again in a moment: the same attempt goes on, so nothing is made twice.",
+    sentence: "The response did not come from the service itself.",
+    next: "Try again in a moment: it continues the same attempt and creates no second machine.",
     retry: true,
   },
 };
 
-/** The words for a code; for one that this page does not know, those for the unforeseen. */
+/** The words for a code; those for `internal_error` if this page does not know it. */
 export function explain(code: string): Explanation {
   return Object.hasOwn(EXPLANATIONS, code)
     ? EXPLANATIONS[code as ExplainedCode]

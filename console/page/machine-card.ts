@@ -1,94 +1,101 @@
-/** One machine: its status, its way there, what went wrong, its WebSocket, and the end of it. */
+/** One machine: its status, its progress, what went wrong, its WebSocket, and its Destroy button. */
+import { badge } from "./badge.ts";
+import { destroyDialog } from "./destroy-dialog.ts";
 import { copyButton, fill, h, setText } from "./dom.ts";
 import { explain } from "./error-sentences.ts";
+import { isLive, STATUSES } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
 import { regionName } from "./regions.ts";
-import { badge, toneOfStatus } from "./status.ts";
-import { type Terminal, terminal } from "./terminal.ts";
+import { Terminal } from "./terminal.ts";
 import { stepsOf, timeline } from "./timeline.ts";
 
-export interface MachineCard {
-  element: HTMLElement;
-  update(machine: MachineRow): void;
+export class MachineCard {
+  readonly element: HTMLElement;
+  readonly #status = h("div", { role: "status", class: "status" });
+  readonly #facts = h("p", { class: "machine-facts" });
+  readonly #progress = h("div", {});
+  readonly #failure = h("div", {});
+  readonly #terminalSlot = h("div", {});
+  readonly #destroy: HTMLButtonElement;
+  #terminal: Terminal | undefined;
+  #machine: MachineRow;
+  #shown = "";
+  #destroying = false;
+
+  constructor(machine: MachineRow, onDestroy: () => void) {
+    this.#machine = machine;
+    const { machine_id: id } = machine;
+    const dialog = destroyDialog(id, onDestroy);
+    this.#destroy = h("button", {
+      type: "button",
+      class: "danger",
+      onclick: () => dialog.showModal(),
+    });
+    this.element = h(
+      "article",
+      { class: "card machine", "aria-labelledby": `title-${id}` },
+      h(
+        "header",
+        {},
+        h("h2", { id: `title-${id}` }, id),
+        copyButton(id, "machine id"),
+        this.#status,
+      ),
+      this.#facts,
+      this.#progress,
+      this.#failure,
+      this.#terminalSlot,
+      h("footer", {}, this.#destroy),
+      dialog,
+    );
+    this.update(machine);
+  }
+
+  update(machine: MachineRow): void {
+    this.#machine = machine;
+    this.#showDestroy();
+    // A row without news must not move the reader's place, or be announced again.
+    const seen = JSON.stringify(machine);
+    if (seen === this.#shown) return;
+    this.#shown = seen;
+    const { status, region, cpu_priority } = machine;
+    this.element.dataset["status"] = status;
+    fill(this.#status, badge(STATUSES[status].tone, status));
+    setText(this.#facts, `${regionName(region)} · CPU priority ${cpu_priority}`);
+    fill(this.#progress, timeline(stepsOf(machine)));
+    fill(this.#failure, failureOf(machine));
+    this.#showTerminal();
+  }
+
   /** While a DELETE is under way. */
-  setDestroying(destroying: boolean): void;
-  close(): void;
-}
+  setDestroying(destroying: boolean): void {
+    this.#destroying = destroying;
+    this.#showDestroy();
+  }
 
-export function machineCard(first: MachineRow, onDestroy: () => void): MachineCard {
-  const titleId = `title-${first.machine_id}`;
-  const status = h("div", { role: "status", class: "status" });
-  const facts = h("p", { class: "machine-facts" });
-  const progress = h("div", {});
-  const failure = h("div", {});
-  const terminalSlot = h("div", {});
-  const destroy = h("button", {
-    type: "button",
-    class: "danger",
-    onclick: () => confirm.showModal(),
-  });
-  const confirm = confirmation(first.machine_id, onDestroy);
-  const element = h(
-    "article",
-    { class: "card machine", "aria-labelledby": titleId },
-    h(
-      "header",
-      {},
-      h("h2", { id: titleId }, first.machine_id),
-      copyButton(first.machine_id, "machine id"),
-      status,
-    ),
-    facts,
-    progress,
-    failure,
-    terminalSlot,
-    h("footer", {}, destroy),
-    confirm,
-  );
-  let shown = "";
-  let open: Terminal | undefined;
-  let machine = first;
-  let destroying = false;
+  /** Ends the connection to the machine. */
+  close(): void {
+    this.#terminal?.disconnect();
+  }
 
-  const showDestroy = () => {
-    const leaving = destroying || (isThere(machine) && machine.destroy_requested_at !== null);
-    setText(destroy, leaving ? "Destroying …" : "Destroy");
-    destroy.disabled = leaving;
-    destroy.hidden = !isThere(machine);
-  };
-  const update = (next: MachineRow) => {
-    machine = next;
-    showDestroy();
-    // Nothing new must not disturb a reader's place, or be announced again.
-    const seen = JSON.stringify(next);
-    if (seen === shown) return;
-    shown = seen;
-    element.dataset["status"] = next.status;
-    fill(status, badge(toneOfStatus(next.status), next.status));
-    setText(facts, `${regionName(next.region)} · CPU priority ${next.cpu_priority}`);
-    fill(progress, timeline(stepsOf(next)));
-    fill(failure, failureOf(next));
-    const address = next.status === "running" ? next.websocket_url : null;
-    if (address !== null && open === undefined) {
-      open = terminal(next.machine_id, address);
-      fill(terminalSlot, open.element);
+  #showDestroy(): void {
+    const live = isLive(this.#machine);
+    const leaving = this.#destroying || (live && this.#machine.destroy_requested_at !== null);
+    setText(this.#destroy, leaving ? "Destroying …" : "Destroy");
+    this.#destroy.disabled = leaving;
+    this.#destroy.hidden = !live;
+  }
+
+  #showTerminal(): void {
+    const { machine_id, status, websocket_url } = this.#machine;
+    const address = STATUSES[status].connectable ? websocket_url : null;
+    if (address === null) {
+      this.#terminal?.disconnect();
+    } else if (this.#terminal === undefined) {
+      this.#terminal = new Terminal(machine_id, address);
+      fill(this.#terminalSlot, this.#terminal.element);
     }
-    if (address === null) open?.disconnect();
-  };
-  update(first);
-  return {
-    element,
-    update,
-    setDestroying(value) {
-      destroying = value;
-      showDestroy();
-    },
-    close: () => open?.disconnect(),
-  };
-}
-
-function isThere({ status }: MachineRow): boolean {
-  return status === "provisioning" || status === "running";
+  }
 }
 
 function failureOf(machine: MachineRow): HTMLElement | null {
@@ -108,31 +115,6 @@ function failureOf(machine: MachineRow): HTMLElement | null {
       h("dd", {}, machine.error_message ?? ""),
       h("dt", {}, "Request id"),
       h("dd", {}, h("code", {}, machine.request_id), copyButton(machine.request_id, "request id")),
-    ),
-  );
-}
-
-function confirmation(machineId: string, onDestroy: () => void): HTMLDialogElement {
-  const titleId = `confirm-${machineId}`;
-  return h(
-    "dialog",
-    { "aria-labelledby": titleId },
-    h(
-      "form",
-      { method: "dialog" },
-      h("h2", { id: titleId }, `Destroy ${machineId}?`),
-      h("p", {}, "What is on it is lost. This cannot be undone."),
-      h(
-        "div",
-        { class: "row" },
-        // First, so that it has the focus when the question opens.
-        h("button", { value: "keep" }, "Keep it"),
-        h(
-          "button",
-          { value: "destroy", class: "danger", onclick: () => onDestroy() },
-          "Destroy it",
-        ),
-      ),
     ),
   );
 }

@@ -1,9 +1,10 @@
-/** The user's machines: a card for each that matters now, one line for each that is over. */
+/** The user's machines: a card for each live one and the newest, a line for each earlier one. */
+import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
-import { type MachineCard, machineCard } from "./machine-card.ts";
-import { isLive, type MachineRow } from "./machines.ts";
+import { MachineCard } from "./machine-card.ts";
+import { isLive, STATUSES } from "./machine-status.ts";
+import type { MachineRow } from "./machines.ts";
 import { regionName } from "./regions.ts";
-import { badge, toneOfStatus } from "./status.ts";
 
 export class MachineList {
   readonly element: HTMLElement;
@@ -43,7 +44,7 @@ export class MachineList {
     this.#cards.get(machineId)?.setDestroying(destroying);
   }
 
-  /** Says that the failure of this machine is told elsewhere on the page; null: of none. */
+  /** The failure of this machine is explained elsewhere on the page; null: that of none is. */
   setExplained(machineId: string | null): void {
     this.#explained = machineId;
     for (const [id, { element }] of this.#cards) {
@@ -62,7 +63,7 @@ export class MachineList {
       known.update(machine);
       return;
     }
-    const card = machineCard(machine, () => this.#onDestroy(machine.machine_id));
+    const card = new MachineCard(machine, () => this.#onDestroy(machine.machine_id));
     card.element.toggleAttribute("data-explained", machine.machine_id === this.#explained);
     this.#cards.set(machine.machine_id, card);
     this.#current.insertBefore(card.element, this.#current.children[index] ?? null);
@@ -76,7 +77,7 @@ export class MachineList {
         h(
           "li",
           {},
-          badge(toneOfStatus(status), status),
+          badge(STATUSES[status].tone, status),
           h("code", {}, machine_id),
           h(
             "span",

@@ -1,4 +1,4 @@
-/** The signed-in user's machines and what happened to them, as row level security lets them be read. */
+/** Reads the signed-in user's machines and their events; row level security hides all others. */
 import type { SupabaseClient } from "@supabase/supabase-js";
 import * as z from "zod/mini";
 
@@ -34,7 +34,7 @@ const COLUMNS = "id, machine_id, status, region, cpu_priority, websocket_url, er
   "machine_events (id, kind, error_code, duration_ms, created_at)";
 const NEWEST = 8;
 
-/** The newest machines, newest first, each with its events, oldest first. Throws what PostgREST says. */
+/** The newest machines, newest first, each with its events, oldest first. Throws PostgREST's error. */
 export async function readMachines(
   supabase: SupabaseClient,
   signal: AbortSignal,
@@ -43,14 +43,9 @@ export async function readMachines(
     .order("created_at", { ascending: false })
     .order("id", { referencedTable: "machine_events" })
     .limit(NEWEST)
-    // The next poll is the retry; a person is told at once that something is wrong.
+    // The next poll is the retry; the user sees at once that something is wrong.
     .retry(false)
     .abortSignal(signal);
   if (error) throw new Error(error.message, { cause: error });
   return z.array(MachineRow).parse(data);
-}
-
-/** Whether a machine may be there, and bill. */
-export function isLive({ status }: MachineRow): boolean {
-  return status === "provisioning" || status === "running";
 }

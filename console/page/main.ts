@@ -1,10 +1,89 @@
-/** The page's entry: reads its configuration, then shows what fits the address and the session. */
-import { createClient, type Session } from "@supabase/supabase-js";
+/** The page's entry: reads its configuration, then shows the view for the address and session. */
+import { createClient, type Session, type SupabaseClient } from "@supabase/supabase-js";
+import { badge } from "./badge.ts";
 import { type ConsoleConfig, parseConfig } from "./config.ts";
 import { fill, h, setAttribute } from "./dom.ts";
 import { signInView } from "./sign-in.ts";
-import { badge } from "./status.ts";
-import { userView, type View } from "./user-view.ts";
+import { UserView } from "./user-view.ts";
+import type { View } from "./view.ts";
+
+class Page {
+  readonly #main = elementById("main");
+  readonly #account = elementById("account");
+  readonly #config: ConsoleConfig;
+  readonly #supabase: SupabaseClient;
+  #session: Session | null = null;
+  #shown: { name: string; view: View } | undefined;
+  #turns = 0;
+
+  constructor(config: ConsoleConfig) {
+    this.#config = config;
+    this.#supabase = createClient(config.supabaseUrl, config.publishableKey);
+    // The skip link's target is not a view, so it stays out of the address.
+    document.querySelector(".skip")?.addEventListener("click", (event) => {
+      event.preventDefault();
+      this.#main.focus();
+    });
+    globalThis.addEventListener("hashchange", () => void this.#show().catch(fail));
+    this.#supabase.auth.onAuthStateChange((_event, session) => {
+      this.#session = session;
+      this.#showAccount();
+      // Not from inside the callback: supabase-js holds its lock while it runs.
+      setTimeout(() => void this.#show().catch(fail), 0);
+    });
+  }
+
+  /** Makes the view that fits, unless it is there already. */
+  async #show(): Promise<void> {
+    const operator = location.hash === "#operator";
+    for (const link of document.querySelectorAll("nav a")) {
+      const current = (link.getAttribute("href") === "#operator") === operator;
+      setAttribute(link, "aria-current", current ? "page" : null);
+    }
+    const name = operator
+      ? "operator"
+      : this.#session
+      ? `user:${this.#session.user.id}`
+      : "sign-in";
+    if (this.#shown?.name === name) return;
+    this.#shown?.view.stop();
+    this.#shown = undefined;
+    const turn = ++this.#turns;
+    const view = await this.#makeView(operator);
+    if (turn !== this.#turns) {
+      // Another view was requested while this one was loading.
+      view.stop();
+      return;
+    }
+    this.#shown = { name, view };
+    fill(this.#main, view.element);
+    document.title = operator ? "Operator · provision-machine" : "provision-machine";
+  }
+
+  async #makeView(operator: boolean): Promise<View> {
+    if (operator) {
+      // Loaded on demand: users need no charts.
+      const { OperatorView } = await import("../operator/operator-view.ts");
+      return new OperatorView(this.#config);
+    }
+    if (this.#session) return new UserView(this.#supabase, this.#config, this.#session.user.id);
+    return { element: signInView(this.#supabase), stop: () => {} };
+  }
+
+  #showAccount(): void {
+    const session = this.#session;
+    fill(
+      this.#account,
+      session && h("span", { class: "email" }, session.user.email ?? session.user.id),
+      session &&
+        h(
+          "button",
+          { type: "button", onclick: () => void this.#supabase.auth.signOut() },
+          "Sign out",
+        ),
+    );
+  }
+}
 
 function elementById(id: string): HTMLElement {
   const element = document.getElementById(id);
@@ -16,68 +95,6 @@ async function readConfig(): Promise<ConsoleConfig> {
   const response = await fetch("config.json", { cache: "no-store" });
   if (!response.ok) throw new Error(`config.json could not be read: HTTP ${response.status}`);
   return parseConfig(await response.json());
-}
-
-async function start(): Promise<void> {
-  const main = elementById("main");
-  const account = elementById("account");
-  const config = await readConfig();
-  const supabase = createClient(config.supabaseUrl, config.publishableKey);
-  let session: Session | null = null;
-  let shown: { name: string; view: View } | undefined;
-  let turns = 0;
-
-  /** Which view there should be, made anew only if it is another one. */
-  async function show(): Promise<void> {
-    const operator = location.hash === "#operator";
-    for (const link of document.querySelectorAll("nav a")) {
-      const current = (link.getAttribute("href") === "#operator") === operator;
-      setAttribute(link, "aria-current", current ? "page" : null);
-    }
-    const name = operator ? "operator" : session ? `user:${session.user.id}` : "sign-in";
-    if (shown?.name === name) return;
-    shown?.view.stop();
-    shown = undefined;
-    const turn = ++turns;
-    const view = await makeView(operator);
-    if (turn !== turns) {
-      // Something else was asked for while this was loading.
-      view.stop();
-      return;
-    }
-    shown = { name, view };
-    fill(main, view.element);
-    document.title = operator ? "Operator · provision-machine" : "provision-machine";
-  }
-
-  async function makeView(operator: boolean): Promise<View> {
-    // Charts are of no use to a user, so they are loaded for operators alone.
-    if (operator) return (await import("../operator/operator-view.ts")).operatorView(config);
-    if (session) return userView(supabase, config, session.user.id);
-    return { element: signInView(supabase), stop: () => {} };
-  }
-
-  function showAccount(): void {
-    fill(
-      account,
-      session && h("span", { class: "email" }, session.user.email ?? session.user.id),
-      session &&
-        h("button", { type: "button", onclick: () => void supabase.auth.signOut() }, "Sign out"),
-    );
-  }
-
-  // Where to skip to is no view, so it stays out of the address.
-  document.querySelector(".skip")?.addEventListener("click", (event) => {
-    event.preventDefault();
-    main.focus();
-  });
-  globalThis.addEventListener("hashchange", () => void show().catch(fail));
-  supabase.auth.onAuthStateChange((_event, current) => {
-    session = current;
-    showAccount();
-    // Not from inside the callback: supabase-js holds its lock while it runs.
-    setTimeout(() => void show().catch(fail), 0);
-  });
 }
 
 function fail(error: unknown): void {
@@ -93,4 +110,4 @@ function fail(error: unknown): void {
   );
 }
 
-start().catch(fail);
+readConfig().then((config) => new Page(config)).catch(fail);

@@ -1,18 +1,49 @@
-/** Sign in, or make an account, with supabase-js. */
+/** Signs in, or creates an account, with supabase-js. */
 import type { SupabaseClient } from "@supabase/supabase-js";
+import { authErrorInWords } from "./auth-errors.ts";
+import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
-import { badge } from "./status.ts";
 
 type Mode = "sign-in" | "sign-up";
-const WORDS = {
+const WORDS: Record<Mode, { action: string; autocomplete: string }> = {
   "sign-in": { action: "Sign in", autocomplete: "current-password" },
   "sign-up": { action: "Create account", autocomplete: "new-password" },
 };
 
 /** The session itself reaches the page through `onAuthStateChange`. */
 export function signInView(supabase: SupabaseClient): HTMLElement {
-  let mode: Mode = "sign-in";
-  const email = h("input", {
+  return h(
+    "section",
+    { class: "welcome", "aria-labelledby": "welcome-title" },
+    pitch(),
+    new SignInForm(supabase).element,
+  );
+}
+
+function pitch(): HTMLElement {
+  return h(
+    "div",
+    { class: "pitch" },
+    h("h1", { id: "welcome-title" }, "A cloud machine of your own, one press away."),
+    h(
+      "p",
+      { class: "lead" },
+      "Choose where it runs and how strong it is, watch it start, and talk to it over a WebSocket.",
+    ),
+    h(
+      "ul",
+      { class: "promises" },
+      h("li", {}, badge("good", "Pressing twice makes one machine")),
+      h("li", {}, badge("good", "Every failure says why, and what to do")),
+      h("li", {}, badge("good", "Nothing runs on that you cannot see")),
+    ),
+  );
+}
+
+class SignInForm {
+  readonly element: HTMLFormElement;
+  readonly #supabase: SupabaseClient;
+  readonly #email = h("input", {
     id: "email",
     name: "email",
     type: "email",
@@ -20,7 +51,7 @@ export function signInView(supabase: SupabaseClient): HTMLElement {
     required: true,
     "aria-describedby": "sign-in-answer",
   });
-  const password = h("input", {
+  readonly #password = h("input", {
     id: "password",
     name: "password",
     type: "password",
@@ -28,101 +59,63 @@ export function signInView(supabase: SupabaseClient): HTMLElement {
     minlength: 6,
     "aria-describedby": "sign-in-answer",
   });
-  const submit = h("button", { type: "submit", class: "primary" });
-  const answer = h("div", { id: "sign-in-answer", role: "alert" });
-  const choices = (["sign-in", "sign-up"] as const).map((value) => {
-    const input = h("input", { type: "radio", name: "mode", value, id: `mode-${value}` });
-    input.addEventListener("change", () => choose(value));
-    return { value, input, label: h("label", { for: input.id }, WORDS[value].action) };
-  });
+  readonly #submit = h("button", { type: "submit", class: "primary" });
+  readonly #answer = h("div", { id: "sign-in-answer", role: "alert" });
+  #mode: Mode = "sign-in";
 
-  function choose(value: Mode): void {
-    mode = value;
-    submit.textContent = WORDS[mode].action;
-    password.setAttribute("autocomplete", WORDS[mode].autocomplete);
-    for (const choice of choices) choice.input.checked = choice.value === mode;
-    fill(answer);
-  }
-
-  async function send(event: Event): Promise<void> {
-    event.preventDefault();
-    if (submit.disabled) return;
-    submit.disabled = true;
-    fill(answer);
-    const credentials = { email: email.value, password: password.value };
-    const { data, error } = mode === "sign-in"
-      ? await supabase.auth.signInWithPassword(credentials)
-      : await supabase.auth.signUp(credentials);
-    submit.disabled = false;
-    if (error) {
-      fill(answer, h("p", { class: "panel error" }, badge("bad", inWords(error))));
-    } else if (!data.session) {
-      fill(
-        answer,
-        h(
-          "p",
-          { class: "panel" },
-          badge("busy", "Open the link in the mail that was sent to you."),
-        ),
-      );
-    }
-  }
-
-  choose(mode);
-  return h(
-    "section",
-    { class: "welcome", "aria-labelledby": "welcome-title" },
-    h(
-      "div",
-      { class: "pitch" },
-      h("h1", { id: "welcome-title" }, "A cloud machine of your own, one press away."),
-      h(
-        "p",
-        { class: "lead" },
-        "Choose where it runs and how strong it is, watch it start, and talk to it over a WebSocket.",
-      ),
-      h(
-        "ul",
-        { class: "promises" },
-        h("li", {}, badge("good", "Pressing twice makes one machine")),
-        h("li", {}, badge("good", "Every failure says why, and what to do")),
-        h("li", {}, badge("good", "Nothing runs on that you cannot see")),
-      ),
-    ),
-    h(
+  constructor(supabase: SupabaseClient) {
+    this.#supabase = supabase;
+    this.element = h(
       "form",
-      { class: "card sign-in", onsubmit: (event) => void send(event) },
+      { class: "card sign-in", onsubmit: (event) => void this.#send(event) },
       h(
         "fieldset",
         { class: "segmented" },
         h("legend", { class: "visually-hidden" }, "What do you want to do?"),
-        ...choices.flatMap(({ input, label }) => [input, label]),
+        ...this.#choice("sign-in"),
+        ...this.#choice("sign-up"),
       ),
       h("label", { for: "email" }, "Email"),
-      email,
+      this.#email,
       h("label", { for: "password" }, "Password"),
-      password,
-      submit,
-      answer,
-    ),
-  );
-}
-
-function inWords(
-  error: { code?: string | undefined; message: string; status?: number | undefined },
-): string {
-  switch (error.code) {
-    case "invalid_credentials":
-      return "No account has this email and password.";
-    case "user_already_exists":
-    case "email_exists":
-      return "There is an account with this email: sign in instead.";
-    case "weak_password":
-      return `This password is too weak. ${error.message}`;
-    case "over_request_rate_limit":
-    case "over_email_send_rate_limit":
-      return "Too many attempts. Wait a minute and try again.";
+      this.#password,
+      this.#submit,
+      this.#answer,
+    );
+    this.#choose("sign-in");
   }
-  // A request that never arrived has no status, or 0.
-  return error.status ? error.message : "Supabase could not be reached. Check your connection.";
+
+  #choice(mode: Mode): HTMLElement[] {
+    const id = `mode-${mode}`;
+    const checked = mode === this.#mode;
+    const input = h("input", { type: "radio", name: "mode", value: mode, id, checked });
+    input.addEventListener("change", () => this.#choose(mode));
+    return [input, h("label", { for: id }, WORDS[mode].action)];
+  }
+
+  #choose(mode: Mode): void {
+    this.#mode = mode;
+    this.#submit.textContent = WORDS[mode].action;
+    this.#password.setAttribute("autocomplete", WORDS[mode].autocomplete);
+    fill(this.#answer);
+  }
+
+  async #send(event: Event): Promise<void> {
+    event.preventDefault();
+    if (this.#submit.disabled) return;
+    this.#submit.disabled = true;
+    fill(this.#answer);
+    const { auth } = this.#supabase;
+    const credentials = { email: this.#email.value, password: this.#password.value };
+    const { data, error } = this.#mode === "sign-in"
+      ? await auth.signInWithPassword(credentials)
+      : await auth.signUp(credentials);
+    this.#submit.disabled = false;
+    if (error) {
+      fill(this.#answer, h("p", { class: "panel error" }, badge("bad", authErrorInWords(error))));
+    } else if (!data.session) {
+      const sent = badge("busy", "Open the link in the email that was sent to you.");
+      fill(this.#answer, h("p", { class: "panel" }, sent));
+    }
+  }
 }

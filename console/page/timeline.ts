@@ -1,4 +1,4 @@
-/** The way from a press of the button to a machine that runs, as far as it has come. */
+/** The steps from the press of the button to a running machine, and how far it has come. */
 import { h, icon } from "./dom.ts";
 import type { MachineEvent, MachineRow } from "./machines.ts";
 
@@ -31,7 +31,7 @@ const ICONS: Record<StepState, string> = {
   todo: "",
 };
 
-/** Null stands for a machine that was asked for and has no row yet. */
+/** Null stands for a machine that was requested and has no row yet. */
 export function stepsOf(machine: Pick<MachineRow, "status" | "machine_events"> | null): Step[] {
   const events = machine?.machine_events ?? [];
   const reached = STEPS.map(({ kinds }) => events.find(({ kind }) => kinds.includes(kind)));
@@ -50,7 +50,7 @@ function stateOf(
 ): StepState {
   if (event) return "done";
   if (!firstOpen || status === "destroyed") return "todo";
-  // A row that runs without an event saying so was read between the two.
+  // A running row without its event was read between the two writes.
   return status === "error" ? "failed" : "current";
 }
 

@@ -2,207 +2,198 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import {
   createProvisionMachineClient,
+  type ProvisionMachineClient,
   ProvisionMachineError,
   type ProvisionRequest,
 } from "../../client/mod.ts";
 import { type ConsoleConfig, functionUrl } from "./config.ts";
+import { connectionBadge } from "./connection-badge.ts";
 import { fill, h, setText } from "./dom.ts";
-import { errorPanel } from "./error-panel.ts";
-import { isLive, type MachineRow } from "./machines.ts";
+import { ErrorPanel } from "./error-panel.ts";
 import { MachineList } from "./machine-list.ts";
-import { provisionForm } from "./provision-form.ts";
-import { regionName } from "./regions.ts";
-import { badge, type Tone } from "./status.ts";
-import { stepsOf, timeline } from "./timeline.ts";
-import { type Connection, watchMachines } from "./watch-machines.ts";
+import { isLive } from "./machine-status.ts";
+import type { MachineRow } from "./machines.ts";
+import { pendingCard } from "./pending-card.ts";
+import { ProvisionForm } from "./provision-form.ts";
+import type { View } from "./view.ts";
+import { MachineWatcher } from "./watch-machines.ts";
 
-const CONNECTIONS: Record<Connection, { tone: Tone; text: string }> = {
-  connecting: { tone: "busy", text: "Connecting" },
-  realtime: { tone: "good", text: "Live over Realtime" },
-  polling: { tone: "good", text: "Live by polling" },
-  offline: { tone: "warning", text: "Offline: goes on when you are back" },
-  failing: { tone: "warning", text: "Supabase does not answer: trying again" },
-};
-
-/** What one press of the button wants; a retry after a lost answer is the same press. */
+/** One press of the button. A retry after a lost response belongs to the same press. */
 interface Intent {
   key: string;
   request: ProvisionRequest;
 }
 
-export interface View {
-  element: HTMLElement;
-  stop(): void;
-}
+export class UserView implements View {
+  readonly element: HTMLElement;
+  readonly #client: ProvisionMachineClient;
+  readonly #leaving = new AbortController();
+  readonly #connection = h("div", { role: "status", class: "connection" });
+  readonly #progress = h("div", { role: "status", class: "progress" });
+  readonly #pending = h("div", { class: "pending-slot" });
+  readonly #errors: ErrorPanel;
+  readonly #form: ProvisionForm;
+  readonly #list: MachineList;
+  readonly #watcher: MachineWatcher;
+  #machines: MachineRow[] = [];
+  #calling = false;
+  /** A `Retry-After` is running. */
+  #waiting = false;
+  #unanswered: Intent | undefined;
 
-export function userView(
-  supabase: SupabaseClient,
-  config: ConsoleConfig,
-  userId: string,
-): View {
-  const client = createProvisionMachineClient({
-    functionUrl: functionUrl(config),
-    publishableKey: config.publishableKey,
-    getAccessToken: async () => (await supabase.auth.getSession()).data.session?.access_token,
-  });
-  const leaving = new AbortController();
-  let machines: MachineRow[] = [];
-  let calling = false;
-  let waiting = false;
-  let unanswered: Intent | undefined;
-
-  const connection = h("div", { role: "status", class: "connection" });
-  const progress = h("div", { role: "status", class: "progress" });
-  const pending = h("div", { class: "pending-slot" });
-  const errors = errorPanel((value) => {
-    waiting = value;
-    showButton();
-  });
-  const form = provisionForm(config.regions, (request) => void provision(request), () => {
-    // A wait is for what was asked: another region may have room at once.
-    waiting = false;
-    showButton();
-  });
-  const list = new MachineList((machineId) => void destroy(machineId));
-  const watcher = watchMachines({
-    supabase,
-    userId,
-    onMachines(rows) {
-      machines = rows;
-      list.show(rows);
-      const begun = rows.find(({ status }) => status === "provisioning");
-      if (begun) fill(pending);
-      if (begun && calling) setText(progress, `Waiting for ${begun.machine_id} to start …`);
-      showButton();
-    },
-    onConnection(state) {
-      const { tone, text } = CONNECTIONS[state];
-      fill(connection, badge(tone, text));
-    },
-  });
-
-  function showButton(): void {
-    const live = machines.some(isLive);
-    form.setButton({
-      text: calling ? "Provisioning …" : unanswered ? "Try again" : "Provision",
-      disabled: calling || waiting,
-      ...(waiting ? { reason: "Wait until the countdown ends, or ask for something else." } : {}),
-      ...(live && !calling
-        ? {
-          reason: "You have a machine already. Whether you may have another depends on your limit.",
-        }
-        : {}),
+  constructor(supabase: SupabaseClient, config: ConsoleConfig, userId: string) {
+    this.#client = createProvisionMachineClient({
+      functionUrl: functionUrl(config),
+      publishableKey: config.publishableKey,
+      getAccessToken: async () => (await supabase.auth.getSession()).data.session?.access_token,
     });
+    this.#errors = new ErrorPanel((waiting) => this.#setWaiting(waiting));
+    this.#form = new ProvisionForm({
+      regions: config.regions,
+      onSubmit: (request) => void this.#provision(request),
+      // The wait is for this region and size: another may have room at once.
+      onChange: () => this.#setWaiting(false),
+    });
+    this.#list = new MachineList((machineId) => void this.#destroy(machineId));
+    this.element = this.#layout();
+    this.#watcher = new MachineWatcher({
+      supabase,
+      userId,
+      onMachines: (machines) => this.#showMachines(machines),
+      onConnection: (state) => fill(this.#connection, connectionBadge(state)),
+    });
+    this.#showButton();
   }
 
-  function showError(error: ProvisionMachineError): void {
-    setText(progress, "");
-    errors.show(error);
-    // The limit names a machine that is well.
-    list.setExplained(error.code === "machine_limit_reached" ? null : error.machineId);
+  stop(): void {
+    this.#leaving.abort();
+    this.#watcher.stop();
+    this.#list.close();
+    this.#errors.clear();
   }
 
-  function clearError(): void {
-    errors.clear();
-    list.setExplained(null);
-  }
-
-  async function provision(request: ProvisionRequest): Promise<void> {
-    // Same key for the same wish: another region is another wish.
-    const intent = unanswered && JSON.stringify(unanswered.request) === JSON.stringify(request)
-      ? unanswered
-      : { key: crypto.randomUUID(), request };
-    unanswered = undefined;
-    calling = true;
-    clearError();
-    setText(progress, "Asking for a machine …");
-    fill(pending, pendingCard(request));
-    // On a phone it is below the form.
-    pending.scrollIntoView({ block: "nearest" });
-    showButton();
-    watcher.expectChanges(true);
-    try {
-      const machine = await client.provision(request, {
-        idempotencyKey: intent.key,
-        signal: leaving.signal,
-        onRetry: ({ attempt }) => setText(progress, retryText(attempt)),
-      });
-      setText(progress, `${machine.message}: ${machine.machineId}`);
-    } catch (error) {
-      if (leaving.signal.aborted) return;
-      if (!(error instanceof ProvisionMachineError)) throw error;
-      if (error.outcomeUnknown) unanswered = intent;
-      showError(error);
-    } finally {
-      calling = false;
-      fill(pending);
-      showButton();
-      if (!leaving.signal.aborted) watcher.expectChanges(false);
-    }
-  }
-
-  async function destroy(machineId: string): Promise<void> {
-    clearError();
-    list.setDestroying(machineId, true);
-    watcher.expectChanges(true);
-    try {
-      await client.destroy(machineId, {
-        signal: leaving.signal,
-        onRetry: ({ attempt }) => setText(progress, retryText(attempt)),
-      });
-      setText(progress, `Machine destroyed: ${machineId}`);
-    } catch (error) {
-      if (leaving.signal.aborted) return;
-      if (!(error instanceof ProvisionMachineError)) throw error;
-      showError(error);
-    } finally {
-      list.setDestroying(machineId, false);
-      if (!leaving.signal.aborted) watcher.expectChanges(false);
-    }
-  }
-
-  showButton();
-  return {
-    element: h(
+  #layout(): HTMLElement {
+    return h(
       "div",
       { class: "user" },
-      h("div", { class: "side" }, form.element),
+      h("div", { class: "side" }, this.#form.element),
       h(
         "div",
         { class: "main" },
-        h("div", { class: "main-head" }, h("h1", {}, "Your machines"), connection),
-        progress,
-        errors.element,
-        pending,
-        list.element,
+        h("div", { class: "main-head" }, h("h1", {}, "Your machines"), this.#connection),
+        this.#progress,
+        this.#errors.element,
+        this.#pending,
+        this.#list.element,
       ),
-    ),
-    stop() {
-      leaving.abort();
-      watcher.stop();
-      list.close();
-      errors.clear();
-    },
-  };
+    );
+  }
+
+  #showMachines(machines: MachineRow[]): void {
+    this.#machines = machines;
+    this.#list.show(machines);
+    const begun = machines.find(({ status }) => status === "provisioning");
+    if (begun) fill(this.#pending);
+    if (begun && this.#calling) {
+      setText(this.#progress, `Waiting for ${begun.machine_id} to start …`);
+    }
+    this.#showButton();
+  }
+
+  #setWaiting(waiting: boolean): void {
+    this.#waiting = waiting;
+    this.#showButton();
+  }
+
+  #showButton(): void {
+    this.#form.setButton({
+      text: this.#calling ? "Provisioning …" : this.#unanswered ? "Try again" : "Provision",
+      disabled: this.#calling || this.#waiting,
+      reason: this.#reason(),
+    });
+  }
+
+  #reason(): string {
+    if (!this.#calling && this.#machines.some(isLive)) {
+      return "You have a machine already. Whether you may have another depends on your limit.";
+    }
+    return this.#waiting ? "Wait until the countdown ends, or ask for something else." : "";
+  }
+
+  #showError(error: ProvisionMachineError): void {
+    setText(this.#progress, "");
+    this.#errors.show(error);
+    // At the limit, the error names a machine that is well.
+    this.#list.setExplained(error.code === "machine_limit_reached" ? null : error.machineId);
+  }
+
+  #clearError(): void {
+    this.#errors.clear();
+    this.#list.setExplained(null);
+  }
+
+  async #provision(request: ProvisionRequest): Promise<void> {
+    // The same key for the same request: another region is another request.
+    const intent = this.#unanswered &&
+        JSON.stringify(this.#unanswered.request) === JSON.stringify(request)
+      ? this.#unanswered
+      : { key: crypto.randomUUID(), request };
+    this.#unanswered = undefined;
+    this.#calling = true;
+    setText(this.#progress, "Requesting a machine …");
+    fill(this.#pending, pendingCard(request));
+    await this.#call(async (options) => {
+      const { message, machineId } = await this.#client.provision(request, {
+        idempotencyKey: intent.key,
+        ...options,
+      });
+      return `${message}: ${machineId}`;
+    }, (error) => {
+      if (error.outcomeUnknown) this.#unanswered = intent;
+    });
+    this.#calling = false;
+    fill(this.#pending);
+    this.#showButton();
+  }
+
+  async #destroy(machineId: string): Promise<void> {
+    this.#list.setDestroying(machineId, true);
+    await this.#call(async (options) => {
+      await this.#client.destroy(machineId, options);
+      return `Machine destroyed: ${machineId}`;
+    });
+    this.#list.setDestroying(machineId, false);
+  }
+
+  /** Shows what `run` says on success, and its error otherwise; reads the rows often meanwhile. */
+  async #call(
+    run: (
+      options: { signal: AbortSignal; onRetry: (retry: { attempt: number }) => void },
+    ) => Promise<string>,
+    onError: (error: ProvisionMachineError) => void = () => {},
+  ): Promise<void> {
+    const { signal } = this.#leaving;
+    this.#clearError();
+    this.#showButton();
+    this.#pending.scrollIntoView({ block: "nearest" });
+    this.#watcher.expectChanges(true);
+    const onRetry = ({ attempt }: { attempt: number }) =>
+      setText(this.#progress, retryText(attempt));
+    try {
+      setText(this.#progress, await run({ signal, onRetry }));
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ProvisionMachineError)) throw error;
+      onError(error);
+      this.#showError(error);
+    } finally {
+      this.#watcher.expectChanges(false);
+    }
+  }
 }
 
 function retryText(attempt: number): string {
   return navigator.onLine
-    ? `The answer was lost. Asking again with the same key (attempt ${attempt + 1}) …`
+    ? `The response was lost. Asking again with the same key (attempt ${attempt + 1}) …`
     : "You are offline. The same request is sent again as soon as you are back.";
-}
-
-/** Stands where the machine's card will be, from the press of the button on. */
-function pendingCard({ region }: ProvisionRequest): HTMLElement {
-  return h(
-    "article",
-    { class: "card machine pending", "aria-label": "Machine being asked for" },
-    h("header", {}, h("h2", {}, "New machine"), badge("busy", "asking")),
-    h(
-      "p",
-      { class: "machine-facts" },
-      region ? regionName(region) : "The service's default region",
-    ),
-    timeline(stepsOf(null)),
-  );
 }

@@ -1,31 +1,24 @@
 /**
- * Keeps the list of machines current: over Realtime where the project has it, by polling where it has
- * not, not at all while offline. Other tabs of this browser are told of changes made in this one.
+ * Keeps the list of machines current: over Realtime where the project has it, by polling where it
+ * does not, and not at all while offline. Other tabs of this browser learn of changes seen here.
  */
-import type { RealtimeChannel, SupabaseClient } from "@supabase/supabase-js";
-import { isLive, type MachineRow, readMachines } from "./machines.ts";
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { isLive } from "./machine-status.ts";
+import { type MachineRow, readMachines } from "./machines.ts";
+import { RealtimeSubscription } from "./realtime.ts";
 
 const POLL_WHILE_BUSY_MS = 1_000;
-/** Many machines are there within two seconds: whoever pressed the button wants to see it happen. */
+/** Many machines run within two seconds, and the user is waiting for theirs. */
 const QUICK_MS = 250;
 const QUICK_READS = 8;
 const POLL_MS = 10_000;
-/** Realtime promises no delivery, so even with it the rows are read again now and then. */
+/** Realtime does not guarantee delivery, so the rows are still read now and then. */
 const POLL_BESIDE_REALTIME_MS = 30_000;
 const BACKOFF_MAX_MS = 30_000;
-const RESUBSCRIBE_MS = 60_000;
-/** Changes come in bursts: a row and its event, each with a message of its own. */
+/** Changes come in bursts: a row and its event, each with its own message. */
 const SETTLE_MS = 50;
 
 export type Connection = "connecting" | "realtime" | "polling" | "offline" | "failing";
-
-export interface Watcher {
-  /** Reads now, for instance after a call. */
-  refresh(): void;
-  /** While a call is under way: read often, even before there is a row. */
-  expectChanges(expected: boolean): void;
-  stop(): void;
-}
 
 export interface WatchOptions {
   supabase: SupabaseClient;
@@ -34,136 +27,142 @@ export interface WatchOptions {
   onConnection: (connection: Connection) => void;
 }
 
-export function watchMachines(
-  { supabase, userId, onMachines, onConnection }: WatchOptions,
-): Watcher {
-  const stopped = new AbortController();
-  const { signal } = stopped;
-  const otherTabs = new BroadcastChannel(`provision-machine:${userId}`);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let reading = false;
-  let readAgain = false;
-  let failures = 0;
-  /** Since changes were expected. */
-  let reads = 0;
-  let busy = false;
-  let expected = false;
-  let realtime = false;
-  let channel: RealtimeChannel | undefined;
-  let resubscribe: ReturnType<typeof setTimeout> | undefined;
-  let lastSeen: string | undefined;
+/** Starts at once. */
+export class MachineWatcher {
+  readonly #options: WatchOptions;
+  readonly #stopped = new AbortController();
+  readonly #otherTabs: BroadcastChannel;
+  readonly #subscription: RealtimeSubscription;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #reading = false;
+  #readAgain = false;
+  #failures = 0;
+  /** Number of reads since changes were expected. */
+  #reads = 0;
+  #busy = false;
+  #expected = false;
+  #realtime = false;
+  #lastSeen: string | undefined;
 
-  const report = () =>
-    onConnection(
-      !navigator.onLine ? "offline" : failures > 0 ? "failing" : realtime ? "realtime" : "polling",
-    );
-  const schedule = (delayMs: number) => {
-    clearTimeout(timer);
-    if (!signal.aborted && navigator.onLine) timer = setTimeout(read, delayMs);
-  };
-  const nextDelay = () => {
-    const usual = expected && reads < QUICK_READS
-      ? QUICK_MS
-      : busy || expected
-      ? POLL_WHILE_BUSY_MS
-      : realtime
-      ? POLL_BESIDE_REALTIME_MS
-      : POLL_MS;
-    return failures === 0 ? usual : Math.min(POLL_WHILE_BUSY_MS * 2 ** failures, BACKOFF_MAX_MS);
-  };
-
-  async function read(): Promise<void> {
-    if (reading) {
-      readAgain = true;
-      return;
-    }
-    reading = true;
-    try {
-      reads++;
-      const machines = await readMachines(supabase, signal);
-      if (signal.aborted) return;
-      failures = 0;
-      busy = machines.some((machine) =>
-        machine.status === "provisioning" ||
-        (isLive(machine) && machine.destroy_requested_at !== null)
-      );
-      const seen = JSON.stringify(machines);
-      // Another tab that learns something by this tells in turn, and then nothing is new to anybody.
-      if (seen !== lastSeen && lastSeen !== undefined) otherTabs.postMessage("changed");
-      lastSeen = seen;
-      onMachines(machines);
-    } catch {
-      // Shown as the state of the connection; the next attempt comes later each time.
-      failures++;
-    } finally {
-      reading = false;
-      if (!signal.aborted) report();
-      schedule(readAgain ? 0 : nextDelay());
-      readAgain = false;
-    }
-  }
-
-  function subscribe(): void {
-    if (channel || signal.aborted) return;
-    clearTimeout(resubscribe);
-    const mine = supabase.channel(`machines:${userId}`);
-    channel = mine;
-    for (const table of ["cloud_machines", "machine_events"]) {
-      mine.on("postgres_changes", { event: "*", schema: "public", table }, () => {
-        schedule(SETTLE_MS);
-      });
-    }
-    mine.subscribe((status) => {
-      if (signal.aborted || channel !== mine) return;
-      realtime = status === "SUBSCRIBED";
-      if (status === "SUBSCRIBED") {
-        // What changed before the subscription began was told to nobody.
-        schedule(0);
-      } else {
-        // Polling takes over. supabase-js would go on trying every few seconds.
-        channel = undefined;
-        void supabase.removeChannel(mine);
-        resubscribe = setTimeout(subscribe, RESUBSCRIBE_MS);
-        schedule(nextDelay());
-      }
-      report();
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    const { supabase, userId, onConnection } = options;
+    this.#otherTabs = new BroadcastChannel(`provision-machine:${userId}`);
+    this.#subscription = new RealtimeSubscription({
+      supabase,
+      userId,
+      onChange: () => this.#schedule(SETTLE_MS),
+      onState: (subscribed) => {
+        this.#realtime = subscribed;
+        // Changes made before the subscription began were not sent to this tab.
+        this.#schedule(subscribed ? 0 : this.#nextDelay());
+        this.#report();
+      },
     });
+    this.#listen();
+    onConnection("connecting");
+    this.#subscription.start();
+    void this.#read();
   }
 
-  const wake = () => {
-    report();
-    if (!navigator.onLine) {
-      clearTimeout(timer);
+  /** While a call is under way: reads often, even before there is a row. */
+  expectChanges(expected: boolean): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#expected = expected;
+    this.#reads = 0;
+    this.#schedule(expected ? SETTLE_MS : 0);
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    clearTimeout(this.#timer);
+    this.#otherTabs.close();
+    this.#subscription.stop();
+  }
+
+  #listen(): void {
+    const { signal } = this.#stopped;
+    const onNetwork = () => {
+      this.#report();
+      if (!navigator.onLine) {
+        clearTimeout(this.#timer);
+        return;
+      }
+      this.#failures = 0;
+      this.#subscription.start();
+      this.#schedule(0);
+    };
+    globalThis.addEventListener("online", onNetwork, { signal });
+    globalThis.addEventListener("offline", onNetwork, { signal });
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.#schedule(0);
+    }, { signal });
+    this.#otherTabs.addEventListener("message", () => this.#schedule(0), { signal });
+  }
+
+  #report(): void {
+    this.#options.onConnection(
+      !navigator.onLine
+        ? "offline"
+        : this.#failures > 0
+        ? "failing"
+        : this.#realtime
+        ? "realtime"
+        : "polling",
+    );
+  }
+
+  #schedule(delayMs: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped.signal.aborted || !navigator.onLine) return;
+    this.#timer = setTimeout(() => void this.#read(), delayMs);
+  }
+
+  #nextDelay(): number {
+    if (this.#failures > 0) {
+      return Math.min(POLL_WHILE_BUSY_MS * 2 ** this.#failures, BACKOFF_MAX_MS);
+    }
+    if (this.#expected && this.#reads < QUICK_READS) return QUICK_MS;
+    if (this.#busy || this.#expected) return POLL_WHILE_BUSY_MS;
+    return this.#realtime ? POLL_BESIDE_REALTIME_MS : POLL_MS;
+  }
+
+  async #read(): Promise<void> {
+    const { signal } = this.#stopped;
+    if (this.#reading) {
+      this.#readAgain = true;
       return;
     }
-    failures = 0;
-    subscribe();
-    schedule(0);
-  };
-  globalThis.addEventListener("online", wake, { signal });
-  globalThis.addEventListener("offline", wake, { signal });
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") schedule(0);
-  }, { signal });
-  otherTabs.addEventListener("message", () => schedule(0), { signal });
+    this.#reading = true;
+    try {
+      this.#reads++;
+      const machines = await readMachines(this.#options.supabase, signal);
+      if (signal.aborted) return;
+      this.#failures = 0;
+      this.#show(machines);
+    } catch {
+      // Shown as the state of the connection; each further attempt waits longer.
+      this.#failures++;
+    } finally {
+      this.#reading = false;
+      if (!signal.aborted) this.#report();
+      this.#schedule(this.#readAgain ? 0 : this.#nextDelay());
+      this.#readAgain = false;
+    }
+  }
 
-  onConnection("connecting");
-  subscribe();
-  void read();
-
-  return {
-    refresh: () => schedule(0),
-    expectChanges(value) {
-      expected = value;
-      reads = 0;
-      schedule(value ? SETTLE_MS : 0);
-    },
-    stop() {
-      stopped.abort();
-      clearTimeout(timer);
-      clearTimeout(resubscribe);
-      otherTabs.close();
-      if (channel) void supabase.removeChannel(channel);
-    },
-  };
+  #show(machines: MachineRow[]): void {
+    this.#busy = machines.some((machine) =>
+      machine.status === "provisioning" ||
+      (isLive(machine) && machine.destroy_requested_at !== null)
+    );
+    const seen = JSON.stringify(machines);
+    // Another tab reads because of this message, finds the change and sends one too; by then this
+    // tab has seen it, so the messages stop.
+    if (seen !== this.#lastSeen && this.#lastSeen !== undefined) {
+      this.#otherTabs.postMessage("changed");
+    }
+    this.#lastSeen = seen;
+    this.#options.onMachines(machines);
+  }
 }

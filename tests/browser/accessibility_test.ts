@@ -1,4 +1,4 @@
-/** The page for people who see little, nothing, other colours, or a small screen. */
+/** The page for people with low vision, no vision, other colours, or a small screen. */
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import type { BrowserContextOptions, Page } from "playwright-core";
@@ -19,7 +19,7 @@ async function problemsOf(page: Page): Promise<string[]> {
     const { violations, passes } = await axe.run(document, {
       runOnly: { type: "tag", values: rules },
     });
-    if (passes.length < 10) throw new Error("axe looked at almost nothing");
+    if (passes.length < 10) throw new Error("axe checked almost nothing");
     // deno-lint-ignore no-explicit-any -- as above
     return violations.flatMap(({ id, nodes }: any) =>
       // deno-lint-ignore no-explicit-any -- as above

@@ -45,7 +45,7 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     await page.getByRole("alert").getByRole("button", { name: "Copy request id" }).click();
     await page.getByText("Copied").waitFor();
     assert.equal(await page.evaluate("navigator.clipboard.readText()"), requestId);
-    // The row tells the same, and nothing is told twice.
+    // The row says the same, but the page shows it once.
     await page.locator(".machine[data-status=error]").waitFor();
     assert.equal(
       await page.getByText(EXPLANATIONS.configuration_error.sentence)
@@ -66,7 +66,7 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     const timer = page.getByRole("timer");
     const secondsLeft = async () => Number(/(\d+) s/.exec(await timer.innerText())?.[1]);
     const first = await secondsLeft();
-    assert.ok(first > 0, "the answer said when to try again");
+    assert.ok(first > 0, "the response said when to try again");
     const button = page.getByRole("button", { name: "Provision", exact: true });
     assert.equal(await button.getAttribute("aria-disabled"), "true");
     await page.clock.runFor(5_000);
@@ -81,7 +81,7 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     system.stack.simulator.setCapacity("fra", true);
   },
 
-  "waiting is for the same wish: another region can be asked for at once": async (system) => {
+  "the countdown is for one region: another can be tried at once": async (system) => {
     const page = await signedIn(system);
     system.stack.simulator.setCapacity("fra", false);
     await page.getByLabel("Region").selectOption("fra");
@@ -122,16 +122,16 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     }
   },
 
-  "a signed-out session is told to sign in again": async (system) => {
+  "a session that ended asks to sign in again": async (system) => {
     const { page } = await system.open();
     const email = await system.signUp(page);
-    // As when the account was deleted by someone else meanwhile.
+    // As if the account was deleted elsewhere.
     await system.stack.supabase.sql("delete from auth.users where email = $1", [email]);
     await provision(page);
     await expectError(page, "unauthorized");
   },
 
-  "an answer of the gateway instead of the function's": async (system) => {
+  "a response of the gateway instead of the function's": async (system) => {
     const page = await signedIn(system);
     system.stack.supabase.addFault({
       match: { service: "functions", method: "POST" },
@@ -144,7 +144,7 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     });
     await provision(page);
     await page.getByRole("alert").getByText(EXPLANATIONS.unexpected_response.sentence).waitFor();
-    // The same press goes on: its outcome is not known.
+    // Its outcome is unknown, so the next press continues the same attempt.
     await page.getByRole("button", { name: "Try again" }).click();
     await page.locator(".machine[data-status=running]").waitFor();
   },

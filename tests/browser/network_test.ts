@@ -1,4 +1,4 @@
-/** Lost answers, a browser that goes offline, two tabs, and somebody else's machine. */
+/** Lost responses, a browser that goes offline, two tabs, and another user's machine. */
 import assert from "node:assert/strict";
 import type { Page, Request } from "playwright-core";
 import { consoleTest } from "./support/console-test.ts";
@@ -17,7 +17,7 @@ function provisionCalls(page: Page): Request[] {
 const keysOf = (calls: Request[]) => calls.map((call) => call.headers()["idempotency-key"]);
 
 await consoleTest("network", {}, {
-  "an answer that gets lost is asked for again with the same key": async (system) => {
+  "a call whose response is lost is repeated with the same key": async (system) => {
     const { stack } = system;
     const { page } = await system.open();
     await system.signUp(page);
@@ -35,7 +35,7 @@ await consoleTest("network", {}, {
     assert.equal(stack.simulator.liveMachines().length, before + 1);
   },
 
-  "offline: says so, and goes on by itself when the network is back": async (system) => {
+  "offline: says so, and continues when the network is back": async (system) => {
     const { page } = await system.open();
     await system.signUp(page);
     const calls = provisionCalls(page);
@@ -53,19 +53,21 @@ await consoleTest("network", {}, {
     const { page } = await system.open();
     await system.signUp(page);
     system.stack.supabase.setOutage({ services: ["rest"] });
-    // Coming back to a tab makes it look at once.
+    // Returning to a tab makes it read at once.
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
     await page.getByText("Supabase does not answer: trying again").waitFor();
     system.stack.supabase.setOutage(false);
     await page.getByText("Live by polling").waitFor();
   },
 
-  "two tabs: what one does the other shows; both pressing makes one machine": async (system) => {
+  "two tabs: each shows what the other does; pressing in both creates one machine": async (
+    system,
+  ) => {
     const { stack } = system;
     const context = await system.newContext();
     const { page: first } = await system.open(context);
     await system.signUp(first);
-    // Takes the slow polls away from the second tab: what it learns, it learns from the first.
+    // Without slow polls, the second tab learns of changes only from the first.
     await context.addInitScript(`
       const later = setTimeout;
       globalThis.setTimeout = (run, ms, ...rest) => ms >= 5000 ? 0 : later(run, ms, ...rest);
@@ -97,7 +99,7 @@ await consoleTest("network", {}, {
     await first.getByLabel("Email").waitFor();
   },
 
-  "somebody else's machine can be neither seen nor destroyed": async (system) => {
+  "another user's machine can be neither seen nor destroyed": async (system) => {
     const { stack } = system;
     const { page: owner } = await system.open();
     await system.signUp(owner);

@@ -98,7 +98,7 @@ await consoleTest("operator", {}, {
     const { stack } = system;
     const user = await stack.supabase.createUser();
     const { body } = await stack.call(user, { body: {} });
-    // Its machine vanishes behind our back.
+    // Its machine disappears at Fly.io.
     stack.simulator.killMachine(body.machineId);
     const page = await openDashboard(system, stack.supabase.secretKey);
     await page.getByRole("button", { name: "Reconcile now" }).click();
@@ -153,18 +153,18 @@ await consoleTest("operator", {}, {
 });
 
 await consoleTest("operator without the console's server", { config: { operatorUrl: "" } }, {
-  "shows what the function tells, and says what the gateway keeps back": async (system) => {
+  "shows what the function returns, and says what the gateway refuses": async (system) => {
     const page = await openDashboard(system, system.stack.supabase.serviceRoleKey);
     await page.locator(".checks").getByText("environment:FLY_API_TOKEN").waitFor();
     await page.getByText("No attempt has failed so far.").waitFor();
-    // Unlike the hosted gateway, the local one refuses legacy keys of browsers too.
+    // Unlike the hosted gateway, the local one refuses legacy keys from browsers too.
     await page.getByRole("alert").getByText("Forbidden use of secret API key in browser").waitFor();
     await page.locator("#success").getByText("The events cannot be read.").waitFor();
   },
 
-  "a gateway that refuses secret keys of browsers is explained": async (system) => {
+  "a gateway that refuses secret keys from browsers is explained": async (system) => {
     const { stack } = system;
-    // As the hosted gateway answers, https://supabase.com/docs/guides/api/api-keys#secret-keys
+    // As the hosted gateway responds, https://supabase.com/docs/guides/api/api-keys#secret-keys
     stack.supabase.onRequest(({ service, method }) =>
       service === "functions" && method !== "OPTIONS"
         ? {

@@ -1,4 +1,4 @@
-/** The files of the page: what they weigh, what they may do, and that they can be hosted anywhere. */
+/** The page's files: their size, their security policy, and that any static host can serve them. */
 import assert from "node:assert/strict";
 import { buildConsole, gzippedSize, readArgs } from "../../console/build.ts";
 import {
@@ -19,11 +19,11 @@ Deno.test("the scripts weigh less than 150 kB over the wire, supabase-js include
   assert.ok(total < MAX_SCRIPT_BYTES, `${total} bytes`);
   const main = files.get("main.js");
   assert.ok(main);
-  // Charts are for operators; a user's page does without them.
+  // Charts are for operators and not part of the user's page.
   assert.ok(!new TextDecoder().decode(main).includes("maintainAspectRatio"));
 });
 
-Deno.test("the policy names the project and the machines, and nobody else", () => {
+Deno.test("the policy names the project and the machines, and nothing else", () => {
   const policy = contentSecurityPolicy(config);
   assert.match(
     policy,
@@ -44,7 +44,7 @@ Deno.test("the page holds no code or style of its own, and loads from nowhere el
   }
 });
 
-Deno.test("a configuration that is wrong is refused with the setting's name", () => {
+Deno.test("a wrong configuration is refused, naming the setting", () => {
   const wrong: [unknown, RegExp][] = [
     [{ publishableKey: "key" }, /supabaseUrl/],
     [{ supabaseUrl: "ftp://x", publishableKey: "key" }, /supabaseUrl/],
@@ -89,7 +89,7 @@ await consoleTest("page", {}, {
     assert.equal(post.status, 405);
   },
 
-  "its server passes nothing on but what an operator needs": async (system) => {
+  "its server passes on only the operator's calls": async (system) => {
     const { stack, console: served } = system;
     const headers = { apikey: stack.supabase.secretKey };
     const paths = [
@@ -108,7 +108,7 @@ await consoleTest("page", {}, {
     assert.deepEqual(Object.keys(await health.json()), ["status"]);
   },
 
-  "the policy stops what it should": async (system) => {
+  "the policy blocks what it should": async (system) => {
     const { page } = await system.open();
     const refused = await page.evaluate(async () => {
       // deno-lint-ignore no-explicit-any -- this runs in the browser, whose types are not here

@@ -45,7 +45,9 @@ function serveRealtime(socket: WebSocketRoute, subscriptions: Subscription[]): v
 }
 
 await consoleTest("Realtime", {}, {
-  "is used where it is there: a change shows without waiting for the next poll": async (system) => {
+  "is used where it is available: a change shows without waiting for the next poll": async (
+    system,
+  ) => {
     const { stack } = system;
     const context = await system.newContext();
     const subscriptions: Subscription[] = [];
@@ -59,7 +61,7 @@ await consoleTest("Realtime", {}, {
     const subscription = await until("the page has subscribed", () => subscriptions.at(-1));
     assert.deepEqual(subscription.tables, ["cloud_machines", "machine_events"]);
 
-    // Somebody else acts for the user, so the page itself expects nothing.
+    // A service acts for the user, so the page expects no change.
     const [user] = await stack.supabase.sql<{ id: string }>(
       "select id from auth.users where email = $1",
       [email],
@@ -84,7 +86,7 @@ await consoleTest("Realtime", {}, {
     assert.deepEqual(problems, []);
   },
 
-  "where it refuses, polling takes over": async (system) => {
+  "where it is refused, polling takes over": async (system) => {
     const { page } = await system.open();
     await system.signUp(page);
     await page.getByText("Live by polling").waitFor();

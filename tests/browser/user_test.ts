@@ -20,8 +20,8 @@ await consoleTest("user", options, {
 
     const before = stack.simulator.liveMachines().length;
     await page.getByRole("button", { name: "Provision", exact: true }).dblclick();
-    // At once, before there is an answer.
-    await page.getByRole("article", { name: "Machine being asked for" }).waitFor();
+    // At once, before there is a response.
+    await page.getByRole("article", { name: "Requested machine" }).waitFor();
     await page.locator(".machine[data-status=provisioning]").waitFor();
     await page.locator(".machine[data-status=running]").waitFor();
     const steps = await page.locator(".machine .step").allInnerTexts();
@@ -45,11 +45,11 @@ await consoleTest("user", options, {
 
     await page.getByRole("button", { name: "Connect" }).click();
     await page.getByText("Connected", { exact: true }).waitFor();
-    await page.getByLabel("Message to the machine").fill("is anybody there?");
+    await page.getByLabel("Message to the machine").fill("is anyone there?");
     await page.getByRole("button", { name: "Send" }).click();
     const log = page.getByRole("log");
     await log.getByText(`"machine":"${machineId}"`).waitFor();
-    await log.getByText('{"echo":"is anybody there?"}').waitFor();
+    await log.getByText('{"echo":"is anyone there?"}').waitFor();
 
     await page.getByRole("button", { name: "Destroy", exact: true }).click();
     await page.getByRole("button", { name: "Keep it" }).click();
@@ -67,7 +67,7 @@ await consoleTest("user", options, {
     const { page, problems } = await system.open();
     const email = await system.signUp(page);
     await page.getByRole("button", { name: "Provision", exact: true }).click();
-    // A reload while the call is under way loses the call, not the machine.
+    // A reload loses the call that is under way, not the machine.
     await page.locator(".machine[data-status=provisioning]").waitFor();
     await page.reload();
     await page.locator(".machine[data-status=running]").waitFor();
@@ -84,7 +84,7 @@ await consoleTest("user", options, {
     assert.deepEqual(problems, []);
   },
 
-  "can do it all with the keyboard": async (system) => {
+  "can do everything with the keyboard": async (system) => {
     const { page } = await system.open();
     await system.signUp(page);
     await page.keyboard.press("Control+Home");

@@ -4,16 +4,16 @@ import { type Browser, chromium } from "playwright-core";
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 const MAC_OS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
 
-/** Said, once, where there is none. */
+/** The message where there is none. */
 export const NO_CHROMIUM =
   "No Chromium was found: install it (Debian: apt-get install chromium) or set CHROMIUM_PATH.";
 
-/** Path of the browser; null when none is installed. Throws if `CHROMIUM_PATH` leads nowhere. */
+/** Path of the browser; null when none is installed. Throws if `CHROMIUM_PATH` is not a file. */
 export async function findChromium(env: Record<string, string>): Promise<string | null> {
-  const asked = env["CHROMIUM_PATH"];
-  if (asked) {
-    if (await isFile(asked)) return asked;
-    throw new Error(`CHROMIUM_PATH is ${asked}, which is no file`);
+  const configured = env["CHROMIUM_PATH"];
+  if (configured) {
+    if (await isFile(configured)) return configured;
+    throw new Error(`CHROMIUM_PATH is ${configured}, which is not a file`);
   }
   const directories = (env["PATH"] ?? "").split(":").filter((directory) => directory !== "");
   for (const name of NAMES) {
@@ -35,7 +35,7 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-/** Headless, with an empty profile of its own, and silent towards the internet. */
+/** Headless, with an empty profile, and without calls to the internet. */
 export async function launchChromium(executablePath: string): Promise<Browser> {
   return await chromium.launch({
     executablePath,

@@ -15,10 +15,10 @@ export interface ConsoleStackOptions extends StackOptions {
   config?: { operatorUrl?: string; regions?: string[] };
 }
 
-/** A tab, and what went wrong in it that no test asked for. */
+/** A tab, and what went wrong in it unexpectedly. */
 export interface Tab {
   page: Page;
-  /** Errors of scripts, violations of the policy, requests to strangers. */
+  /** Errors of scripts, violations of the policy, requests to other origins. */
   problems: string[];
 }
 
@@ -51,7 +51,7 @@ export class ConsoleStack implements AsyncDisposable {
     return started;
   }
 
-  /** Starts the function anew with its usual environment, changed by `env`. */
+  /** Restarts the function with its usual environment, changed by `env`. */
   async restart(env: Record<string, string | undefined> = {}): Promise<void> {
     this.#changed = Object.keys(env).length > 0;
     await this.stack.restart({
@@ -79,14 +79,14 @@ export class ConsoleStack implements AsyncDisposable {
     const known = [this.console.url, this.stack.supabase.url, this.machines.url];
     page.on("request", (request) => {
       if (!known.some((origin) => request.url().startsWith(origin))) {
-        problems.push(`request to a stranger: ${request.url()}`);
+        problems.push(`request to another origin: ${request.url()}`);
       }
     });
     await page.goto(this.console.url + hash);
     return { page, problems };
   }
 
-  /** Creates an account by hand, as a person would. */
+  /** Creates an account on the page, as a user would. */
   async signUp(page: Page, email = `user-${crypto.randomUUID()}@example.com`): Promise<string> {
     await page.getByText("Create account", { exact: true }).first().click();
     await page.getByLabel("Email").fill(email);

@@ -1,12 +1,12 @@
-/** Tests of the console: one system for a file's steps, each with tabs of its own. */
+/** Tests of the console: one system for all steps of a file, each with its own tabs. */
 import { ConsoleStack, type ConsoleStackOptions } from "./console-stack.ts";
 import { findChromium, NO_CHROMIUM } from "./chromium.ts";
 
 type Step = (system: ConsoleStack) => Promise<void>;
 
-/** What is done with tests that need a browser where there is none. */
+/** What happens to tests that need a browser where there is none. */
 export function withoutChromium(env: Record<string, string>): "fail" | "ignore" {
-  // Every CI service sets CI. There, a test that did not run must not look like one that passed.
+  // Every CI service sets CI. There, a skipped test must not look like one that passed.
   return env["CI"] && env["CI"] !== "false" ? "fail" : "ignore";
 }
 

@@ -11,7 +11,7 @@ const FAULTS = [
   { status: 401, body: { error: "unauthorized" } },
 ];
 
-/** Provisions by turns, some of it with faults; takes some seconds. */
+/** Provisions machine after machine, some with faults; takes some seconds. */
 export async function fillHistory(stack: Stack, attempts = ATTEMPTS): Promise<void> {
   const random = seededRandom(7);
   const pick = <T>(items: readonly T[]) => items[Math.floor(random() ** 1.3 * items.length)];
@@ -31,7 +31,7 @@ export async function fillHistory(stack: Stack, attempts = ATTEMPTS): Promise<vo
         do: { kind: "slow-start", ms: 20 + Math.round(random() ** 4 * 900) },
       });
     }
-    // A limit of one machine each.
+    // The limit is one machine per user.
     const user = await stack.supabase.createUser();
     await stack.call(user, { body: { region: pick(REGIONS) } });
   }
@@ -41,7 +41,7 @@ export async function fillHistory(stack: Stack, attempts = ATTEMPTS): Promise<vo
   await stack.reconcile();
 }
 
-/** The table refuses changes; only its times are changed, and only here. */
+/** The table is append-only; its times are changed only here. */
 async function spread(stack: Stack): Promise<void> {
   const { supabase } = stack;
   await supabase.sql("alter table machine_events disable trigger user");

@@ -1,7 +1,6 @@
-/** A status as shape, colour and word at once. */
+/** A badge: shape, colour and word at once. */
 import { h, icon } from "./dom.ts";
 
-/** How something is, whatever it is. */
 export type Tone = "good" | "busy" | "bad" | "warning" | "quiet";
 
 const SHAPES: Record<Tone, string> = {
@@ -21,17 +20,4 @@ const SHAPES: Record<Tone, string> = {
 
 export function badge(tone: Tone, text: string): HTMLElement {
   return h("span", { class: `badge ${tone}` }, icon(SHAPES[tone]), text);
-}
-
-export function toneOfStatus(status: string): Tone {
-  switch (status) {
-    case "running":
-      return "good";
-    case "provisioning":
-      return "busy";
-    case "error":
-      return "bad";
-    default:
-      return "quiet";
-  }
 }
