@@ -1,6 +1,8 @@
 /** Answers that no well-behaved upstream gives. */
 import type { StatusFault } from "./draw-faults.ts";
-import type { Upstream } from "./network.ts";
+
+/** Which of the two upstreams a call goes to. */
+export type Upstream = "fly" | "database";
 
 /** What a gateway, a proxy or the upstream itself answers instead of the call's own answer. */
 export function scriptedAnswer(

@@ -4,15 +4,13 @@
  */
 import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
 import { garbledAnswer, halfAnswer } from "../../dev/stack/broken-answers.ts";
-import { reset, scriptedAnswer } from "./bad-answers.ts";
+import { reset, scriptedAnswer, type Upstream } from "./bad-answers.ts";
 import type { ScheduledFault, ScheduledMachineFault } from "./draw-faults.ts";
 import type { SimulatedIsolate } from "./simulated-isolate.ts";
 import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
 import { WEBHOOK_URL } from "./model-world.ts";
-
-export type Upstream = "fly" | "database";
 
 /** One call to an upstream as it went. */
 export interface UpstreamCall {
