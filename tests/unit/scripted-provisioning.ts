@@ -92,13 +92,14 @@ export const after = (ms: number, answer: Answer): Answer => async (signal, cloc
 };
 
 /**
- * Answers by call, such as `create`, `list`, `get`, `wait`, `delete` or the name of a Postgres
- * function; the last answer of a list goes on being given.
+ * Answers by call: `create`, `list`, `get`, `wait` and `delete` of Fly.io, the name of a Postgres
+ * function, or `webhook` for any other address. The last answer of a list is given again and again.
  */
 export type Script = Record<string, Answer | Answer[]>;
 
 export interface Provisioning {
   clock: VirtualClock;
+  database: DatabaseCaller;
   context: ProvisionContext;
   input: ProvisionInput;
   progress: Progress;
@@ -151,6 +152,7 @@ export function scriptProvisioning(
   const log = captureLog();
   const redactor = new Redactor();
   const platform = { url: SUPABASE_URL, serviceKeys: ["sb_secret_test"] } as const;
+  const database = new DatabaseCaller(platform, runtime);
   const context: ProvisionContext = {
     runtime,
     fly: new FlyClient({
@@ -160,7 +162,7 @@ export function scriptProvisioning(
       requestTimeoutMs: 30_000,
       redact: (text) => redactor.redact(text),
     }),
-    machines: new Machines(new DatabaseCaller(platform, runtime)),
+    machines: new Machines(database),
     log: new RequestLog(log.logger, clock, "request-1"),
     redactor,
     measurements: new Measurements(clock),
@@ -184,6 +186,7 @@ export function scriptProvisioning(
   };
   return {
     clock,
+    database,
     context,
     input: {
       row: ROW,
@@ -222,6 +225,7 @@ async function describe(request: Request): Promise<Call> {
   const body: Record<string, unknown> = text === "" ? {} : JSON.parse(text);
   const rpc = pathname.match(/\/rest\/v1\/rpc\/(\w+)$/)?.[1];
   if (rpc !== undefined) return { name: rpc, detail: "", body };
+  if (!request.url.startsWith(FLY_URL)) return { name: "webhook", detail: "", body };
   const [, id = "", wait] = pathname.match(/\/machines(?:\/([^/]+)(\/wait)?)?$/) ?? [];
   if (wait) return { name: "wait", detail: searchParams.get("timeout") ?? "", body };
   if (request.method === "POST") return { name: "create", detail: String(body["region"]), body };
