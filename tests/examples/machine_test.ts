@@ -138,15 +138,6 @@ Deno.test("USER_ID names the user from the start", async () => {
   assert.equal((await knock(server.port, `/?token=${sign(claims())}`)).status, 101);
 });
 
-/** Rejects when the promise takes longer: a server that sends nothing must not make a test wait. */
-async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nothing within ${timeoutMs} ms`)), timeoutMs);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
 Deno.test("it pings: who responds stays, who does not is disconnected", async () => {
   await using server = await ExampleServer.start(MACHINE, { env: { PING_SECONDS: "1" } });
   await using client = await Client.connect(server, claims());
@@ -177,7 +168,7 @@ Deno.test("a client that ignores the close does not keep it from ending", async 
   using silent = await RawSocket.open(server.port, `/?token=${sign(claims())}`);
   assert.equal((await silent.answer()).status, 101);
   await until("it is connected", () => server.output.includes('"connected"'));
-  assert.equal((await server.stop("SIGTERM")).code, 0);
+  assert.equal((await within(10_000, server.stop("SIGTERM"))).code, 0);
 });
 
 Deno.test("without an id or a proper key it does not start", async () => {
@@ -202,3 +193,12 @@ Deno.test("plain HTTP gets its health, and elsewhere 426", async () => {
   assert.equal(other.status, 426);
   assert.match((await other.json()).error, /WebSocket/);
 });
+
+/** Rejects when the promise takes longer: a server that sends nothing must not make a test wait. */
+async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing within ${timeoutMs} ms`)), timeoutMs);
+  });
+  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
