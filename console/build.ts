@@ -10,9 +10,9 @@
  * (Netlify, Cloudflare Pages). `config.json` can be changed afterwards; the policy in index.html and
  * `_headers` names the same addresses and must be changed with it.
  */
-import { parseArgs } from "node:util";
+import { type CommandLine, runCommand } from "./command-line.ts";
 import { metaContentSecurityPolicy, securityHeaders } from "./content-security-policy.ts";
-import { type ConsoleConfig, type ConsoleConfigInput, parseConfig } from "./page/config.ts";
+import type { ConsoleConfig } from "./page/config.ts";
 
 const HERE = new URL("./", import.meta.url);
 const PROJECT_CONFIG = new URL("../deno.json", HERE);
@@ -94,35 +94,7 @@ export async function gzippedSize(content: Uint8Array<ArrayBuffer>): Promise<num
   return (await new Response(stream).arrayBuffer()).byteLength;
 }
 
-/** The configuration and the port in a command line. Throws an Error that names what is wrong. */
-export function readArgs(args: string[]): { config: ConsoleConfig; port: number } {
-  const { values } = parseArgs({
-    args,
-    options: {
-      "supabase-url": { type: "string" },
-      "publishable-key": { type: "string" },
-      "function-name": { type: "string" },
-      "machine-origin": { type: "string", multiple: true },
-      region: { type: "string", multiple: true },
-      port: { type: "string", default: "4300" },
-    },
-  });
-  const input: Partial<Record<keyof ConsoleConfigInput, unknown>> = {
-    supabaseUrl: values["supabase-url"],
-    publishableKey: values["publishable-key"],
-    ...(values["function-name"] ? { functionName: values["function-name"] } : {}),
-    ...(values["machine-origin"] ? { machineOrigins: values["machine-origin"] } : {}),
-    ...(values.region ? { regions: values.region } : {}),
-  };
-  for (const name of ["supabase-url", "publishable-key"] as const) {
-    if (!values[name]) throw new Error(`--${name} is missing`);
-  }
-  if (!/^\d{1,5}$/.test(values.port)) throw new Error(`--port must be a port, not ${values.port}`);
-  return { config: parseConfig(input), port: Number(values.port) };
-}
-
-async function main(args: string[]): Promise<void> {
-  const { config } = readArgs(args);
+async function main({ config }: CommandLine): Promise<void> {
   const dist = new URL("dist/", HERE);
   const files = await buildConsole(config);
   files.set("_headers", new TextEncoder().encode(headersFile(config)));
@@ -137,12 +109,4 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-if (import.meta.main) {
-  try {
-    await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    await Deno.stderr.write(new TextEncoder().encode(`console: ${error.message}\n`));
-    Deno.exit(1);
-  }
-}
+if (import.meta.main) await runCommand(main);

@@ -10,7 +10,8 @@
  * As a command it serves the console for any project:
  * `deno task console --supabase-url https://abc.supabase.co --publishable-key sb_publishable_…`
  */
-import { buildConsole, type Files, readArgs } from "./build.ts";
+import { buildConsole, type Files } from "./build.ts";
+import { type CommandLine, runCommand } from "./command-line.ts";
 import { securityHeaders } from "./content-security-policy.ts";
 import { OPERATOR_PATH, proxyOperator } from "./operator-proxy.ts";
 import { type ConsoleConfig, type ConsoleConfigInput, parseConfig } from "./page/config.ts";
@@ -107,17 +108,9 @@ function rebuildOnChange(rebuild: () => void): Deno.FsWatcher {
   return watcher;
 }
 
-async function main(args: string[]): Promise<void> {
-  const { url } = await serveConsole({ ...readArgs(args), watch: true });
+async function main(commandLine: CommandLine): Promise<void> {
+  const { url } = await serveConsole({ ...commandLine, watch: true });
   await Deno.stdout.write(new TextEncoder().encode(`The console is at ${url}\n`));
 }
 
-if (import.meta.main) {
-  try {
-    await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    await Deno.stderr.write(new TextEncoder().encode(`console: ${error.message}\n`));
-    Deno.exit(1);
-  }
-}
+if (import.meta.main) await runCommand(main);

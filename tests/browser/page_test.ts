@@ -1,6 +1,6 @@
 /** The page's files: their size, their security policy, and that any static host can serve them. */
 import assert from "node:assert/strict";
-import { buildConsole, gzippedSize, readArgs } from "../../console/build.ts";
+import { buildConsole, gzippedSize } from "../../console/build.ts";
 import {
   contentSecurityPolicy,
   metaContentSecurityPolicy,
@@ -64,12 +64,6 @@ Deno.test("a wrong configuration is refused, naming the setting", () => {
     [{ supabaseUrl: "https://x.example", publishableKey: "k", secretKey: "s" }, /secretKey/],
   ];
   for (const [value, message] of wrong) assert.throws(() => parseConfig(value), message);
-  assert.throws(() => readArgs(["--publishable-key", "k"]), /--supabase-url is missing/);
-  const url = ["--supabase-url", "https://x.example"];
-  assert.throws(() => readArgs(url), /--publishable-key/);
-  const complete = [...url, "--publishable-key", "k"];
-  assert.throws(() => readArgs([...complete, "--port", "x"]), /--port must be a port, not x/);
-  assert.equal(readArgs(complete).port, 4300);
 });
 
 await consoleTest("page", {}, {
