@@ -82,7 +82,10 @@ postgresTest(
       const { answered } = await halfway();
       await Promise.all([system.postgres.stop("fast"), system.stopFly()]);
       const body = failure(await answered);
-      assert.match(body.message, /may still say provisioning.*left at Fly\.io is destroyed/s);
+      assert.match(
+        body.message,
+        /may still say provisioning.*leftover Fly machine will be destroyed/s,
+      );
       const lives = () =>
         system.simulator.liveMachines().some(({ name }) => name === body.machineId);
       assert.ok(lives());
