@@ -60,7 +60,7 @@ async function main(): Promise<void> {
     Object.entries(rows).map(([name, results]) => [name, medianOf(results)]),
   );
   printTable(
-    `${calls} users at once, ${perSecond} create a second in bursts of ${burst}, ` +
+    `${calls} users at once, ${perSecond} create per second in bursts of ${burst}, ` +
       `${BUDGET_MS / 1_000} s each; medians of ${seeds} seeds`,
     Object.entries(medians).map(([name, { makespanMs, refused, failures }]) => ({
       "": name,

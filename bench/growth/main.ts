@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   }
 
   printTable(
-    `Median milliseconds (99th percentile) and 8 KiB blocks looked at, ${rounds} times each`,
+    `Median milliseconds (99th percentile) and 8 KiB blocks read, ${rounds} times each`,
     [...measured].map(([name, results]) => ({
       operation: name,
       ...Object.fromEntries(results.map(({ ms, work }, index) => [

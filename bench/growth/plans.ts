@@ -2,7 +2,7 @@
 import type { Sql } from "postgres";
 import { z } from "zod";
 
-/** One node of `explain (analyze, buffers, format json)`; what is not looked at is left out. */
+/** One node of `explain (analyze, buffers, format json)`; what is not used is left out. */
 interface PlanNode {
   "Node Type": string;
   "Relation Name"?: string | undefined;
@@ -27,7 +27,7 @@ const PlanNode: z.ZodType<PlanNode> = z.lazy(() =>
 const Logged = z.object({ "Query Text": z.string(), Plan: PlanNode });
 
 export interface Work {
-  /** Blocks of 8 KiB that were looked at: what time comes from, and the same on every machine. */
+  /** Blocks of 8 KiB that were read: they decide the time, and are the same on every machine. */
   blocks: number;
   /** Tables that were read from one end to the other, with the rows that this took. */
   fullScans: { table: string; rows: number }[];

@@ -35,7 +35,7 @@ export interface SupabaseCliOptions {
 }
 
 /**
- * Runs `supabase <args>` with no terminal, no telemetry and no look for updates, and with a home
+ * Runs `supabase <args>` with no terminal, no telemetry and no check for updates, and with a home
  * folder of its own, so that no user's login or profile is read or changed.
  *
  * @throws {CommandError} when the CLI exits with another code than 0; its words are the message.

@@ -193,7 +193,7 @@ Deno.test("regions are listed without a token, a full one with capacity 0", asyn
   assert.deepEqual(full.map(({ code }: { code: string }) => code), ["fra"]);
 });
 
-Deno.test("rate limits: create 1 a second and bursts of 3 per app, get 5 and 10 per machine", async () => {
+Deno.test("rate limits: creates 1 per second and bursts of 3 per app, gets 5 and 10 per machine", async () => {
   const { clock, simulator, send } = virtualSimulator({ apps: ["demo", "other"] });
   simulator.configure({ rateLimits: new FlySimulator().settings.rateLimits });
   const statuses = async (call: string, times: number, body?: unknown) => {

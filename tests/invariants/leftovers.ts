@@ -18,7 +18,7 @@ export function unseenMachines(
   });
 }
 
-/** At any time: living machines of closed rows that reconcile will not look at again. */
+/** At any time: living machines of closed rows that reconcile will not visit again. */
 export function forgottenMachines(
   rows: readonly (Row & Pick<MachineRow, "reconcile_at">)[],
   machines: readonly Machine[],

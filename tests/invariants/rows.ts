@@ -1,7 +1,7 @@
 /** I1: no row stays `provisioning`, and no two runs of reconcile work on one row. */
 import type { MachineRow } from "./evidence.ts";
 
-/** @param when Of the look at the rows, as in "at the end". */
+/** @param when The rows were read, as in "at the end". */
 export function openRows(
   rows: readonly Pick<MachineRow, "machine_id" | "status">[],
   when: string,

@@ -26,7 +26,7 @@ export class SecretFinder {
 
   /**
    * Adds a secret under the name that a finding gives. Of a JWT only the signature is secret. Texts
-   * shorter than a part occur by chance, so they are not looked for.
+   * shorter than a part occur by chance, so they are ignored.
    */
   add(name: string, secret: string): void {
     if (secret.length < PART_CHARACTERS || this.#known.has(secret)) return;

@@ -13,7 +13,7 @@ export interface ReceivedAnswer {
   body: AnswerBody;
 }
 
-/** The members of an answer that the checks look at; see the contract for which answer has which. */
+/** The members of an answer that the checks read; see the contract for which answer has which. */
 export interface AnswerBody {
   machineId?: string | null;
   flyMachineId?: string | null;

@@ -1,4 +1,4 @@
-/** Everything that happened in a run, for a reader who looks for the reason of a violation. */
+/** Everything that happened in a run, to find the reason of a violation. */
 import type { Observation } from "./run-schedule.ts";
 import { EPOCH_MS } from "../../dev/stack/clock.ts";
 

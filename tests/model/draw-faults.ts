@@ -76,7 +76,7 @@ export const faultsArbitrary: fc.Arbitrary<ScheduledFault[]> = fc.oneof(
       { maxLength: 30, size: "max" },
     ),
   },
-  // Hardly a call gets through.
+  // Hardly any call gets through.
   {
     weight: 1,
     arbitrary: fc.array(fc.oneof(none, status, otherFault), { maxLength: 16, size: "max" }),

@@ -94,7 +94,7 @@ export class ModelWorld implements AsyncDisposable {
     const originals = CONSOLE_METHODS.map((method) => [method, sink[method]] as const);
     for (const method of CONSOLE_METHODS) {
       sink[method] = (...parts: unknown[]) => {
-        // The local stack has its own complaints while it is at work.
+        // What the local stack prints while it works is not the function's.
         if (this.database.performing) return;
         this.lines.push({ method, line: parts.map(String).join(" ") });
       };

@@ -13,7 +13,7 @@ Deno.test(`I1 to I6 hold in ${RUNS} random schedules (seed ${SEED})`, async () =
   await using world = await ModelWorld.open();
   const totals = await checkRandomSchedules(world, { seed: SEED, runs: RUNS });
   assert.equal(totals.schedules, RUNS);
-  // The schedules of this seed are known to hold every sort of trouble and of outcome.
+  // The schedules of this seed are known to contain every kind of fault and outcome.
   assert.ok(totals.crashes > 5, `${totals.crashes} isolates ended`);
   assert.ok(totals.faults.size > 20, `${totals.faults.size} kinds of faults`);
   for (const status of ["running", "destroyed", "error interrupted"]) {

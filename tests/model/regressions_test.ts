@@ -143,7 +143,7 @@ const CASES: Case[] = [
     rows: ["running"],
   },
   {
-    name: "a create that lands between the look and the next create is adopted",
+    name: "a create that lands between the lookup and the next create is adopted",
     schedule: {
       operations: [PROVISION],
       // The first lands 31 s after it was sent; by then the second is on its way.

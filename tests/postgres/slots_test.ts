@@ -5,7 +5,7 @@ import { startPostgres } from "../../dev/stack/postgres/mod.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { eventually, postgresTest } from "./postgres-test.ts";
 
-/** One create a second, so that the second of two has to wait for its slot. */
+/** One create per second, so that the second of two has to wait for its slot. */
 const CLAIM = `
   select claim_machine(
     $1::uuid, $2, 'iad', 'low', 'request', 'hash', 2, 600000, 1, 1, 600000, array['test-app'],

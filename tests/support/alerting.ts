@@ -29,7 +29,7 @@ export class Alerting implements AsyncDisposable {
       env: { FLY_REGIONS: "iad,fra", ALERT_WEBHOOK_URL: webhook.url, ...env },
       fly: { apps: [FLY_APP] },
     });
-    // What goes wrong after a request's summary is of no request, so it has no summary.
+    // An alert that fails after its request ended belongs to no request, so it has no summary.
     stack.fn.expectCutOff("none");
     return new Alerting(stack, webhook);
   }

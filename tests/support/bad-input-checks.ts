@@ -39,7 +39,7 @@ export function assertTruthfulAnswer(
   if (status >= 400) assertError(status, headers, body, shown);
 }
 
-// deno-lint-ignore no-explicit-any -- whatever came back is looked at
+// deno-lint-ignore no-explicit-any -- a test may look at any field
 function assertError(status: number, headers: Headers, body: any, shown: string): void {
   assert.equal(STATUS_OF_CODE[body.code], status, shown);
   assert.equal(body.requestId, headers.get("x-request-id"), shown);

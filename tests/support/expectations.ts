@@ -74,7 +74,7 @@ export async function assertProvisioned(stack: Stack, answer: Answer): Promise<M
   return row;
 }
 
-/** Asserts that the row of a failure says so and that no machine is left, or that someone will look. */
+/** Asserts that the row of a failure says so, and that no machine is left or reconcile is due. */
 export async function assertFailedRow(
   stack: Stack,
   answer: Answer,

@@ -19,7 +19,7 @@ const eventSchema = z.looseObject({
   request: z.looseObject({ exit_event: z.looseObject({}).catchall(z.unknown()) }).optional(),
 });
 
-/** The members of answers that tests look at; an answer without them gives these defaults. */
+/** The members of answers that tests read; an answer without them gives these defaults. */
 const bodySchema = z.looseObject({
   error: z.string().default(""),
   status: z.string().default(""),

@@ -39,7 +39,7 @@ export interface StackOptions {
   env?: Record<string, string | undefined>;
 }
 
-/** A row of `cloud_machines` as tests look at it. */
+/** The columns of `cloud_machines` that tests read. */
 export interface MachineRow extends CheckedRow {
   fly_app_name: string | null;
   region: string;

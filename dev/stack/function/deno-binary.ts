@@ -12,7 +12,7 @@ const resolvedVersions = new Map<string, Promise<string>>();
  * Path of the Deno that is to run the function: `FUNCTION_DENO` (a path), else
  * `FUNCTION_DENO_VERSION` (a version, fetched from npm), else the one that runs this.
  *
- * @throws Error when both are set, or the version is none, or npm does not give it
+ * @throws Error when both are set, or it is no version, or npm does not have it
  */
 export async function resolveFunctionDeno(
   env: Partial<Record<string, string>> = Deno.env.toObject(),

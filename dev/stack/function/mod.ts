@@ -159,7 +159,7 @@ function denoArgs(entry: URL, deno: string, watch: boolean): string[] {
   const inProject = entry.href.startsWith(PROJECT_ROOT.href);
   return [
     "run",
-    // What Deno says about downloads and configuration is none of the function's output.
+    // What Deno says about downloads and configuration is not the function's output.
     "--quiet",
     "--no-prompt",
     "--allow-net",

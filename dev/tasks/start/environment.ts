@@ -35,7 +35,7 @@ export function settingsFromShell(shell: Variables): Variables {
     Object.hasOwn(ENVIRONMENT, name) && !SET_BY_THE_PLATFORM.some((set) => set === name)
   );
   const { FLY_API_HOSTNAME, ...others } = Object.fromEntries(settings);
-  // Nothing there means the real Fly.io to the function.
+  // Without it the function would call the real Fly.io.
   if (FLY_API_HOSTNAME === undefined || FLY_API_HOSTNAME.trim() === "") return others;
   if (!isOnThisMachine(FLY_API_HOSTNAME)) {
     throw new Error(

@@ -57,7 +57,7 @@ function parseEvent(line: string): z.infer<typeof eventSchema> | null {
   try {
     return eventSchema.safeParse(JSON.parse(line)).data ?? null;
   } catch {
-    // Looks like JSON and is none: shown as it came.
+    // Not JSON after all: shown as it came.
     return null;
   }
 }

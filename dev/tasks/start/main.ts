@@ -66,7 +66,7 @@ function describe(error: unknown): string {
 const terminal: Terminal = new Terminal({ onLost: () => interruption.interrupt() });
 const interruption: Interruption = listenForInterruption(() => {
   terminal.step("closing");
-  // Whatever hangs must not keep the ports. The function's process ends with this one.
+  // What hangs must not keep the ports. The function's process ends with this one.
   setTimeout(() => Deno.exit(1), CLOSING_MAY_TAKE_MS);
 });
 Deno.exit(await main(Deno.args, terminal, interruption));

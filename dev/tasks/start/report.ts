@@ -104,7 +104,7 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
   ].join("\n");
 }
 
-/** What a reader looks for; a column that says nothing is left out. */
+/** The columns that matter; empty ones are left out. */
 function presentValues(row: Record<string, unknown>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(row).filter(([, value]) => value !== null)

@@ -14,7 +14,7 @@ export function requireDeno(version: string): void {
   );
 }
 
-/** Checked by connecting, because macOS lets a second server bind a port that one has on `*`. */
+/** Checked by connecting, because macOS lets a second server bind a port that another one has on `*`. */
 export async function requireFreePort(port: number): Promise<void> {
   if (port === 0) return;
   try {

@@ -33,7 +33,7 @@ export function authorizationScheme(header: string | null): Scheme {
 }
 
 /**
- * Decides whether a call may go on.
+ * Decides whether a token may make a call.
  *
  * A token for other apps gets 403, not 404: the API looks the app up first and then refuses the read
  * (fly-go, flaps/flaps_apps.go: 403 is "the app exists, in an org we do not have access to").

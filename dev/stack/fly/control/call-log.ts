@@ -8,7 +8,7 @@ export class CallLog {
   #records: FlyRequestRecord[] = [];
   #count = 0;
 
-  /** Enters a call that has just arrived; the caller fills in the rest as it becomes known. */
+  /** Records a call that has just arrived; the caller fills in the rest as it becomes known. */
   open(request: Request, route: Route, requestId: string, atMs: number): FlyRequestRecord {
     const url = new URL(request.url);
     const record: FlyRequestRecord = {
