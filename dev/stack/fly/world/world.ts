@@ -19,6 +19,7 @@ export class World {
   settings: FlySettings;
   readonly #apps = new Map<string, App>();
   readonly #machines = new Map<string, Machine>();
+  readonly #machineListeners = new Set<(added: Machine | null) => void>();
 
   constructor(
     readonly clock: Clock,
@@ -57,6 +58,16 @@ export class World {
 
   addMachine(machine: Machine): void {
     this.#machines.set(machine.identity.id, machine);
+    for (const listener of [...this.#machineListeners]) listener(machine);
+  }
+
+  /**
+   * Calls back with each Machine that is added, and with null when all are removed. The returned
+   * function ends that.
+   */
+  onMachines(listener: (added: Machine | null) => void): () => void {
+    this.#machineListeners.add(listener);
+    return () => this.#machineListeners.delete(listener);
   }
 
   /** Every Machine ever created, oldest first. */
@@ -106,5 +117,6 @@ export class World {
 
   removeAllMachines(): void {
     this.#machines.clear();
+    for (const listener of [...this.#machineListeners]) listener(null);
   }
 }
