@@ -17,7 +17,16 @@ export {
   serveFlySimulator,
   type ServeOptions,
 } from "./serve/serve-api.ts";
+export { Account, type Address, type AddressType } from "./proxy/account.ts";
+export { type FlyProxyOptions, type ServedFlyProxy, serveFlyProxy } from "./proxy/fly-proxy.ts";
+export { canReach, internalVms } from "./proxy/networks.ts";
+export type { ProxyLogEntry } from "./proxy/proxy-error.ts";
 export { type ServedMachines, serveMachines } from "./serve/serve-machines.ts";
+export {
+  DEFAULT_PROXY_SETTINGS,
+  PROMPT_PROXY_SETTINGS,
+  type ProxySettings,
+} from "./proxy/settings.ts";
 export { DEFAULT_SETTINGS, type Duration, type FlySettings } from "./control/settings.ts";
 export type {
   Action,
