@@ -67,11 +67,9 @@ function provisionViolations(
     case 500:
       return failureViolations(request, answer, seen);
     case 401:
-      return deleted(request.userId, seen, answer) ? [] : ["refuses a user that exists"];
+      return deleted(request.userId, seen) ? [] : ["refuses a user that exists"];
     case 400:
-      return request.body.includes("userId") && deleted(request.userId, seen, answer)
-        ? []
-        : ["is refused"];
+      return request.body.includes("userId") && deleted(request.userId, seen) ? [] : ["is refused"];
     case 409:
       return during(
           request,
@@ -251,7 +249,7 @@ function successor(versions: RowVersion[], version: RowVersion, index: number) {
   return versions.slice(index + 1).find(({ row }) => row.id === version.row.id);
 }
 
-function deleted(user: string | null, { schedule }: Observation, _answer: ReceivedAnswer): boolean {
+function deleted(user: string | null, { schedule }: Observation): boolean {
   return schedule.operations.some((operation) =>
     operation.kind === "delete-user" && user?.endsWith(String(operation.user))
   );

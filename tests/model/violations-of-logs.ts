@@ -19,6 +19,7 @@ export function modelLogViolations(seen: Observation): string[] {
   );
   const answers = seen.requests.map(({ answer }) => typeof answer === "object" ? answer : null);
   return [
+    ...unloggedFailures(answers, seen.lines.map(({ line }) => line)),
     ...unreadable.map((line) => `log: not one line of JSON: ${line.slice(0, 200)}`),
     ...silent.map(({ requestId }) => `log: ${requestId}: nothing was logged`),
     ...logViolations(events, {
@@ -29,7 +30,6 @@ export function modelLogViolations(seen: Observation): string[] {
     ...events.filter(({ level, method }) =>
       (level === "error" || level === "fatal") !== (method === "error")
     ).map(({ level, method, message }) => `I5: ${level} went to console.${method}: ${message}`),
-    ...unloggedFailures(answers, seen.lines.map(({ line }) => line)),
     ...backgroundViolations(seen, events),
     ...silentRows(seen, events),
   ];
