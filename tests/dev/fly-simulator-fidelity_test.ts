@@ -17,7 +17,15 @@ async function withClient(
 ): Promise<void> {
   const simulator = new FlySimulator({
     tokens: ["fly-token"],
-    settings: { startDelayMs: 10, stopDelayMs: 5, destroyDelayMs: 5, rateLimits: null },
+    settings: {
+      startDelayMs: 10,
+      stopDelayMs: 5,
+      destroyDelayMs: 5,
+      newAppDelayMs: 0,
+      newAppListDelayMs: 0,
+      appDeleteDelayMs: 0,
+      rateLimits: null,
+    },
   });
   const server = await serveFlySimulator(simulator);
   try {
@@ -211,7 +219,7 @@ Deno.test("fly-admin: apps", async () => {
     await Machine.createMachine({ ...CREATE, app_name: "shop" });
     const shop = await App.getApp("shop");
     assert.deepEqual([shop.name, String(shop.status)], ["shop", "deployed"]);
-    assert.deepEqual(shop.organization, { name: "personal", slug: "personal" });
+    assert.deepEqual([shop.organization.name, shop.organization.slug], ["personal", "personal"]);
     const listed = await App.listApps("personal");
     assert.equal(listed.total_apps, 2);
     assert.deepEqual(listed.apps.map(({ name, machine_count }) => [name, machine_count]), [

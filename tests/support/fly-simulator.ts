@@ -45,7 +45,7 @@ export interface Reply {
   items: z.infer<typeof bodySchema>[];
 }
 
-/** A call to the API: method and path below the app, e.g. `POST /machines`. */
+/** A call to the API: method and path below the app, e.g. `POST /machines`, or from `/v1/` on. */
 export type Send = (call: string, body?: unknown, headers?: HeadersInit) => Promise<Reply>;
 
 export const MACHINE = { name: "machine-1", config: { image: "registry.fly.io/demo:v1" } };
@@ -68,7 +68,7 @@ export function caller(
   return async (call, body, headers = { authorization: `Bearer ${DEFAULT_TOKEN}` }) => {
     const [method = "", path = ""] = call.split(" ");
     const response = await fetch(
-      new Request(`${origin}/v1/apps/demo${path}`, {
+      new Request(`${origin}${path.startsWith("/v1/") ? "" : "/v1/apps/demo"}${path}`, {
         method,
         headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -1,6 +1,8 @@
 /** A Fly.io Machines API simulator; README.md says what it models. */
 export { type Clock, systemClock, VirtualClock } from "../clock.ts";
-export type { Token } from "./api/authorization.ts";
+export type { Token } from "./world/tokens.ts";
+export type { App } from "./world/apps.ts";
+export type { Organization } from "./world/organizations.ts";
 export type { FlyFault, FlyFaultRule, PendingFlyFault } from "./control/fault-rules.ts";
 export {
   DEFAULT_TOKEN,

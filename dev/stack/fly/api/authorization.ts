@@ -1,13 +1,7 @@
-/** Which token may call which app; part of admission. */
-import { FlyRefusal, forbidden, unauthorized } from "./errors.ts";
+/** Whether a call's credential is good, and what it reaches. */
+import { Access, type Tokens } from "../world/tokens.ts";
 import type { FlyRequestRecord } from "../world/types.ts";
-
-/** A token that the simulator accepts; with `apps`, for these apps alone (a deploy token). */
-export interface Token {
-  /** With or without the prefix `FlyV1 ` that `fly tokens create` prints. */
-  token: string;
-  apps?: readonly string[];
-}
+import { forbidden, unauthorized } from "./errors.ts";
 
 type Scheme = FlyRequestRecord["authorizationScheme"];
 
@@ -33,26 +27,15 @@ export function authorizationScheme(header: string | null): Scheme {
 }
 
 /**
- * Decides whether a token may make a call.
+ * What a credential reaches.
  *
- * A token for other apps gets 403, not 404: the API looks the app up first and then refuses the read
- * (fly-go, flaps/flaps_apps.go: 403 is "the app exists, in an org we do not have access to").
- *
- * @param app The app in the path, if there is one.
- * @returns The refusal, or undefined.
+ * @throws {FlyRefusal} 401 when no token in it is good, or 403 when one is known to expire that way.
  */
-export function refusal(
-  header: string | null,
-  tokens: readonly Token[],
-  app: string | null,
-): FlyRefusal | undefined {
-  const { token: given } = split(header);
-  // A FlyV1 credential is a comma-separated list of tokens (fly-go, tokens/tokens.go).
-  const parts = new Set([given, ...given.split(",")].filter((part) => part !== ""));
-  const matching = tokens.filter(({ token }) => parts.has(token.replace(/^FlyV1\s+/i, "")));
-  if (matching.length === 0) return unauthorized();
-  const allowed = matching.some(({ apps }) =>
-    apps === undefined || (app !== null && apps.includes(app))
+export function authenticate(header: string | null, tokens: Tokens, nowMs: number): Access {
+  const matching = tokens.matching(split(header).token);
+  const good = matching.filter(({ expiresAtMs }) =>
+    expiresAtMs === undefined || nowMs < expiresAtMs
   );
-  return allowed ? undefined : forbidden(app ?? "");
+  if (good.length > 0) return new Access(good);
+  throw matching.some(({ expiredStatus }) => expiredStatus === 403) ? forbidden() : unauthorized();
 }

@@ -6,7 +6,6 @@ import type { CallLog } from "../control/call-log.ts";
 import { requestId } from "../world/identifiers.ts";
 import type { FlyRequestRecord } from "../world/types.ts";
 import type { World } from "../world/world.ts";
-import type { Token } from "./authorization.ts";
 import { dispatch } from "./dispatch.ts";
 import type { RateLimiter } from "./rate-limit.ts";
 import { matchRoute } from "./routes.ts";
@@ -22,7 +21,6 @@ export interface CallContext {
   faults: FlyFaults;
   log: CallLog;
   limiter: RateLimiter;
-  tokens: readonly Token[];
   /** The region in every `fly-request-id`. */
   edgeRegion: string;
 }
@@ -80,7 +78,7 @@ export class Calls {
   }
 
   async #respond(request: Request, body: string, record: FlyRequestRecord): Promise<Delivery> {
-    const { world, tokens, limiter } = this.context;
+    const { world, limiter } = this.context;
     const { method } = request;
     const { pathname: path, searchParams: query } = new URL(request.url);
     const route = matchRoute(method, path);
@@ -106,7 +104,7 @@ export class Calls {
     const machineFaults = faults.machine;
     const call = { world, method, route, query, body, machineFaults, signal: callerOrAbandoned };
     return await applyFaults(faults, timing, headers, async () => {
-      const answer = await dispatch(call, { authorization, tokens, limiter, path });
+      const answer = await dispatch(call, { authorization, limiter, path });
       record.tookEffect = answer.effect;
       if (route.action === "create" && answer.effect) {
         record.machineId = createdId(answer.json);

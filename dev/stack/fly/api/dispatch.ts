@@ -1,8 +1,9 @@
 /** Carries out one call: admission, then the handler of its action. */
 import { type Admission, admit } from "./admission.ts";
-import { apps, listRegions } from "./app-handlers.ts";
+import { addresses } from "./address-handlers.ts";
+import { apps } from "./app-handlers.ts";
 import { FlyRefusal, unknownPath } from "./errors.ts";
-import type { ApiAnswer, ApiCall } from "./handler.ts";
+import type { AdmittedCall, ApiAnswer, ApiCall } from "./handler.ts";
 import {
   createMachine,
   deleteMachine,
@@ -13,10 +14,12 @@ import {
   stopMachine,
 } from "./machine-handlers.ts";
 import { metadata } from "./metadata-handlers.ts";
+import { listRegions } from "./platform-handlers.ts";
+import { createDeployToken, currentToken } from "./token-handlers.ts";
 import type { Action } from "../world/types.ts";
 import { waitForMachine } from "./wait.ts";
 
-const HANDLERS: Readonly<Record<Action, (call: ApiCall) => ApiAnswer | Promise<ApiAnswer>>> = {
+const HANDLERS: Readonly<Record<Action, (call: AdmittedCall) => ApiAnswer | Promise<ApiAnswer>>> = {
   create: createMachine,
   list: listMachines,
   get: getMachine,
@@ -27,24 +30,30 @@ const HANDLERS: Readonly<Record<Action, (call: ApiCall) => ApiAnswer | Promise<A
   events: listEvents,
   metadata,
   app: apps,
+  addresses,
+  token: currentToken,
+  "deploy-token": createDeployToken,
+  "organization-machines": refuse,
+  placements: refuse,
   regions: listRegions,
-  unmodelled: () => {
-    throw new FlyRefusal(501, "unimplemented");
-  },
-  unknown: () => {
-    throw unknownPath();
-  },
+  // Admission has refused these.
+  unmodelled: refuse,
+  unknown: refuse,
 };
 
 /** Carries out one call as Fly.io would. A refusal is an answer too. */
 export async function dispatch(call: ApiCall, admission: Admission): Promise<ApiAnswer> {
   try {
-    admit(call, admission);
-    return await HANDLERS[call.route.action](call);
+    const access = admit(call, admission);
+    return await HANDLERS[call.route.action]({ ...call, access });
   } catch (error) {
     if (error instanceof FlyRefusal) {
       return { status: error.status, json: error.body(), effect: false };
     }
     throw error;
   }
+}
+
+function refuse(): never {
+  throw unknownPath();
 }

@@ -1,3 +1,5 @@
+/** How Fly.io refuses a call, each with where its wording is from. */
+
 /**
  * A refusal by the API. `status` in the body is only there when Fly.io classifies the error: recorded
  * answers carry `error` alone, except `insufficient_capacity` and `name_taken` (fly-go,
@@ -27,12 +29,8 @@ export class FlyRefusal extends Error {
 export const unauthorized = (): FlyRefusal =>
   new FlyRefusal(401, "Authenticate: token validation error");
 
-/**
- * An app that exists but that this token may not see is 403, and one that does not exist is 404
- * (fly-go, flaps/flaps_apps.go, AppNameAvailable). The text is ours.
- */
-export const forbidden = (app: string): FlyRefusal =>
-  new FlyRefusal(403, `permission_denied: not authorized to access app '${app}'`);
+/** The text that fly-go compares with (flaps/flaps_apps.go, AppNameAvailable). */
+export const forbidden = (): FlyRefusal => new FlyRefusal(403, "unauthorized");
 
 /** Text from Fly.io's documentation of the Apps resource. */
 export const appNotFound = (): FlyRefusal => new FlyRefusal(404, "Could not find App");
@@ -48,9 +46,20 @@ export const nameViolation = (id: string, name: string): FlyRefusal =>
     `already_exists: unique machine name violation, machine ID ${id} already exists with name "${name}"`,
   );
 
-/** fly-go, flaps/flaps_error_test.go. */
-export const appNameTaken = (): FlyRefusal =>
-  new FlyRefusal(422, "Validation failed: Name has already been taken", "name_taken");
+const TAKEN = "Validation failed: Name has already been taken";
+
+/**
+ * How a taken app name is refused. All but the last are in fly-go's flaps/flaps_error_test.go and
+ * flaps_error.go: the code is new, and a race trips the database's constraint. Kilo and hexclave
+ * reckon with 409.
+ */
+export const APP_NAME_TAKEN = {
+  "code": () => new FlyRefusal(422, TAKEN, "name_taken"),
+  "text": () => new FlyRefusal(422, TAKEN),
+  "constraint-code": () => new FlyRefusal(422, "uniqueness constraint violated", "name_taken"),
+  "constraint-text": () => new FlyRefusal(422, "uniqueness constraint violated"),
+  "409": () => new FlyRefusal(409, TAKEN),
+} as const;
 
 /** fly-go, flaps/flaps_error_test.go. */
 export const appNameInvalid = (): FlyRefusal =>
@@ -58,6 +67,23 @@ export const appNameInvalid = (): FlyRefusal =>
     422,
     "Validation failed: Name under 63 chars using numbers, lowercase letters and dashes",
   );
+
+/** The rule is from fly.io/docs/networking/custom-private-networks; status and text are ours. */
+export const networkInvalid = (): FlyRefusal =>
+  new FlyRefusal(422, "Validation failed: Network must start with a letter");
+
+/** The text is ours. */
+export const addressNotFound = (): FlyRefusal => new FlyRefusal(404, "ip assignment not found");
+
+/** Recorded by ampbase-io/terraform-provider-fly. */
+export const addressTypeInvalid = (): FlyRefusal => new FlyRefusal(400, "invalid ip address type");
+
+/**
+ * A second address of a kind. The statuses are those that Kilo takes for "has it already"; the text is
+ * that of the GraphQL API, as speakeasy-api/gram has it.
+ */
+export const addressExists = (status: 409 | 422): FlyRefusal =>
+  new FlyRefusal(status, "Validation failed: App already has an IP address of this type");
 
 /** The text as Fly Proxy logs it (`machines API returned an error: "rate limit exceeded"`). */
 export const rateLimited = (): FlyRefusal => new FlyRefusal(429, "rate limit exceeded");

@@ -1,10 +1,13 @@
-/** What a handler gets and gives back, and how it reads a body or a flag. */
+/** What a handler of the API gets and gives. */
+import type { z } from "zod";
 import { FlyRefusal } from "./errors.ts";
 import type { MachineFault } from "../../faults.ts";
+import { typeError } from "../world/machine-config.ts";
 import type { Route } from "./routes.ts";
+import type { Access } from "../world/tokens.ts";
 import type { World } from "../world/world.ts";
 
-/** One authorized call to the API, with all that its handler needs. */
+/** A call to the API, before its token was checked. */
 export interface ApiCall {
   world: World;
   method: string;
@@ -16,6 +19,11 @@ export interface ApiCall {
   machineFaults: readonly MachineFault[];
   /** Aborted when the caller left or the simulator shuts down: only a wait takes notice. */
   signal: AbortSignal;
+}
+
+/** A call that was admitted, with all that its handler needs. */
+export interface AdmittedCall extends ApiCall {
+  access: Access;
 }
 
 /** What a handler did and answers. */
@@ -49,6 +57,14 @@ export function jsonBody(call: ApiCall): unknown {
     if (error instanceof SyntaxError) throw new FlyRefusal(400, `invalid JSON: ${error.message}`);
     throw error;
   }
+}
+
+/** An error of Go's JSON decoder, or the body as `schema` has it. */
+export function parseBody<T>(call: ApiCall, schema: z.ZodType<T>, type: string): T {
+  const body = jsonBody(call);
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw typeError(type, body, parsed.error);
+  return parsed.data;
 }
 
 /** Go's ParseBool, except that a bare `?flag=` counts as true: fly-admin types it as `''`. */

@@ -1,11 +1,12 @@
 /** Where calls about Machines take effect. */
 import { z } from "zod";
-import { type ApiAnswer, type ApiCall, changed, flag, jsonBody, read } from "./handler.ts";
+import { type AdmittedCall, type ApiAnswer, changed, flag, jsonBody, read } from "./handler.ts";
 import { invalidArgument, nameViolation, notDestroyable, wrongState } from "./errors.ts";
 import { generatedName, machineId, privateIp, ulid } from "../world/identifiers.ts";
-import { destroy, launch, start, stop } from "../world/lifecycle.ts";
+import { destroy, launch, stop } from "../world/lifecycle.ts";
 import { Machine } from "../world/machine.ts";
 import { parseCreateRequest, typeError } from "../world/machine-config.ts";
+import { launchPlan, requestStart } from "../world/starting.ts";
 import { machineJson, machineSummaryJson } from "./machine-json.ts";
 
 /** Where a Machine goes when the call names no region. */
@@ -15,7 +16,7 @@ export const DEFAULT_REGION = "iad";
 const DESTROYABLE = ["created", "stopped", "suspended", "failed", "destroying", "destroyed"];
 
 /** `POST /v1/apps/{app}/machines` */
-export function createMachine(call: ApiCall): ApiAnswer {
+export function createMachine(call: AdmittedCall): ApiAnswer {
   const { world, route } = call;
   const request = parseCreateRequest(jsonBody(call));
   const region = request.region ?? DEFAULT_REGION;
@@ -42,30 +43,20 @@ export function createMachine(call: ApiCall): ApiAnswer {
     machine.transition(now, "created", { type: "launch", status: "created", source: "user" }),
   ]);
   const json = machineJson(machine, now);
-  if (!request.skipLaunch) launch(machine, launchPlan(call, now));
+  if (!request.skipLaunch) launch(machine, launchPlan(world, call.machineFaults));
   world.addMachine(machine);
   return changed(json);
 }
 
-function freeName(call: ApiCall, app: string): string {
+function freeName(call: AdmittedCall, app: string): string {
   for (;;) {
     const name = generatedName(call.world.random);
     if (call.world.nameHolder(app, name) === undefined) return name;
   }
 }
 
-function launchPlan({ world, machineFaults }: ApiCall, nowMs: number) {
-  const { startDelayMs, destroyDelayMs } = world.settings;
-  return {
-    nowMs,
-    startDelayMs: world.draw(startDelayMs),
-    destroyDelayMs: world.draw(destroyDelayMs),
-    machineFaults,
-  };
-}
-
 /** `GET /v1/apps/{app}/machines` with `region`, `state`, `include_deleted`, `summary`, `metadata.{key}` */
-export function listMachines({ world, route, query }: ApiCall): ApiAnswer {
+export function listMachines({ world, route, query }: AdmittedCall): ApiAnswer {
   const now = world.now();
   const region = query.get("region");
   const states = (query.get("state") ?? "").split(",").filter((state) => state !== "");
@@ -85,17 +76,17 @@ export function listMachines({ world, route, query }: ApiCall): ApiAnswer {
 }
 
 /** `GET /v1/apps/{app}/machines/{id}` */
-export function getMachine({ world, route }: ApiCall): ApiAnswer {
+export function getMachine({ world, route }: AdmittedCall): ApiAnswer {
   return read(machineJson(world.visibleMachine(route.app, route.machineId), world.now()));
 }
 
 /** `GET /v1/apps/{app}/machines/{id}/events` */
-export function listEvents({ world, route }: ApiCall): ApiAnswer {
+export function listEvents({ world, route }: AdmittedCall): ApiAnswer {
   return read(world.visibleMachine(route.app, route.machineId).events(world.now()));
 }
 
 /** `DELETE /v1/apps/{app}/machines/{id}`; `kill` is what fly-go and fly-admin call `force`. */
-export function deleteMachine({ world, route, query }: ApiCall): ApiAnswer {
+export function deleteMachine({ world, route, query }: AdmittedCall): ApiAnswer {
   const machine = world.visibleMachine(route.app, route.machineId);
   const now = world.now();
   const forced = flag(query, "force") || flag(query, "kill");
@@ -106,23 +97,11 @@ export function deleteMachine({ world, route, query }: ApiCall): ApiAnswer {
 }
 
 /** `POST /v1/apps/{app}/machines/{id}/start` */
-export function startMachine(call: ApiCall): ApiAnswer {
-  const { world, route } = call;
+export function startMachine({ world, route, machineFaults }: AdmittedCall): ApiAnswer {
   const machine = world.visibleMachine(route.app, route.machineId);
-  const now = world.now();
-  const state = machine.state(now);
-  const startable = ["stopped", "suspended", "failed"].includes(state) ||
-    // A new Machine that is still on its way up refuses; one made with skip_launch waits for this call.
-    (state === "created" && machine.scheduled(now).length === 0);
-  const up = state === "started" || state === "starting";
-  if (!startable && !up) throw wrongState("start", state);
-  if (startable) {
-    const full = world.regions.capacityError(machine.identity.region);
-    if (full) throw full;
-    start(machine, launchPlan(call, now));
-  }
-  const json = { previous_state: state, migrated: false, new_host: "" };
-  return { status: 200, json, effect: startable };
+  const { previousState, effect } = requestStart(world, machine, machineFaults);
+  const json = { previous_state: previousState, migrated: false, new_host: "" };
+  return { status: 200, json, effect };
 }
 
 const stopSchema = z.looseObject({
@@ -131,7 +110,7 @@ const stopSchema = z.looseObject({
 });
 
 /** `POST /v1/apps/{app}/machines/{id}/stop`; the body may be absent. */
-export function stopMachine(call: ApiCall): ApiAnswer {
+export function stopMachine(call: AdmittedCall): ApiAnswer {
   const { world, route } = call;
   const machine = world.visibleMachine(route.app, route.machineId);
   if (call.body !== "") {

@@ -4,7 +4,7 @@ import type { Machine } from "../world/machine.ts";
 import type { MachineState } from "../world/types.ts";
 
 /** RFC 3339 without fractions, as in `2023-11-08T01:52:30Z`. */
-function timestamp(ms: number): string {
+export function timestamp(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z");
 }
 

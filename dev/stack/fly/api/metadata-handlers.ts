@@ -1,6 +1,6 @@
 /** Where calls about a Machine's metadata take effect. */
 import { z } from "zod";
-import { type ApiAnswer, type ApiCall, changed, jsonBody, read } from "./handler.ts";
+import { type AdmittedCall, type ApiAnswer, changed, jsonBody, read } from "./handler.ts";
 import { invalidArgument } from "./errors.ts";
 import { typeError } from "../world/machine-config.ts";
 
@@ -10,7 +10,7 @@ const valueSchema = z.looseObject({ value: z.string().optional() });
  * `GET …/metadata`, `POST …/metadata/{key}` with `{"value": "…"}` and `DELETE …/metadata/{key}`; the
  * last two answer 204 without a body.
  */
-export function metadata(call: ApiCall): ApiAnswer {
+export function metadata(call: AdmittedCall): ApiAnswer {
   const { world, method, route } = call;
   const machine = world.visibleMachine(route.app, route.machineId);
   const current = machine.identity.config.metadata ?? {};

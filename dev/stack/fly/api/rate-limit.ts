@@ -25,14 +25,19 @@ interface Bucket {
   atMs: number;
 }
 
+/** Published with the other limits: at most 100 deletions of apps a minute. */
+const APP_DELETIONS_PER_MINUTE = 100;
+
 /** Token buckets, one for each action and each thing it acts on (a Machine, or an app). */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
+  /** When each organization deleted apps, within the last minute. */
+  readonly #appDeletions = new Map<string, number[]>();
 
   /**
    * Takes one token.
    *
-   * @param subject The Machine's id, or the app's name for a call that is not about one Machine.
+   * @param subject The Machine's id, else the app's name, else the organization's slug.
    * @returns false when the call must be refused.
    */
   take(
@@ -43,8 +48,8 @@ export class RateLimiter {
     nowMs: number,
   ): boolean {
     const limit = action === "get" ? limits.get : limits.other;
-    // Reading metadata and writing it are two actions of the API.
-    const key = `${action} ${action === "metadata" || action === "app" ? method : ""} ${subject}`;
+    // Reading and writing the same thing are two actions of the API.
+    const key = `${action} ${method} ${subject}`;
     const bucket = this.#buckets.get(key) ?? { tokens: limit.burst, atMs: nowMs };
     const refill = (nowMs - bucket.atMs) / 1000 * limit.perSecond;
     const tokens = Math.min(limit.burst, bucket.tokens + Math.max(0, refill));
@@ -54,7 +59,16 @@ export class RateLimiter {
     return allowed;
   }
 
+  /** @returns false when the organization has deleted as many apps as it may within a minute. */
+  takeAppDeletion(organization: string, nowMs: number): boolean {
+    const recent = (this.#appDeletions.get(organization) ?? []).filter((at) => at > nowMs - 60_000);
+    const allowed = recent.length < APP_DELETIONS_PER_MINUTE;
+    this.#appDeletions.set(organization, allowed ? [...recent, nowMs] : recent);
+    return allowed;
+  }
+
   reset(): void {
     this.#buckets.clear();
+    this.#appDeletions.clear();
   }
 }

@@ -1,53 +1,88 @@
 /** Which action of the API a method and a path stand for. */
 import type { Action } from "../world/types.ts";
 
-/** What a path under /v1 is about. */
 export interface Route {
   action: Action;
   app: string | null;
   machineId: string | null;
   metadataKey: string | null;
+  /** The slug in `/orgs/{slug}/…`. */
+  organization: string | null;
+  /** The address in `/ip_assignments/{ip}`. */
+  ip: string | null;
 }
+
+/** Actions that are about an organization as a whole. */
+export const ORGANIZATION_ACTIONS: ReadonlySet<Action> = new Set([
+  "organization-machines",
+  "placements",
+  "token",
+]);
+
+const MACHINE = "/apps/:app/machines/:machineId";
+
+/** Methods, a path with parameters, and the action. Any other method of a path is 404. */
+const ROUTES: readonly (readonly [methods: string, path: string, action: Action])[] = [
+  ["GET", "/platform/regions", "regions"],
+  ["POST", "/platform/placements", "unmodelled"],
+  ["GET", "/tokens/current", "token"],
+  ["GET", "/orgs/:organization/machines", "unmodelled"],
+  ["GET POST", "/apps", "app"],
+  ["GET DELETE", "/apps/:app", "app"],
+  ["POST", "/apps/:app/deploy_token", "deploy-token"],
+  ["GET POST", "/apps/:app/ip_assignments", "addresses"],
+  ["DELETE", "/apps/:app/ip_assignments/:ip", "addresses"],
+  ["GET", "/apps/:app/machines", "list"],
+  ["POST", "/apps/:app/machines", "create"],
+  ["GET", MACHINE, "get"],
+  ["POST", MACHINE, "unmodelled"],
+  ["DELETE", MACHINE, "delete"],
+  ["GET", `${MACHINE}/wait`, "wait"],
+  ["POST", `${MACHINE}/start`, "start"],
+  ["POST", `${MACHINE}/stop`, "stop"],
+  ["GET", `${MACHINE}/events`, "events"],
+  ["GET", `${MACHINE}/metadata`, "metadata"],
+  ["POST DELETE", `${MACHINE}/metadata/:metadataKey`, "metadata"],
+];
 
 /** Endpoints that the Machines API has and this simulator does not model. */
 const UNMODELLED =
-  /^\/v1\/apps\/[^/]+\/(?:machines\/[^/]+\/(?:restart|suspend|signal|exec|lease|cordon|uncordon|ps|versions|memory|signal)|volumes|secrets|secretkeys|certificates|ip_assignments|deploy_token)(?:\/|$)|^\/v1\/(?:tokens|platform\/placements|orgs)(?:\/|$)/;
+  /^(\/apps\/[^/]+\/(machines\/[^/]+\/(restart|suspend|signal|exec|lease|cordon|uncordon|ps|versions|memory)|volumes|secrets|secretkeys|certificates)|\/(tokens|platform|orgs))(\/|$)/;
 
-const MACHINE_VERBS: Readonly<Record<string, Action>> = {
-  "GET wait": "wait",
-  "POST start": "start",
-  "POST stop": "stop",
-  "GET events": "events",
-  "GET metadata": "metadata",
-};
-
-const MACHINE_METHODS: Readonly<Record<string, Action>> = {
-  GET: "get",
-  DELETE: "delete",
-  POST: "unmodelled",
+const NOWHERE: Route = {
+  action: "unknown",
+  app: null,
+  machineId: null,
+  metadataKey: null,
+  organization: null,
+  ip: null,
 };
 
 /** Reads a method and a path (without the query). */
 export function matchRoute(method: string, path: string): Route {
-  const [root, apps, app = null, machines, machineId = null, verb, key = null, ...rest] = path
-    .split("/").slice(1).map(decode);
-  const at = (action: Action): Route => ({ action, app, machineId, metadataKey: key });
-  const nowhere: Route = { action: "unknown", app: null, machineId: null, metadataKey: null };
-  if (UNMODELLED.test(path)) return at("unmodelled");
-  if (path === "/v1/platform/regions" && method === "GET") return { ...nowhere, action: "regions" };
-  if (root !== "v1" || apps !== "apps" || rest.length > 0) return nowhere;
-  if (app === null) return ["GET", "POST"].includes(method) ? at("app") : nowhere;
-  if (machines === undefined) return ["GET", "DELETE"].includes(method) ? at("app") : nowhere;
-  if (machines !== "machines") return nowhere;
-  if (machineId === null || machineId === "") {
-    if (method === "GET") return { ...at("list"), machineId: null };
-    return method === "POST" ? { ...at("create"), machineId: null } : nowhere;
+  if (!path.startsWith("/v1/")) return NOWHERE;
+  const given = path.slice("/v1/".length).replace(/\/$/, "").split("/").map(decode);
+  let known = false;
+  for (const [methods, pattern, action] of ROUTES) {
+    const params = match(pattern.slice(1).split("/"), given);
+    if (params === null) continue;
+    known = true;
+    if (methods.split(" ").includes(method)) return { ...NOWHERE, ...params, action };
   }
-  if (verb === undefined || verb === "") return at(MACHINE_METHODS[method] ?? "unknown");
-  if (key !== null) {
-    return verb === "metadata" && ["POST", "DELETE"].includes(method) ? at("metadata") : nowhere;
+  if (known || !UNMODELLED.test(path.slice("/v1".length))) return NOWHERE;
+  const [root, app = null] = given;
+  return { ...NOWHERE, action: "unmodelled", app: root === "apps" ? app : null };
+}
+
+function match(pattern: readonly string[], given: readonly string[]): Partial<Route> | null {
+  if (pattern.length !== given.length) return null;
+  const params: Record<string, string> = {};
+  for (const [index, segment] of pattern.entries()) {
+    const value = given[index] ?? "";
+    if (segment.startsWith(":")) params[segment.slice(1)] = value;
+    else if (segment !== value) return null;
   }
-  return at(MACHINE_VERBS[`${method} ${verb}`] ?? "unknown");
+  return params;
 }
 
 function decode(segment: string): string {

@@ -1,5 +1,5 @@
 /** The wait for a state, the one call that takes time of its own. */
-import { type ApiAnswer, type ApiCall, read } from "./handler.ts";
+import { type AdmittedCall, type ApiAnswer, read } from "./handler.ts";
 import type { Clock } from "../../clock.ts";
 import { invalidArgument, machineNotFound, waitTimedOut, waitTimeoutOutOfRange } from "./errors.ts";
 import type { Machine } from "../world/machine.ts";
@@ -10,7 +10,9 @@ const WAITABLE = ["started", "stopped", "suspended", "destroyed"];
  * `GET /v1/apps/{app}/machines/{id}/wait?state=started&timeout=60`: holds the call until the Machine
  * enters one of the states (fly-go sends several `state`) or the timeout runs out.
  */
-export async function waitForMachine({ world, route, query, signal }: ApiCall): Promise<ApiAnswer> {
+export async function waitForMachine(
+  { world, route, query, signal }: AdmittedCall,
+): Promise<ApiAnswer> {
   const states = query.getAll("state").filter((state) => state !== "");
   const wanted = states.length === 0 ? ["started"] : states;
   // A delete followed by a wait for `destroyed` must not depend on which is faster.

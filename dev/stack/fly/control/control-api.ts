@@ -20,7 +20,20 @@ const failureSchema = z.strictObject({
   reason: z.string().optional(),
 });
 
-const appSchema = z.strictObject({ name: z.string().min(1), organization: z.string().optional() });
+const appSchema = z.strictObject({
+  name: z.string().min(1),
+  organization: z.string().optional(),
+  network: z.string().optional(),
+});
+
+const tokenSchema = z.strictObject({
+  token: z.string().min(1),
+  organization: z.string().optional(),
+  apps: z.array(z.string()).optional(),
+  readOnly: z.boolean().optional(),
+  expiresAtMs: z.number().optional(),
+  expiredStatus: z.union([z.literal(401), z.literal(403)]).optional(),
+});
 
 type Handler = (simulator: FlySimulator, body: unknown, params: readonly string[]) => unknown;
 
@@ -44,12 +57,17 @@ const ROUTES: readonly (readonly [method: string, path: string, handler: Handler
     return { settings: simulator.configure(Object.fromEntries(given)) };
   }],
   ["POST", "apps", (simulator, body) => {
-    const { name, organization } = appSchema.parse(body);
-    return simulator.addApp(name, organization);
+    const { name, organization, network } = appSchema.parse(body);
+    return simulator.addApp(name, organization, network);
+  }],
+  ["POST", "tokens", (simulator, body) => {
+    simulator.setToken(tokenSchema.parse(body));
+    return { ok: true };
   }],
   ["GET", "state", (simulator) => ({
     nowMs: simulator.world.now(),
     apps: simulator.world.apps(),
+    addresses: simulator.world.addresses.all(),
     machines: simulator.machines(),
     fullRegions: simulator.world.regions.full(),
     faults: simulator.pendingFaults(),

@@ -1,15 +1,16 @@
 /** The simulator as a program holds it: its API, and everything that happens behind the API's back. */
 import { type Clock, systemClock } from "../../clock.ts";
 import type { MachineFault } from "../../faults.ts";
-import type { Token } from "../api/authorization.ts";
 import { Calls } from "../api/calls.ts";
 import { RateLimiter } from "../api/rate-limit.ts";
+import type { App } from "../world/apps.ts";
 import { destroy, fail, stop } from "../world/lifecycle.ts";
 import type { Machine } from "../world/machine.ts";
 import type { Random } from "../world/random.ts";
 import { type CapacityVariant, FLY_REGIONS, Regions } from "../world/regions.ts";
 import type { FlyRequestRecord, MachineRecord } from "../world/types.ts";
-import { type App, World } from "../world/world.ts";
+import { type Token, Tokens } from "../world/tokens.ts";
+import { World } from "../world/world.ts";
 import { type Delivery, toResponse } from "./delivery.ts";
 import { type FlyFaultRule, FlyFaults, type PendingFlyFault } from "./fault-rules.ts";
 import { CallLog } from "./call-log.ts";
@@ -61,21 +62,23 @@ export class FlySimulator {
   constructor(options: FlySimulatorOptions = {}) {
     this.#initialSettings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#initialApps = options.apps ?? ["demo"];
-    this.world = new World(
-      options.clock ?? systemClock,
-      options.random ?? Math.random,
-      new Regions(options.regions ?? FLY_REGIONS),
-      this.#initialSettings,
-    );
+    this.world = new World({
+      clock: options.clock ?? systemClock,
+      random: options.random ?? Math.random,
+      regions: new Regions(options.regions ?? FLY_REGIONS),
+      tokens: new Tokens(
+        (options.tokens ?? [DEFAULT_TOKEN]).map((token) =>
+          typeof token === "string" ? { token } : token
+        ),
+      ),
+      settings: this.#initialSettings,
+    });
     this.#addInitialApps();
     this.#calls = new Calls({
       world: this.world,
       faults: this.#faults,
       log: this.#log,
       limiter: this.#limiter,
-      tokens: (options.tokens ?? [DEFAULT_TOKEN]).map((token) =>
-        typeof token === "string" ? { token } : token
-      ),
       edgeRegion: options.edgeRegion ?? "iad",
     });
   }
@@ -155,9 +158,14 @@ export class FlySimulator {
     this.world.regions.setCapacity(region, capacity, variant);
   }
 
-  /** Adds an app, as if it had always been there. */
-  addApp(name: string, organization = "personal"): App {
-    return this.world.addApp(name, organization);
+  /** Adds an app without addresses, as if it had always been there; also one of strangers. */
+  addApp(name: string, organization = "personal", network?: string): App {
+    return this.world.addApp(name, organization, network);
+  }
+
+  /** Adds a token, or replaces the one of the same text. */
+  setToken(token: Token): void {
+    this.world.tokens.set(token);
   }
 
   /** Every Machine ever created, oldest first, the destroyed ones included. */
@@ -223,12 +231,9 @@ export class FlySimulator {
 
   /** Back to how it was built: initial apps and settings, no Machines, faults, full regions or log. */
   reset(): void {
-    const { world } = this;
-    world.removeAllMachines();
-    for (const { name } of world.apps()) world.removeApp(name);
+    this.world.clear();
+    this.world.settings = this.#initialSettings;
     this.#addInitialApps();
-    world.settings = this.#initialSettings;
-    world.regions.reset();
     this.#faults.clear();
     this.#limiter.reset();
     this.#log.clear();

@@ -66,9 +66,17 @@ export class Names {
     const now = this.world.now();
     const resolution = this.#resolution(app);
     if (now < resolution.absentUntilMs) return null;
-    if (now >= appearsAtMs(this.account.addresses(name), resolution)) return app;
+    if (now >= appearsAtMs(this.#addresses(app), resolution)) return app;
     resolution.absentUntilMs = now + this.settings().negativeDnsTtlMs;
     return null;
+  }
+
+  /** Those that the API assigned, and those that were there from the start. */
+  #addresses(app: App): Address[] {
+    const assigned = this.world.addresses.of(app.id).flatMap(({ type, createdAtMs }) =>
+      type === "egress_v4" || type === "egress_v6" ? [] : [{ type, assignedAtMs: createdAtMs }]
+    );
+    return [...this.account.addresses(app.name), ...assigned];
   }
 
   #resolution(app: App): Resolution {

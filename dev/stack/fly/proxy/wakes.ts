@@ -1,9 +1,9 @@
 /** Starts a sleeping Machine because a request needs it. */
 import { FlyRefusal } from "../api/errors.ts";
-import { startMachine } from "../api/machine-handlers.ts";
 import { RateLimiter } from "../api/rate-limit.ts";
 import { untilChange } from "../serve/until-change.ts";
 import type { Machine } from "../world/machine.ts";
+import { requestStart } from "../world/starting.ts";
 import type { MachineState } from "../world/types.ts";
 import type { World } from "../world/world.ts";
 import { ProxyError } from "./proxy-error.ts";
@@ -83,21 +83,13 @@ export class Wakes {
   /** @returns null when it is on its way up. */
   #callStart(machine: Machine): ProxyError | null {
     const { world } = this;
-    const { id, app } = machine.identity;
+    const { id } = machine.identity;
     const { rateLimits } = world.settings;
     if (rateLimits && !this.#limiter.take(rateLimits, "start", "POST", id, world.now())) {
       return this.#failed("PM01", machine, "rate limit exceeded");
     }
     try {
-      startMachine({
-        world,
-        method: "POST",
-        route: { action: "start", app, machineId: id, metadataKey: null },
-        query: new URLSearchParams(),
-        body: "",
-        machineFaults: [],
-        signal: this.closing,
-      });
+      requestStart(world, machine);
       return null;
     } catch (error) {
       if (!(error instanceof FlyRefusal)) throw error;

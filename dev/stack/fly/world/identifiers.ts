@@ -56,3 +56,8 @@ export function privateIp(random: Random): string {
 export function appId(random: Random): string {
   return pick(random, "0123456789abcdefghijklmnopqrstuvwxyz", 16);
 }
+
+/** The text of a macaroon token, without its scheme. */
+export function tokenText(random: Random): string {
+  return `fm2_${pick(random, "0123456789abcdefghijklmnopqrstuvwxyz", 40)}`;
+}

@@ -1,33 +1,48 @@
 /** Everything that exists in the simulated Fly.io. */
 import type { Clock } from "../../clock.ts";
 import { machineNotFound } from "../api/errors.ts";
-import { appId } from "./identifiers.ts";
+import { draw, type Duration, type FlySettings } from "../control/settings.ts";
+import { Addresses } from "./addresses.ts";
+import { type App, Apps } from "./apps.ts";
+import { destroy } from "./lifecycle.ts";
 import type { Machine } from "./machine.ts";
+import { Organizations } from "./organizations.ts";
 import type { Random } from "./random.ts";
 import type { Regions } from "./regions.ts";
-import { draw, type Duration, type FlySettings } from "../control/settings.ts";
+import type { Tokens } from "./tokens.ts";
 
-export interface App {
-  id: string;
-  name: string;
-  organization: string;
-  network: string;
+export type { App } from "./apps.ts";
+
+/** What a world is built from. */
+export interface WorldParts {
+  clock: Clock;
+  random: Random;
+  regions: Regions;
+  tokens: Tokens;
+  settings: FlySettings;
 }
 
-/** Everything that exists in the simulated Fly.io: apps and Machines, the destroyed ones included. */
 export class World {
   settings: FlySettings;
-  readonly #apps = new Map<string, App>();
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly regions: Regions;
+  readonly tokens: Tokens;
+  readonly organizations = new Organizations();
+  /** App names, deletions and idempotency keys. */
+  readonly appRegistry: Apps;
+  readonly addresses: Addresses;
   readonly #machines = new Map<string, Machine>();
   readonly #machineListeners = new Set<(added: Machine | null) => void>();
 
-  constructor(
-    readonly clock: Clock,
-    readonly random: Random,
-    readonly regions: Regions,
-    settings: FlySettings,
-  ) {
+  constructor({ clock, random, regions, tokens, settings }: WorldParts) {
+    this.clock = clock;
+    this.random = random;
+    this.regions = regions;
+    this.tokens = tokens;
     this.settings = settings;
+    this.appRegistry = new Apps(random);
+    this.addresses = new Addresses(random);
   }
 
   now(): number {
@@ -38,22 +53,53 @@ export class World {
     return draw(duration, this.random);
   }
 
+  /** One of these at random. */
+  pick<T>(first: T, ...others: readonly T[]): T {
+    const all = [first, ...others];
+    return all[Math.floor(this.random() * all.length)] ?? first;
+  }
+
+  /** The app of this name, unless it is gone. */
   app(name: string): App | undefined {
-    return this.#apps.get(name);
+    return this.appRegistry.find(name, this.now());
   }
 
+  /** Every app that is not gone, oldest first. */
   apps(): App[] {
-    return [...this.#apps.values()];
+    return this.appRegistry.all(this.now());
   }
 
+  /** An app that has always been there. */
   addApp(name: string, organization: string, network = "default"): App {
-    const app = { id: appId(this.random), name, organization, network };
-    this.#apps.set(name, app);
-    return app;
+    // Also on a clock that a test sets back.
+    const always = { readableAtMs: 0, listedAtMs: 0 };
+    return this.#enterApp({ name, organization, network, createdAtMs: this.now(), ...always });
   }
 
-  removeApp(name: string): void {
-    this.#apps.delete(name);
+  /** A new app: it takes a while until reads find it. */
+  createApp(name: string, organization: string, network: string): App {
+    const now = this.now();
+    const { newAppDelayMs, newAppListDelayMs } = this.settings;
+    return this.#enterApp({
+      name,
+      organization,
+      network,
+      createdAtMs: now,
+      readableAtMs: now + this.draw(newAppDelayMs),
+      listedAtMs: now + this.draw(newAppListDelayMs),
+    });
+  }
+
+  /** Deletes an app with its Machines and addresses. The name stays taken for a while. */
+  deleteApp(app: App): void {
+    const now = this.now();
+    for (const machine of this.machines(app.name)) {
+      if (machine.live(now)) destroy(machine, now, this.draw(this.settings.destroyDelayMs));
+    }
+    this.addresses.removeAllOf(app.id);
+    const goneAtMs = now + this.draw(this.settings.appDeleteDelayMs);
+    const nameFreeAtMs = Math.max(goneAtMs, now + this.settings.deletedAppNameHeldMs);
+    app.deletion = { acceptedAtMs: now, goneAtMs, nameFreeAtMs };
   }
 
   addMachine(machine: Machine): void {
@@ -74,6 +120,12 @@ export class World {
   machines(app?: string): Machine[] {
     const all = [...this.#machines.values()];
     return app === undefined ? all : all.filter(({ identity }) => identity.app === app);
+  }
+
+  /** The Machines of an app that may bill. */
+  liveMachines(app: string): Machine[] {
+    const now = this.now();
+    return this.machines(app).filter((machine) => machine.live(now));
   }
 
   /** The Machine with this id, or else the youngest with this name. */
@@ -115,8 +167,19 @@ export class World {
     return machine;
   }
 
-  removeAllMachines(): void {
+  /** Empties the world; tokens go back to those of the beginning. */
+  clear(): void {
     this.#machines.clear();
     for (const listener of [...this.#machineListeners]) listener(null);
+    this.appRegistry.clear();
+    this.addresses.clear();
+    this.organizations.clear();
+    this.regions.reset();
+    this.tokens.reset();
+  }
+
+  #enterApp(app: Parameters<Apps["add"]>[0]): App {
+    this.organizations.get(app.organization).networks.add(app.network);
+    return this.appRegistry.add(app);
   }
 }

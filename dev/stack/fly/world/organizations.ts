@@ -1,0 +1,38 @@
+/** The organizations and what each of them may do. */
+
+export interface Organization {
+  readonly slug: string;
+  readonly name: string;
+  readonly numericId: number;
+  /**
+   * Networks that an app named once. Each stays for good, and naming it again joins it
+   * (https://fly.io/docs/networking/custom-private-networks/).
+   */
+  readonly networks: Set<string>;
+}
+
+/** An organization exists as soon as an app or a token names it. */
+export class Organizations {
+  readonly #organizations = new Map<string, Organization>();
+
+  get(slug: string): Organization {
+    const known = this.#organizations.get(slug);
+    if (known !== undefined) return known;
+    const organization: Organization = {
+      slug,
+      name: slug,
+      numericId: 700_000 + this.#organizations.size,
+      networks: new Set(),
+    };
+    this.#organizations.set(slug, organization);
+    return organization;
+  }
+
+  all(): Organization[] {
+    return [...this.#organizations.values()];
+  }
+
+  clear(): void {
+    this.#organizations.clear();
+  }
+}
