@@ -1,7 +1,7 @@
 /** POST /provision-machine when all goes well: answer, row, history, what Fly.io was asked for. */
 import assert from "node:assert/strict";
 import { createClient } from "@supabase/supabase-js";
-import { serveMachines } from "../../dev/stack/fly/mod.ts";
+import { PROMPT_PROXY_SETTINGS, serveFlyProxy } from "../../dev/stack/fly/mod.ts";
 import { GUESTS } from "../../supabase/functions/provision-machine/provision/machine-config.ts";
 import { assertProvisioned } from "../support/expectations.ts";
 import { FLY_APP, FLY_TOKEN, IMAGE, type Stack, startStack } from "../support/stack.ts";
@@ -153,10 +153,18 @@ Deno.test("provisioning a machine", async (t) => {
     }
   });
 
-  await t.step("the address in the answer leads to the machine", async () => {
-    const machines = serveMachines(stack.simulator);
+  await t.step("the address in the answer leads to the app's only machine", async () => {
+    const app = "app-of-one";
+    stack.simulator.addApp(app);
+    const proxy = await serveFlyProxy(stack.simulator, {
+      publicApps: [app],
+      settings: PROMPT_PROXY_SETTINGS,
+    });
     try {
-      await using fn = await stack.start({ WEBSOCKET_URL_TEMPLATE: machines.websocketUrlTemplate });
+      await using fn = await stack.start({
+        FLY_APP_NAME: app,
+        WEBSOCKET_URL_TEMPLATE: proxy.websocketUrlTemplate,
+      });
       const answer = await fn.call(user, { body: {} });
       await assertProvisioned(stack, answer);
       const greeting = await firstMessage(answer.body.websocketUrl);
@@ -166,7 +174,7 @@ Deno.test("provisioning a machine", async (t) => {
         image: IMAGE,
       });
     } finally {
-      await machines.shutdown();
+      await proxy.shutdown();
     }
   });
 

@@ -1,10 +1,9 @@
 /** The simulator's control endpoint, Machine addresses and command line. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { answerControl } from "../../dev/stack/fly/control/control-api.ts";
 import { toResponse } from "../../dev/stack/fly/control/delivery.ts";
-import { FlySimulator, serveMachines } from "../../dev/stack/fly/mod.ts";
-import { caller, MACHINE, virtualSimulator } from "../support/fly-simulator.ts";
+import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
+import { MACHINE, virtualSimulator } from "../support/fly-simulator.ts";
 
 /** Calls the control endpoint in process. */
 function control(simulator: FlySimulator) {
@@ -148,71 +147,13 @@ Deno.test("control: wrong input is refused, naming what was wrong", async () => 
   assert.deepEqual(simulator.requests(), [], "control calls are not in the log");
 });
 
-/** A WebSocket's next message, parsed. */
-async function message(socket: WebSocket): Promise<unknown> {
-  const [event] = await once(socket, "message");
-  return JSON.parse(event.data);
-}
-
-Deno.test("a started machine answers at its WebSocket until it stops", async () => {
-  const { clock, simulator, send } = virtualSimulator();
-  const machines = serveMachines(simulator);
-  const status = async (name: string) => {
-    const response = await fetch(`${machines.url}/machines/${name}`);
-    await response.body?.cancel();
-    return response.status;
-  };
-  try {
-    assert.equal(await status("machine-1"), 404);
-    const { body: { id } } = await send("POST /machines", { ...MACHINE, region: "fra" });
-    assert.equal(await status("machine-1"), 503, "not started yet");
-    await clock.advance(300);
-    assert.equal(await status("machine-1"), 426, "started, but no WebSocket was asked for");
-
-    const url = machines.websocketUrlTemplate.replace("{machineId}", "machine-1");
-    const socket = new WebSocket(url);
-    assert.deepEqual(await message(socket), {
-      machine: "machine-1",
-      region: "fra",
-      image: "registry.fly.io/demo:v1",
-    });
-    socket.send("hello");
-    assert.deepEqual(await message(socket), { echo: "hello" });
-
-    const closed = once(socket, "close");
-    await send(`POST /machines/${id}/stop`);
-    const [{ code, reason }] = await closed;
-    assert.deepEqual([code, reason], [1001, "machine stopped"]);
-    assert.equal(await status("machine-1"), 503);
-
-    const refused = new WebSocket(url);
-    await once(refused, "error");
-    await send(`DELETE /machines/${id}?force=true`);
-    await clock.advance(100);
-    assert.equal(await status("machine-1"), 404);
-  } finally {
-    await machines.shutdown();
-  }
-});
-
-Deno.test("shutdown closes the WebSockets that are still open", async () => {
-  const simulator = new FlySimulator({ settings: { startDelayMs: 0 } });
-  const machines = serveMachines(simulator);
-  await caller((request) => simulator.fetch(request))("POST /machines", MACHINE);
-  const socket = new WebSocket(machines.websocketUrlTemplate.replace("{machineId}", "machine-1"));
-  await message(socket);
-  const closed = once(socket, "close");
-  await machines.shutdown();
-  await closed;
-});
-
 Deno.test("the command line serves both addresses and stops at SIGTERM", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "-A",
       new URL("../../dev/stack/fly/main.ts", import.meta.url).pathname,
-      ...["--port", "0", "--machines-port", "0", "--app", "shop", "--token", "t"],
+      ...["--port", "0", "--proxy-port", "0", "--app", "shop", "--token", "t"],
     ],
     stdout: "piped",
     stderr: "inherit",
@@ -225,7 +166,7 @@ Deno.test("the command line serves both addresses and stops at SIGTERM", async (
     output += value;
   }
   const url = /FLY_API_HOSTNAME=(\S+)/.exec(output)?.[1];
-  assert.match(output, /WEBSOCKET_URL_TEMPLATE=ws:\/\/127\.0\.0\.1:\d+\/machines\/\{machineId\}/);
+  assert.match(output, /WEBSOCKET_URL_TEMPLATE=ws:\/\/127\.0\.0\.1:\d+\/host\/\{app\}\.fly\.dev\//);
   const response = await fetch(`${url}/v1/apps/shop`, { headers: { authorization: "Bearer t" } });
   assert.equal((await response.json()).name, "shop");
   child.kill("SIGTERM");

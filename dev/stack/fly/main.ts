@@ -5,11 +5,13 @@
 import { parseArgs } from "node:util";
 import { DEFAULT_TOKEN, FlySimulator } from "./control/simulator.ts";
 import { serveFlySimulator } from "./serve/serve-api.ts";
-import { serveMachines } from "./serve/serve-machines.ts";
+import { serveFlyProxy } from "./proxy/fly-proxy.ts";
+import { PROMPT_PROXY_SETTINGS } from "./proxy/settings.ts";
 
 const HELP = `Options:
   --port N             port of the Machines API (4280)
-  --machines-port N    port of the Machines' own WebSockets (4281)
+  --proxy-port N       port of Fly Proxy, in front of the Machines (4281)
+  --slow-proxy         names and started Machines become known as late as at Fly.io
   --app NAME           an app that exists; may be repeated (demo)
   --token TOKEN        a token that is accepted; may be repeated (${DEFAULT_TOKEN})
   --start-delay-ms N   from create to started (300)
@@ -30,7 +32,8 @@ async function main(args: string[]): Promise<void> {
     args,
     options: {
       port: { type: "string", default: "4280" },
-      "machines-port": { type: "string", default: "4281" },
+      "proxy-port": { type: "string", default: "4281" },
+      "slow-proxy": { type: "boolean", default: false },
       app: { type: "string", multiple: true, default: ["demo"] },
       token: { type: "string", multiple: true, default: [DEFAULT_TOKEN] },
       "start-delay-ms": { type: "string", default: "300" },
@@ -57,13 +60,15 @@ async function main(args: string[]): Promise<void> {
     port: number("port", values.port, 65535),
     keepAlive: values["keep-alive"],
   });
-  const machines = serveMachines(simulator, {
-    port: number("machines-port", values["machines-port"], 65535),
+  const proxy = await serveFlyProxy(simulator, {
+    port: number("proxy-port", values["proxy-port"], 65535),
+    publicApps: values.app,
+    settings: values["slow-proxy"] ? {} : PROMPT_PROXY_SETTINGS,
   });
   await print(`Fly.io Machines API simulator
   FLY_API_HOSTNAME=${api.url}
   FLY_APP_NAME=${values.app.join(" or ")}
-  WEBSOCKET_URL_TEMPLATE=${machines.websocketUrlTemplate}
+  WEBSOCKET_URL_TEMPLATE=${proxy.websocketUrlTemplate}
 
 Script a fault, here a create that takes effect and whose answer is lost:
   curl -X POST ${api.url}/_control/faults \\
@@ -73,7 +78,7 @@ See what happened:
   curl ${api.url}/_control/requests
 `);
   await stopped.promise;
-  await Promise.all([api.shutdown(), machines.shutdown()]);
+  await Promise.all([api.shutdown(), proxy.shutdown()]);
   // Signal listeners would keep the process alive.
   Deno.exit(0);
 }

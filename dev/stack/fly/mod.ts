@@ -23,7 +23,6 @@ export { Account, type Address, type AddressType } from "./proxy/account.ts";
 export { type FlyProxyOptions, type ServedFlyProxy, serveFlyProxy } from "./proxy/fly-proxy.ts";
 export { canReach, internalVms } from "./proxy/networks.ts";
 export type { ProxyLogEntry } from "./proxy/proxy-error.ts";
-export { type ServedMachines, serveMachines } from "./serve/serve-machines.ts";
 export {
   DEFAULT_PROXY_SETTINGS,
   PROMPT_PROXY_SETTINGS,

@@ -81,7 +81,7 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
       "Users": `${users.map(({ email }) => email).join(", ")} (password ${DEMO_PASSWORD})`,
       ...(simulator && {
         "Fly.io's simulator": `${simulator.api.url} (see /_control/state and /_control/requests)`,
-        "Machines": simulator.machines.url,
+        "Fly Proxy": `${simulator.proxy.url}/host/{app}.fly.dev (stands for https://{app}.fly.dev)`,
       }),
       ...(fromShell.length > 0 && { "From your shell": fromShell.join(", ") }),
       "Reconcile": `every ${facts.reconcileIntervalMs / 1000} s`,

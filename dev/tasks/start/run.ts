@@ -104,7 +104,7 @@ async function serve(
 async function startConsole({ supabase, simulator }: LocalStack): Promise<ServedConsole> {
   const { serveConsole } = await import("../../../console/serve.ts");
   const { url: supabaseUrl, publishableKey } = supabase;
-  const machineOrigins = simulator && [new URL(simulator.machines.websocketUrlTemplate).origin];
+  const machineOrigins = simulator && [new URL(simulator.proxy.websocketUrlTemplate).origin];
   return await serveConsole({
     config: { supabaseUrl, publishableKey, ...(machineOrigins && { machineOrigins }) },
     watch: true,

@@ -1,10 +1,11 @@
 /** Starts the three parts of the local stack: Supabase, Fly.io's simulator, the function. */
 import {
   FlySimulator,
+  PROMPT_PROXY_SETTINGS,
+  type ServedFlyProxy,
   type ServedFlySimulator,
-  type ServedMachines,
+  serveFlyProxy,
   serveFlySimulator,
-  serveMachines,
 } from "../../stack/fly/mod.ts";
 import { type FunctionProcess, type OutputLine, startFunction } from "../../stack/function/mod.ts";
 import { type LocalSupabase, startSupabase } from "../../stack/supabase/mod.ts";
@@ -33,7 +34,7 @@ export interface LocalStackOptions {
 export interface LocalStack extends AsyncDisposable {
   supabase: LocalSupabase;
   /** `null` when the shell names another one. */
-  simulator: { api: ServedFlySimulator; machines: ServedMachines } | null;
+  simulator: { api: ServedFlySimulator; proxy: ServedFlyProxy } | null;
   fn: FunctionProcess;
   /** The settings of the function that came from the shell. */
   fromShell: string[];
@@ -75,7 +76,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         DOCKER_IMAGE: `registry.fly.io/${flyAccess(settings).apps[0]}:latest`,
         ...(simulator && {
           FLY_API_HOSTNAME: simulator.api.url,
-          WEBSOCKET_URL_TEMPLATE: simulator.machines.websocketUrlTemplate,
+          WEBSOCKET_URL_TEMPLATE: simulator.proxy.websocketUrlTemplate,
         }),
         ...settings,
         SUPABASE_URL: supabase.url,
@@ -110,6 +111,10 @@ async function startSimulator(
   const { apps, token } = flyAccess(settings);
   const simulator = new FlySimulator({ apps, tokens: [token] });
   const api = parts.adopt(await serveFlySimulator(simulator), (started) => started.shutdown());
-  const machines = parts.adopt(serveMachines(simulator), (started) => started.shutdown());
-  return { api, machines };
+  // A person at a terminal does not wait for names to appear in the DNS.
+  const proxy = parts.adopt(
+    await serveFlyProxy(simulator, { publicApps: apps, settings: PROMPT_PROXY_SETTINGS }),
+    (started) => started.shutdown(),
+  );
+  return { api, proxy };
 }

@@ -4,8 +4,12 @@
  */
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { serveConsole, type ServedConsole } from "../../../console/serve.ts";
-import { type ServedMachines, serveMachines } from "../../../dev/stack/fly/mod.ts";
-import { type Stack, type StackOptions, startStack } from "../../support/stack.ts";
+import {
+  PROMPT_PROXY_SETTINGS,
+  type ServedFlyProxy,
+  serveFlyProxy,
+} from "../../../dev/stack/fly/mod.ts";
+import { FLY_APP, type Stack, type StackOptions, startStack } from "../../support/stack.ts";
 import { findChromium, launchChromium, NO_CHROMIUM } from "./chromium.ts";
 
 export const PASSWORD = "correct horse battery";
@@ -28,7 +32,7 @@ export class ConsoleStack implements AsyncDisposable {
 
   private constructor(
     readonly stack: Stack,
-    readonly machines: ServedMachines,
+    readonly proxy: ServedFlyProxy,
     readonly console: ServedConsole,
     readonly browser: Browser,
   ) {}
@@ -37,16 +41,19 @@ export class ConsoleStack implements AsyncDisposable {
     const executable = await findChromium(Deno.env.toObject());
     if (executable === null) throw new Error(NO_CHROMIUM);
     const stack = await startStack(options);
-    const machines = serveMachines(stack.simulator);
+    const proxy = await serveFlyProxy(stack.simulator, {
+      publicApps: [FLY_APP],
+      settings: PROMPT_PROXY_SETTINGS,
+    });
     const page = await serveConsole({
       config: {
         supabaseUrl: stack.supabase.url,
         publishableKey: stack.supabase.publishableKey,
-        machineOrigins: [`ws://127.0.0.1:${machines.port}`],
+        machineOrigins: [`ws://127.0.0.1:${proxy.port}`],
         ...options.config,
       },
     });
-    const started = new ConsoleStack(stack, machines, page, await launchChromium(executable));
+    const started = new ConsoleStack(stack, proxy, page, await launchChromium(executable));
     await started.restart();
     return started;
   }
@@ -55,7 +62,7 @@ export class ConsoleStack implements AsyncDisposable {
   async restart(env: Record<string, string | undefined> = {}): Promise<void> {
     this.#changed = Object.keys(env).length > 0;
     await this.stack.restart({
-      WEBSOCKET_URL_TEMPLATE: this.machines.websocketUrlTemplate,
+      WEBSOCKET_URL_TEMPLATE: this.proxy.websocketUrlTemplate,
       ...env,
     });
   }
@@ -76,7 +83,7 @@ export class ConsoleStack implements AsyncDisposable {
     page.on("console", (message) => {
       if (/content security policy|trusted/i.test(message.text())) problems.push(message.text());
     });
-    const known = [this.console.url, this.stack.supabase.url, this.machines.url];
+    const known = [this.console.url, this.stack.supabase.url, this.proxy.url];
     page.on("request", (request) => {
       if (!known.some((origin) => request.url().startsWith(origin))) {
         problems.push(`request to another origin: ${request.url()}`);
@@ -126,7 +133,7 @@ export class ConsoleStack implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.browser.close();
     await this.console.close();
-    await this.machines.shutdown();
+    await this.proxy.shutdown();
     await this.stack[Symbol.asyncDispose]();
   }
 }

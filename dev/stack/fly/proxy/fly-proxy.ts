@@ -29,6 +29,8 @@ export interface FlyProxyOptions {
   settings?: Partial<ProxySettings>;
   /** Addresses, secrets and consents; none by default. */
   account?: Account;
+  /** Apps that get a shared IPv4 and an IPv6 address at once. */
+  publicApps?: readonly string[];
   /** Run the example image inside this process, for hundreds of Machines; off by default. */
   inProcess?: boolean;
   /** Takes each line that a Machine's process writes, with the Machine's name. */
@@ -65,6 +67,11 @@ export async function serveFlyProxy(
 ): Promise<ServedFlyProxy> {
   const closing = new AbortController();
   const context = createContext(simulator, options, closing.signal);
+  for (const app of options.publicApps ?? []) {
+    for (const type of ["shared_v4", "v6"] as const) {
+      context.account.assignAddress(app, type, context.world.now());
+    }
+  }
   const open = new Set<Promise<void>>();
   const take = (client: Client) => {
     const handled = handle(context, client);
