@@ -8,6 +8,7 @@ const OPTIONS = {
   "function-name": { type: "string" },
   "machine-origin": { type: "string", multiple: true },
   region: { type: "string", multiple: true },
+  "machines-per-user": { type: "string" },
   port: { type: "string", default: "4300" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
@@ -19,6 +20,7 @@ const SETTINGS: Record<string, keyof typeof OPTIONS> = {
   functionName: "function-name",
   machineOrigins: "machine-origin",
   regions: "region",
+  machinesPerUser: "machines-per-user",
 };
 
 export const HELP = `\
@@ -30,6 +32,7 @@ deno task console:build  writes its static files to console/dist
   --function-name NAME    the function's name; default: provision-machine
   --machine-origin WSS    where machines listen, repeatable; default: wss://*.fly.dev
   --region CODE           a region to offer, repeatable; default: all of Fly.io's
+  --machines-per-user N   the service's MAX_MACHINES_PER_USER; default: learned when it refuses one
   --port PORT             console only; default: 4300
   --help                  this text
 `;
@@ -47,7 +50,10 @@ export function readArgs(args: string[]): CommandLine | null {
     if (!values[name]) throw new Error(`--${name} is missing`);
   }
   const given = Object.entries(SETTINGS)
-    .map(([setting, option]) => [setting, values[option]] as const)
+    .map(([setting, option]) => {
+      const value = values[option];
+      return [setting, setting === "machinesPerUser" && value ? Number(value) : value] as const;
+    })
     .filter(([, value]) => value !== undefined);
   const port = Number(values.port);
   if (!/^\d+$/.test(values.port) || port > 65_535) {

@@ -1,8 +1,9 @@
 /** Health checks, newest events and the result of a reconcile, each as a list of shapes and words. */
-import { badge, type Tone } from "../page/badge.ts";
+import { badge } from "../page/badge.ts";
 import { h } from "../page/dom.ts";
-import { formatDuration } from "../page/timeline.ts";
+import { formatDuration } from "../page/format-time.ts";
 import type { Health, MachineEvent, Reconciled } from "./api.ts";
+import type { Tone } from "../page/tone.ts";
 
 const TONES: Record<Health["status"], { tone: Tone; word: string }> = {
   pass: { tone: "good", word: "Fine" },

@@ -1,5 +1,5 @@
 /** Success rate and durations over time. */
-import { formatDuration } from "../page/timeline.ts";
+import { formatDuration } from "../page/format-time.ts";
 import { currentTheme, fillOf } from "./chart.ts";
 import type { Picture } from "./figure.ts";
 import { type Bin, rateOf, type Span, total } from "./outcomes.ts";

@@ -1,7 +1,7 @@
 /** The row of figures at the top of the dashboard. */
 import { badge } from "../page/badge.ts";
 import { h } from "../page/dom.ts";
-import { formatDuration } from "../page/timeline.ts";
+import { formatDuration } from "../page/format-time.ts";
 import type { OperatorData } from "./data.ts";
 import { healthBadge } from "./lists.ts";
 import { binOutcomes, type Span, total } from "./outcomes.ts";

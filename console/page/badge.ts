@@ -1,7 +1,6 @@
 /** A badge: shape, colour and word at once. */
 import { h, icon } from "./dom.ts";
-
-export type Tone = "good" | "busy" | "bad" | "warning" | "quiet";
+import type { Tone } from "./tone.ts";
 
 const SHAPES: Record<Tone, string> = {
   /** circle with a tick */

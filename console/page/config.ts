@@ -23,6 +23,8 @@ const Config = z.strictObject({
   ),
   /** The regions to offer, if not all of Fly.io's. */
   regions: z.optional(z.array(z.string())),
+  /** The service's MAX_MACHINES_PER_USER, for the button to know it beforehand. */
+  machinesPerUser: z.optional(z.int().check(z.minimum(1))),
   /**
    * Where an operator's requests go, if not straight to the project. The console's own server sets
    * it: hosted Supabase refuses secret keys that come from a browser.

@@ -26,6 +26,8 @@ export class ErrorPanel {
   show(error: ProvisionMachineError): void {
     this.clear();
     const { sentence, next, retry } = explain(error.code);
+    // The limit is a rule, not a failure.
+    const tone = error.code === "machine_limit_reached" ? "warning" : "bad";
     if (retry && error.retryAfterSeconds !== null) {
       const running = countdown(error.retryAfterSeconds);
       this.#running = running;
@@ -36,8 +38,8 @@ export class ErrorPanel {
       this.element,
       h(
         "div",
-        { class: "panel error" },
-        h("p", { class: "error-title" }, badge("bad", sentence)),
+        { class: `panel ${tone === "bad" ? "error" : tone}` },
+        h("p", { class: "error-title" }, badge(tone, sentence)),
         h("p", {}, next),
         issueList(error),
         this.#running?.element,

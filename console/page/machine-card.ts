@@ -1,36 +1,55 @@
-/** One machine: its status, its progress, what went wrong, its WebSocket, and its Destroy button. */
+/** One machine: its status, its progress, what went wrong, its WebSocket, and its actions. */
 import { badge } from "./badge.ts";
+import { sizeOf } from "./cpu-sizes.ts";
 import { destroyDialog } from "./destroy-dialog.ts";
-import { copyButton, fill, h, setText } from "./dom.ts";
+import { copyButton, fill, h, setAttribute, setText } from "./dom.ts";
+import { Elapsed } from "./elapsed.ts";
 import { explain } from "./error-sentences.ts";
-import { isLive, STATUSES } from "./machine-status.ts";
+import { dateTime } from "./format-time.ts";
+import { type MachineAction, STATUSES, type StatusMeaning } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
 import { regionName } from "./regions.ts";
+import { stepsOf } from "./steps.ts";
 import { Terminal } from "./terminal.ts";
-import { stepsOf, timeline } from "./timeline.ts";
+import { timeline } from "./timeline.ts";
+
+export interface MachineCardOptions {
+  onDestroy: () => void;
+  /** When it was requested, in milliseconds since the epoch. */
+  requestedAt: number;
+  /** How long provisioning usually takes; null: not known. */
+  usualMs: number | null;
+}
 
 export class MachineCard {
   readonly element: HTMLElement;
+  readonly #options: MachineCardOptions;
   readonly #status = h("div", { role: "status", class: "status" });
   readonly #facts = h("p", { class: "machine-facts" });
   readonly #progress = h("div", {});
   readonly #failure = h("div", {});
   readonly #terminalSlot = h("div", {});
-  readonly #destroy: HTMLButtonElement;
+  readonly #buttons: Record<MachineAction, HTMLButtonElement>;
+  readonly #dialog: HTMLDialogElement;
   #terminal: Terminal | undefined;
+  #elapsed: Elapsed | undefined;
   #machine: MachineRow;
   #shown = "";
+  /** A DELETE of this tab is under way. */
   #destroying = false;
 
-  constructor(machine: MachineRow, onDestroy: () => void) {
+  constructor(machine: MachineRow, options: MachineCardOptions) {
     this.#machine = machine;
+    this.#options = options;
     const { machine_id: id } = machine;
-    const dialog = destroyDialog(id, onDestroy);
-    this.#destroy = h("button", {
-      type: "button",
-      class: "danger",
-      onclick: () => dialog.showModal(),
-    });
+    this.#dialog = destroyDialog(id, options.onDestroy);
+    this.#buttons = {
+      destroy: h("button", {
+        type: "button",
+        class: "danger",
+        onclick: () => this.askToDestroy(),
+      }),
+    };
     this.element = h(
       "article",
       { class: "card machine", "aria-labelledby": `title-${id}` },
@@ -45,55 +64,88 @@ export class MachineCard {
       this.#progress,
       this.#failure,
       this.#terminalSlot,
-      h("footer", {}, this.#destroy),
-      dialog,
+      h("footer", {}, ...Object.values(this.#buttons)),
+      this.#dialog,
     );
     this.update(machine);
   }
 
+  /** Shows the row, unless nothing has changed. */
   update(machine: MachineRow): void {
     this.#machine = machine;
-    this.#showDestroy();
+    const leaving = this.#isLeaving();
     // A row without news must not move the reader's place, or be announced again.
-    const seen = JSON.stringify(machine);
+    const seen = JSON.stringify([machine, leaving]);
     if (seen === this.#shown) return;
     this.#shown = seen;
-    const { status, region, cpu_priority } = machine;
+    const { status, region, cpu_priority, created_at } = machine;
+    const meaning = STATUSES[status];
     this.element.dataset["status"] = status;
-    fill(this.#status, badge(STATUSES[status].tone, status));
-    setText(this.#facts, `${regionName(region)} · CPU priority ${cpu_priority}`);
-    fill(this.#progress, timeline(stepsOf(machine)));
+    fill(this.#status, leaving ? badge("busy", "destroying") : badge(meaning.tone, status));
+    const facts = [regionName(region), sizeOf(cpu_priority), `requested ${dateTime(created_at)}`];
+    setText(this.#facts, facts.join(" · "));
+    this.#showProgress(meaning, leaving);
     fill(this.#failure, failureOf(machine));
-    this.#showTerminal();
+    this.#showTerminal(meaning, leaving);
+    this.#showButtons(meaning, leaving);
   }
 
   /** While a DELETE is under way. */
   setDestroying(destroying: boolean): void {
     this.#destroying = destroying;
-    this.#showDestroy();
+    this.update(this.#machine);
   }
 
-  /** Ends the connection to the machine. */
+  /** Opens the question whether to destroy it. */
+  askToDestroy(): void {
+    // Not `disabled`: a disabled button loses the focus, and a keyboard user their place.
+    if (!this.#isLeaving() && STATUSES[this.#machine.status].live) this.#dialog.showModal();
+  }
+
+  /** Ends its timers and the connection to the machine. */
   close(): void {
     this.#terminal?.disconnect();
+    this.#elapsed?.stop();
   }
 
-  #showDestroy(): void {
-    const live = isLive(this.#machine);
-    const leaving = this.#destroying || (live && this.#machine.destroy_requested_at !== null);
-    setText(this.#destroy, leaving ? "Destroying …" : "Destroy");
-    this.#destroy.disabled = leaving;
-    this.#destroy.hidden = !live;
+  #isLeaving(): boolean {
+    const { status, destroy_requested_at } = this.#machine;
+    return STATUSES[status].live && (this.#destroying || destroy_requested_at !== null);
   }
 
-  #showTerminal(): void {
-    const { machine_id, status, websocket_url } = this.#machine;
-    const address = STATUSES[status].connectable ? websocket_url : null;
+  #showProgress({ note, openStep }: StatusMeaning, leaving: boolean): void {
+    this.#elapsed?.stop();
+    this.#elapsed = undefined;
+    if (leaving) return fill(this.#progress);
+    if (openStep === null) {
+      return fill(this.#progress, note && h("p", { class: "muted" }, note));
+    }
+    const steps = stepsOf(this.#machine);
+    if (steps.some(({ state }) => state === "current")) {
+      this.#elapsed = new Elapsed(this.#options.requestedAt, this.#options.usualMs);
+    }
+    fill(this.#progress, timeline(steps), this.#elapsed?.element);
+  }
+
+  #showTerminal({ connectable }: StatusMeaning, leaving: boolean): void {
+    const { machine_id, websocket_url } = this.#machine;
+    const address = connectable && !leaving ? websocket_url : null;
     if (address === null) {
       this.#terminal?.disconnect();
+      this.#terminal = undefined;
+      fill(this.#terminalSlot);
     } else if (this.#terminal === undefined) {
       this.#terminal = new Terminal(machine_id, address);
       fill(this.#terminalSlot, this.#terminal.element);
+    }
+  }
+
+  #showButtons({ actions }: StatusMeaning, leaving: boolean): void {
+    const { destroy } = this.#buttons;
+    setText(destroy, leaving ? "Destroying …" : "Destroy");
+    setAttribute(destroy, "aria-disabled", leaving ? "true" : null);
+    for (const [action, button] of Object.entries(this.#buttons)) {
+      button.hidden = !actions.some((allowed) => allowed === action);
     }
   }
 }

@@ -1,10 +1,12 @@
 /** The user's machines: a card for each live one and the newest, a line for each earlier one. */
 import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
+import { dateTime } from "./format-time.ts";
 import { MachineCard } from "./machine-card.ts";
 import { isLive, STATUSES } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
 import { regionName } from "./regions.ts";
+import { usualDurationMs } from "./usual-duration.ts";
 
 export class MachineList {
   readonly element: HTMLElement;
@@ -18,15 +20,26 @@ export class MachineList {
   );
   readonly #cards = new Map<string, MachineCard>();
   #explained: string | null = null;
+  /** What this tab has destroyed: a read that began before does not know it yet. */
+  readonly #destroyed = new Set<string>();
+  #machines: MachineRow[] = [];
+  /** The rows have been read at least once. */
+  #known = false;
   readonly #onDestroy: (machineId: string) => void;
 
   constructor(onDestroy: (machineId: string) => void) {
     this.#onDestroy = onDestroy;
     this.element = h("div", {}, this.#current, this.#earlierBox);
     this.#earlierBox.hidden = true;
+    fill(this.#current, loading());
   }
 
-  show(machines: MachineRow[]): void {
+  /** @param requestedAt when the call under way began; null: none is */
+  show(rows: MachineRow[], requestedAt: number | null): void {
+    const machines = rows.map((row) =>
+      this.#destroyed.has(row.machine_id) ? { ...row, status: "destroyed" as const } : row
+    );
+    this.#machines = machines;
     const current = machines.filter((machine, index) => isLive(machine) || index === 0);
     for (const [id, card] of this.#cards) {
       if (current.some(({ machine_id }) => machine_id === id)) continue;
@@ -34,14 +47,31 @@ export class MachineList {
       card.element.remove();
       this.#cards.delete(id);
     }
-    for (const [index, machine] of current.entries()) this.#place(machine, index);
+    for (const [index, machine] of current.entries()) this.#place(machine, index, requestedAt);
     if (machines.length === 0) fill(this.#current, nothingYet());
     else this.#current.querySelector(".empty")?.remove();
+    this.#known = true;
     this.#showEarlier(machines.filter((machine) => !current.includes(machine)));
+  }
+
+  /** As shown: what this tab has destroyed is destroyed. */
+  get machines(): readonly MachineRow[] {
+    return this.#machines;
   }
 
   setDestroying(machineId: string, destroying: boolean): void {
     this.#cards.get(machineId)?.setDestroying(destroying);
+  }
+
+  /** Opens the question whether to destroy a machine. */
+  askToDestroy(machineId: string): void {
+    this.#cards.get(machineId)?.askToDestroy();
+  }
+
+  /** Shows a machine as destroyed without waiting for the next read. */
+  markDestroyed(machineId: string): void {
+    this.#destroyed.add(machineId);
+    this.show(this.#machines, null);
   }
 
   /** The failure of this machine is explained elsewhere on the page; null: that of none is. */
@@ -52,18 +82,29 @@ export class MachineList {
     }
   }
 
+  /** Unless it is current, what is shown is stale, or nothing is known yet. */
+  setState(state: "current" | "loading" | "unreadable"): void {
+    this.element.toggleAttribute("data-stale", this.#known && state !== "current");
+    if (!this.#known) fill(this.#current, state === "loading" ? loading() : unknown());
+  }
+
   /** Ends every connection to a machine. */
   close(): void {
     for (const card of this.#cards.values()) card.close();
   }
 
-  #place(machine: MachineRow, index: number): void {
+  #place(machine: MachineRow, index: number, requestedAt: number | null): void {
     const known = this.#cards.get(machine.machine_id);
     if (known) {
       known.update(machine);
       return;
     }
-    const card = new MachineCard(machine, () => this.#onDestroy(machine.machine_id));
+    const created = Date.parse(machine.created_at);
+    const card = new MachineCard(machine, {
+      onDestroy: () => this.#onDestroy(machine.machine_id),
+      requestedAt: machine.status === "provisioning" ? requestedAt ?? created : created,
+      usualMs: usualDurationMs(this.#machines),
+    });
     card.element.toggleAttribute("data-explained", machine.machine_id === this.#explained);
     this.#cards.set(machine.machine_id, card);
     this.#current.insertBefore(card.element, this.#current.children[index] ?? null);
@@ -84,11 +125,24 @@ export class MachineList {
             { class: "muted" },
             [regionName(region), error_code].filter(Boolean).join(" · "),
           ),
-          h("time", { datetime: created_at }, new Date(created_at).toLocaleString()),
+          h("time", { datetime: created_at }, dateTime(created_at)),
         )
       ),
     );
   }
+}
+
+function loading(): HTMLElement {
+  return h("div", { class: "card empty loading" }, h("p", {}, "Loading your machines …"));
+}
+
+function unknown(): HTMLElement {
+  return h(
+    "div",
+    { class: "card empty" },
+    h("p", { class: "empty-title" }, "Your machines are not known"),
+    h("p", {}, "They could not be read yet. They appear here as soon as they can."),
+  );
 }
 
 function nothingYet(): HTMLElement {

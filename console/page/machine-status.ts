@@ -1,6 +1,8 @@
-/** What each status of a machine means on the page. A new status needs one line here. */
-import type { Tone } from "./badge.ts";
+/** What each status of a machine means on the page. A new status needs one entry here. */
+import type { Tone } from "./tone.ts";
 import type { MachineStatus } from "./machines.ts";
+
+export type MachineAction = "destroy";
 
 export interface StatusMeaning {
   tone: Tone;
@@ -8,13 +10,47 @@ export interface StatusMeaning {
   live: boolean;
   /** Whether its WebSocket is offered. */
   connectable: boolean;
+  /** How the first step that it has not reached is shown; null: without a timeline. */
+  openStep: "current" | "failed" | null;
+  /** Stands in place of a timeline. */
+  note: string | null;
+  actions: readonly MachineAction[];
 }
 
 export const STATUSES: Record<MachineStatus, StatusMeaning> = {
-  provisioning: { tone: "busy", live: true, connectable: false },
-  running: { tone: "good", live: true, connectable: true },
-  error: { tone: "bad", live: false, connectable: false },
-  destroyed: { tone: "quiet", live: false, connectable: false },
+  provisioning: {
+    tone: "busy",
+    live: true,
+    connectable: false,
+    openStep: "current",
+    note: null,
+    actions: ["destroy"],
+  },
+  running: {
+    tone: "good",
+    live: true,
+    connectable: true,
+    // A running row without its event was read between the two writes.
+    openStep: "current",
+    note: null,
+    actions: ["destroy"],
+  },
+  error: {
+    tone: "bad",
+    live: false,
+    connectable: false,
+    openStep: "failed",
+    note: null,
+    actions: [],
+  },
+  destroyed: {
+    tone: "quiet",
+    live: false,
+    connectable: false,
+    openStep: null,
+    note: "This machine no longer exists.",
+    actions: [],
+  },
 };
 
 /** Whether a machine may exist, and be billed. */

@@ -57,6 +57,9 @@ class Page {
     }
     this.#shown = { name, view };
     fill(this.#main, view.element);
+    // What had the focus is gone: the new heading has it now. Not when the page has just loaded.
+    const heading = this.#main.querySelector<HTMLElement>("h1");
+    if (turn > 1 && document.activeElement === document.body) heading?.focus();
     document.title = operator ? "Operator · provision-machine" : "provision-machine";
   }
 

@@ -1,20 +1,31 @@
 /** Stands where the machine's card will be, from the press of the button until there is a row. */
 import type { ProvisionRequest } from "../../client/mod.ts";
 import { badge } from "./badge.ts";
+import { sizeOf } from "./cpu-sizes.ts";
 import { h } from "./dom.ts";
+import { Elapsed } from "./elapsed.ts";
 import { regionName } from "./regions.ts";
-import { stepsOf, timeline } from "./timeline.ts";
+import { stepsOf } from "./steps.ts";
+import { timeline } from "./timeline.ts";
 
-export function pendingCard({ region }: ProvisionRequest): HTMLElement {
-  return h(
-    "article",
-    { class: "card machine pending", "aria-label": "Requested machine" },
-    h("header", {}, h("h2", {}, "New machine"), badge("busy", "requested")),
-    h(
-      "p",
-      { class: "machine-facts" },
-      region ? regionName(region) : "The service's default region",
-    ),
-    timeline(stepsOf(null)),
-  );
+export class PendingCard {
+  readonly element: HTMLElement;
+  readonly #elapsed: Elapsed;
+
+  constructor({ region, cpuPriority }: ProvisionRequest, usualMs: number | null) {
+    this.#elapsed = new Elapsed(Date.now(), usualMs);
+    const where = region ? regionName(region) : "The service's default region";
+    this.element = h(
+      "article",
+      { class: "card machine pending", "aria-label": "Requested machine" },
+      h("header", {}, h("h2", {}, "New machine"), badge("busy", "requested")),
+      h("p", { class: "machine-facts" }, `${where} · ${sizeOf(cpuPriority ?? "normal")}`),
+      timeline(stepsOf(null)),
+      this.#elapsed.element,
+    );
+  }
+
+  stop(): void {
+    this.#elapsed.stop();
+  }
 }

@@ -1,19 +1,25 @@
 /** Where the machine runs and how strong it is: the form behind the Provision button. */
-import type { CpuPriority, ProvisionRequest } from "../../client/mod.ts";
+import type { ProvisionRequest } from "../../client/mod.ts";
+import { CPU_SIZES, isCpuPriority } from "./cpu-sizes.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import { regionName, REGIONS } from "./regions.ts";
-
-const PRIORITIES: { value: CpuPriority; name: string; size: string }[] = [
-  { value: "low", name: "Low", size: "1 shared CPU · 256 MB" },
-  { value: "normal", name: "Normal", size: "2 shared CPUs · 512 MB" },
-  { value: "high", name: "High", size: "1 dedicated CPU · 2 GB" },
-];
 
 export interface ProvisionFormOptions {
   /** The regions to offer; undefined: all. */
   regions: readonly string[] | undefined;
   onSubmit: (request: ProvisionRequest) => void;
   onChange: () => void;
+  /** Destroy this machine to make room for another. */
+  onMakeRoom: (machineId: string) => void;
+}
+
+export interface ButtonState {
+  text: string;
+  disabled: boolean;
+  /** The sentence below the button. */
+  reason?: string;
+  /** The machine to destroy before there can be another. */
+  makeRoom?: string | undefined;
 }
 
 export class ProvisionForm {
@@ -24,8 +30,15 @@ export class ProvisionForm {
     "aria-describedby": "reason",
   });
   readonly #reason = h("p", { id: "reason", class: "hint" });
+  readonly #makeRoom: HTMLButtonElement;
+  #inTheWay: string | undefined;
 
-  constructor({ regions, onSubmit, onChange }: ProvisionFormOptions) {
+  constructor({ regions, onSubmit, onChange, onMakeRoom }: ProvisionFormOptions) {
+    this.#makeRoom = h("button", {
+      type: "button",
+      class: "danger",
+      onclick: () => this.#inTheWay && onMakeRoom(this.#inTheWay),
+    });
     this.element = h(
       "form",
       { class: "card provision", "aria-labelledby": "provision-title" },
@@ -35,6 +48,7 @@ export class ProvisionForm {
       h("fieldset", { class: "choices" }, h("legend", {}, "CPU priority"), ...priorityChoices()),
       this.#button,
       this.#reason,
+      this.#makeRoom,
     );
     this.element.addEventListener("change", onChange);
     this.element.addEventListener("submit", (event) => {
@@ -44,18 +58,23 @@ export class ProvisionForm {
     });
   }
 
-  /** What the button says, whether it can be pressed, and the sentence below it. */
-  setButton({ text, disabled, reason }: { text: string; disabled: boolean; reason: string }): void {
+  setButton({ text, disabled, reason, makeRoom }: ButtonState): void {
     setText(this.#button, text);
     setAttribute(this.#button, "aria-disabled", disabled ? "true" : null);
-    setText(this.#reason, reason);
+    setText(this.#reason, reason ?? "");
+    this.#inTheWay = makeRoom;
+    setText(this.#makeRoom, `Destroy ${makeRoom ?? ""}`);
+    this.#makeRoom.hidden = makeRoom === undefined;
   }
 
   #request(): ProvisionRequest {
     const chosen = new FormData(this.element);
     const region = String(chosen.get("region") ?? "");
-    const priority = PRIORITIES.find(({ value }) => value === chosen.get("cpuPriority"));
-    return { ...(region ? { region } : {}), cpuPriority: priority?.value ?? "normal" };
+    const priority = chosen.get("cpuPriority");
+    return {
+      ...(region ? { region } : {}),
+      cpuPriority: isCpuPriority(priority) ? priority : "normal",
+    };
   }
 }
 
@@ -69,7 +88,7 @@ function regionSelect(regions: readonly string[]): HTMLElement {
 }
 
 function priorityChoices(): HTMLElement[] {
-  return PRIORITIES.map(({ value, name, size }) => {
+  return Object.entries(CPU_SIZES).map(([value, { name, size }]) => {
     const id = `cpu-${value}`;
     const checked = value === "normal";
     return h(

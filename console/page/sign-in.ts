@@ -24,7 +24,7 @@ function pitch(): HTMLElement {
   return h(
     "div",
     { class: "pitch" },
-    h("h1", { id: "welcome-title" }, "A cloud machine of your own, one press away."),
+    h("h1", { id: "welcome-title", tabindex: -1 }, "A cloud machine of your own, one press away."),
     h(
       "p",
       { class: "lead" },
@@ -35,7 +35,7 @@ function pitch(): HTMLElement {
       { class: "promises" },
       h("li", {}, badge("good", "Pressing twice makes one machine")),
       h("li", {}, badge("good", "Every failure says why, and what to do")),
-      h("li", {}, badge("good", "Nothing runs on that you cannot see")),
+      h("li", {}, badge("good", "Every machine you have is listed")),
     ),
   );
 }

@@ -1,5 +1,7 @@
 /** The messages of a conversation with a machine, newest last. */
 import { h } from "./dom.ts";
+import { clockTime } from "./format-time.ts";
+import { readable } from "./readable.ts";
 
 /** A machine may send all night; the tab's memory must not fill up. */
 const MAX_LINES = 500;
@@ -31,10 +33,10 @@ export class TerminalLog {
       h(
         "p",
         { class: kind },
-        h("time", {}, new Date().toLocaleTimeString()),
+        h("time", {}, clockTime(Date.now())),
         h("span", { class: "mark", "aria-hidden": "true" }, mark),
         h("span", { class: "visually-hidden" }, `${name}: `),
-        h("span", { class: "text" }, text),
+        h("span", { class: "text" }, readable(text)),
       ),
     );
     while (this.element.childElementCount > MAX_LINES) this.element.firstElementChild?.remove();

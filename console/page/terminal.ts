@@ -1,7 +1,8 @@
 /** A conversation with the machine over its WebSocket. */
-import { badge, type Tone } from "./badge.ts";
+import { badge } from "./badge.ts";
 import { copyButton, fill, h, setText } from "./dom.ts";
 import { TerminalLog } from "./terminal-log.ts";
+import type { Tone } from "./tone.ts";
 
 const CLOSED_BY_USER = 1000;
 
@@ -9,7 +10,7 @@ export class Terminal {
   readonly element: HTMLElement;
   readonly #url: string;
   readonly #log: TerminalLog;
-  readonly #state = h("div", { role: "status" });
+  readonly #state = h("div", { role: "status", class: "terminal-state" });
   readonly #toggle: HTMLButtonElement;
   readonly #input: HTMLInputElement;
   readonly #send = h("button", { type: "submit" }, "Send");
@@ -26,7 +27,6 @@ export class Terminal {
       id: `message-${machineId}`,
       autocomplete: "off",
       spellcheck: "false",
-      placeholder: "hello",
     });
     this.element = h(
       "section",
@@ -75,6 +75,7 @@ export class Terminal {
     setText(this.#toggle, this.#socket ? "Disconnect" : "Connect");
     const open = this.#socket?.readyState === WebSocket.OPEN;
     this.#input.disabled = !open;
+    this.#input.placeholder = open ? "Type a message" : "Connect to send a message";
     this.#send.disabled = !open;
   }
 

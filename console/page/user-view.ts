@@ -7,16 +7,19 @@ import {
   type ProvisionRequest,
 } from "../../client/mod.ts";
 import { type ConsoleConfig, functionUrl } from "./config.ts";
-import { connectionBadge } from "./connection-badge.ts";
-import { fill, h, setText } from "./dom.ts";
+import { ConnectionBadge, isCurrent } from "./connection-badge.ts";
+import { fill, h } from "./dom.ts";
 import { ErrorPanel } from "./error-panel.ts";
+import { MachineLimit } from "./machine-limit.ts";
 import { MachineList } from "./machine-list.ts";
 import { isLive } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
-import { pendingCard } from "./pending-card.ts";
-import { ProvisionForm } from "./provision-form.ts";
+import { Notice } from "./notice.ts";
+import { PendingCard } from "./pending-card.ts";
+import { type ButtonState, ProvisionForm } from "./provision-form.ts";
+import { usualDurationMs } from "./usual-duration.ts";
 import type { View } from "./view.ts";
-import { MachineWatcher } from "./watch-machines.ts";
+import { type Connection, MachineWatcher } from "./watch-machines.ts";
 
 /** One press of the button. A retry after a lost response belongs to the same press. */
 interface Intent {
@@ -24,19 +27,27 @@ interface Intent {
   request: ProvisionRequest;
 }
 
+interface CallOptions {
+  signal: AbortSignal;
+  onRetry: (retry: { attempt: number }) => void;
+}
+
 export class UserView implements View {
   readonly element: HTMLElement;
   readonly #client: ProvisionMachineClient;
   readonly #leaving = new AbortController();
-  readonly #connection = h("div", { role: "status", class: "connection" });
-  readonly #progress = h("div", { role: "status", class: "progress" });
-  readonly #pending = h("div", { class: "pending-slot" });
+  readonly #heading = h("h1", { tabindex: -1 }, "Your machines");
+  readonly #connection = new ConnectionBadge();
+  readonly #notice = new Notice();
+  readonly #pendingSlot = h("div", { class: "pending-slot" });
   readonly #errors: ErrorPanel;
   readonly #form: ProvisionForm;
   readonly #list: MachineList;
   readonly #watcher: MachineWatcher;
-  #machines: MachineRow[] = [];
-  #calling = false;
+  readonly #limit: MachineLimit;
+  #pending: PendingCard | undefined;
+  /** When the provisioning under way began, in milliseconds since the epoch. */
+  #requestedAt: number | null = null;
   /** A `Retry-After` is running. */
   #waiting = false;
   #unanswered: Intent | undefined;
@@ -47,12 +58,14 @@ export class UserView implements View {
       publishableKey: config.publishableKey,
       getAccessToken: async () => (await supabase.auth.getSession()).data.session?.access_token,
     });
+    this.#limit = new MachineLimit(config.machinesPerUser);
     this.#errors = new ErrorPanel((waiting) => this.#setWaiting(waiting));
     this.#form = new ProvisionForm({
       regions: config.regions,
       onSubmit: (request) => void this.#provision(request),
       // The wait is for this region and size: another may have room at once.
       onChange: () => this.#setWaiting(false),
+      onMakeRoom: (machineId) => this.#list.askToDestroy(machineId),
     });
     this.#list = new MachineList((machineId) => void this.#destroy(machineId));
     this.element = this.#layout();
@@ -60,7 +73,7 @@ export class UserView implements View {
       supabase,
       userId,
       onMachines: (machines) => this.#showMachines(machines),
-      onConnection: (state) => fill(this.#connection, connectionBadge(state)),
+      onConnection: (connection, readAt) => this.#showConnection(connection, readAt),
     });
     this.#showButton();
   }
@@ -70,34 +83,48 @@ export class UserView implements View {
     this.#watcher.stop();
     this.#list.close();
     this.#errors.clear();
+    this.#notice.clear();
+    this.#showPending(undefined);
   }
 
   #layout(): HTMLElement {
     return h(
       "div",
       { class: "user" },
-      h("div", { class: "side" }, this.#form.element),
       h(
         "div",
         { class: "main" },
-        h("div", { class: "main-head" }, h("h1", {}, "Your machines"), this.#connection),
-        this.#progress,
+        h("div", { class: "main-head" }, this.#heading, this.#connection.element),
+        this.#notice.element,
         this.#errors.element,
-        this.#pending,
+        this.#pendingSlot,
         this.#list.element,
       ),
+      h("div", { class: "side" }, this.#form.element),
     );
   }
 
   #showMachines(machines: MachineRow[]): void {
-    this.#machines = machines;
-    this.#list.show(machines);
+    this.#list.show(machines, this.#requestedAt);
     const begun = machines.find(({ status }) => status === "provisioning");
-    if (begun) fill(this.#pending);
-    if (begun && this.#calling) {
-      setText(this.#progress, `Waiting for ${begun.machine_id} to start …`);
+    if (begun) this.#showPending(undefined);
+    if (begun && this.#requestedAt !== null) {
+      this.#notice.busy(`Waiting for ${begun.machine_id} to start …`);
     }
     this.#showButton();
+  }
+
+  #showConnection(connection: Connection, readAt: number | null): void {
+    this.#connection.show(connection, readAt);
+    this.#list.setState(
+      isCurrent(connection) ? "current" : connection === "reading" ? "loading" : "unreadable",
+    );
+  }
+
+  #showPending(card: PendingCard | undefined): void {
+    this.#pending?.stop();
+    this.#pending = card;
+    fill(this.#pendingSlot, card?.element);
   }
 
   #setWaiting(waiting: boolean): void {
@@ -106,30 +133,37 @@ export class UserView implements View {
   }
 
   #showButton(): void {
-    this.#form.setButton({
-      text: this.#calling ? "Provisioning …" : this.#unanswered ? "Try again" : "Provision",
-      disabled: this.#calling || this.#waiting,
-      reason: this.#reason(),
-    });
+    this.#form.setButton(this.#buttonState());
   }
 
-  #reason(): string {
-    if (!this.#calling && this.#machines.some(isLive)) {
-      return "You have a machine already. Whether you may have another depends on your limit.";
+  #buttonState(): ButtonState {
+    const live = this.#list.machines.filter(isLive);
+    if (this.#requestedAt !== null) return { text: "Provisioning …", disabled: true };
+    const full = this.#limit.reasonAgainst(live.length);
+    if (full !== null) {
+      return { text: "Provision", disabled: true, reason: full, makeRoom: live[0]?.machine_id };
     }
-    return this.#waiting ? "Wait until the countdown ends, or ask for something else." : "";
+    const text = this.#unanswered
+      ? "Try again"
+      : live.length > 0
+      ? "Provision another"
+      : "Provision";
+    if (this.#waiting) {
+      const reason = "Wait until the countdown ends, or choose another region or size.";
+      return { text, disabled: true, reason };
+    }
+    return live.length > 0
+      ? { text, disabled: false, reason: "Whether you may have another depends on your limit." }
+      : { text, disabled: false };
   }
 
   #showError(error: ProvisionMachineError): void {
-    setText(this.#progress, "");
+    this.#notice.clear();
     this.#errors.show(error);
+    const full = error.code === "machine_limit_reached";
+    if (full) this.#limit.learn(this.#list.machines.filter(isLive).length);
     // At the limit, the error names a machine that is well.
-    this.#list.setExplained(error.code === "machine_limit_reached" ? null : error.machineId);
-  }
-
-  #clearError(): void {
-    this.#errors.clear();
-    this.#list.setExplained(null);
+    this.#list.setExplained(full ? null : error.machineId);
   }
 
   async #provision(request: ProvisionRequest): Promise<void> {
@@ -139,20 +173,22 @@ export class UserView implements View {
       ? this.#unanswered
       : { key: crypto.randomUUID(), request };
     this.#unanswered = undefined;
-    this.#calling = true;
-    setText(this.#progress, "Requesting a machine …");
-    fill(this.#pending, pendingCard(request));
+    this.#requestedAt = Date.now();
+    this.#notice.busy("Requesting a machine …");
+    this.#showPending(new PendingCard(request, usualDurationMs(this.#list.machines)));
+    this.#pendingSlot.scrollIntoView({ block: "nearest" });
+    this.#showButton();
     await this.#call(async (options) => {
       const { message, machineId } = await this.#client.provision(request, {
         idempotencyKey: intent.key,
         ...options,
       });
-      return `${message}: ${machineId}`;
+      this.#notice.done(`${message}: ${machineId}`);
     }, (error) => {
       if (error.outcomeUnknown) this.#unanswered = intent;
     });
-    this.#calling = false;
-    fill(this.#pending);
+    this.#requestedAt = null;
+    this.#showPending(undefined);
     this.#showButton();
   }
 
@@ -160,27 +196,27 @@ export class UserView implements View {
     this.#list.setDestroying(machineId, true);
     await this.#call(async (options) => {
       await this.#client.destroy(machineId, options);
-      return `Machine destroyed: ${machineId}`;
+      this.#list.markDestroyed(machineId);
+      this.#showButton();
+      this.#notice.done(`Machine destroyed: ${machineId}`);
+      // The button that had the focus is gone.
+      if (document.activeElement === document.body) this.#heading.focus();
     });
     this.#list.setDestroying(machineId, false);
   }
 
-  /** Shows what `run` says on success, and its error otherwise; reads the rows often meanwhile. */
+  /** Shows the error if `run` fails; reads the rows often meanwhile. */
   async #call(
-    run: (
-      options: { signal: AbortSignal; onRetry: (retry: { attempt: number }) => void },
-    ) => Promise<string>,
+    run: (options: CallOptions) => Promise<void>,
     onError: (error: ProvisionMachineError) => void = () => {},
   ): Promise<void> {
     const { signal } = this.#leaving;
-    this.#clearError();
-    this.#showButton();
-    this.#pending.scrollIntoView({ block: "nearest" });
+    this.#errors.clear();
+    this.#list.setExplained(null);
     this.#watcher.expectChanges(true);
-    const onRetry = ({ attempt }: { attempt: number }) =>
-      setText(this.#progress, retryText(attempt));
+    const onRetry = ({ attempt }: { attempt: number }) => this.#notice.busy(retryText(attempt));
     try {
-      setText(this.#progress, await run({ signal, onRetry }));
+      await run({ signal, onRetry });
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ProvisionMachineError)) throw error;

@@ -15,16 +15,20 @@ const POLL_MS = 10_000;
 /** Realtime does not guarantee delivery, so the rows are still read now and then. */
 const POLL_BESIDE_REALTIME_MS = 30_000;
 const BACKOFF_MAX_MS = 30_000;
+/** A read without a response must not leave old rows looking current. */
+const READ_TIMEOUT_MS = 10_000;
 /** Changes come in bursts: a row and its event, each with its own message. */
 const SETTLE_MS = 50;
 
-export type Connection = "connecting" | "realtime" | "polling" | "offline" | "failing";
+/** `reading`: nothing is known yet, or not since the browser was offline. */
+export type Connection = "reading" | "realtime" | "polling" | "offline" | "failing";
 
 export interface WatchOptions {
   supabase: SupabaseClient;
   userId: string;
   onMachines: (machines: MachineRow[]) => void;
-  onConnection: (connection: Connection) => void;
+  /** @param readAt when the rows were last read, in milliseconds since the epoch; null: never */
+  onConnection: (connection: Connection, readAt: number | null) => void;
 }
 
 /** Starts at once. */
@@ -42,11 +46,14 @@ export class MachineWatcher {
   #busy = false;
   #expected = false;
   #realtime = false;
+  /** The last read succeeded, and the browser has been online since. */
+  #current = false;
+  #readAt: number | null = null;
   #lastSeen: string | undefined;
 
   constructor(options: WatchOptions) {
     this.#options = options;
-    const { supabase, userId, onConnection } = options;
+    const { supabase, userId } = options;
     this.#otherTabs = new BroadcastChannel(`provision-machine:${userId}`);
     this.#subscription = new RealtimeSubscription({
       supabase,
@@ -60,7 +67,7 @@ export class MachineWatcher {
       },
     });
     this.#listen();
-    onConnection("connecting");
+    this.#report();
     this.#subscription.start();
     void this.#read();
   }
@@ -83,12 +90,13 @@ export class MachineWatcher {
   #listen(): void {
     const { signal } = this.#stopped;
     const onNetwork = () => {
+      this.#current = false;
+      this.#failures = 0;
       this.#report();
       if (!navigator.onLine) {
         clearTimeout(this.#timer);
         return;
       }
-      this.#failures = 0;
       this.#subscription.start();
       this.#schedule(0);
     };
@@ -101,15 +109,14 @@ export class MachineWatcher {
   }
 
   #report(): void {
-    this.#options.onConnection(
-      !navigator.onLine
-        ? "offline"
-        : this.#failures > 0
-        ? "failing"
-        : this.#realtime
-        ? "realtime"
-        : "polling",
-    );
+    this.#options.onConnection(this.#connection(), this.#readAt);
+  }
+
+  #connection(): Connection {
+    if (!navigator.onLine) return "offline";
+    if (this.#failures > 0) return "failing";
+    if (!this.#current) return "reading";
+    return this.#realtime ? "realtime" : "polling";
   }
 
   #schedule(delayMs: number): void {
@@ -136,13 +143,17 @@ export class MachineWatcher {
     this.#reading = true;
     try {
       this.#reads++;
-      const machines = await readMachines(this.#options.supabase, signal);
+      const timely = AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT_MS)]);
+      const machines = await readMachines(this.#options.supabase, timely);
       if (signal.aborted) return;
       this.#failures = 0;
+      this.#current = true;
+      this.#readAt = Date.now();
       this.#show(machines);
     } catch {
       // Shown as the state of the connection; each further attempt waits longer.
       this.#failures++;
+      this.#current = false;
     } finally {
       this.#reading = false;
       if (!signal.aborted) this.#report();

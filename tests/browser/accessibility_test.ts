@@ -51,14 +51,30 @@ async function checkUser(system: ConsoleStack, options: BrowserContextOptions): 
 
   await page.getByLabel("Region").selectOption("ams");
   await page.getByRole("button", { name: "Provision", exact: true }).click();
+  await page.getByRole("article", { name: "Requested machine" }).waitFor();
+  await check("a requested machine");
   await page.locator(".machine[data-status=running]").waitFor();
   await page.getByRole("button", { name: "Connect" }).click();
   await page.getByText("Connected", { exact: true }).waitFor();
-  await page.getByText('"machine":').waitFor();
+  await page.getByText('"machine": ').waitFor();
   await page.getByText("Earlier machines").click();
   await check("a machine with its terminal");
+  await page.getByRole("button", { name: "Provision another" }).click();
+  await page.getByText("You have reached your limit of 1 machine.").waitFor();
+  await check("the limit");
   await page.getByRole("button", { name: "Destroy", exact: true }).click();
   await check("the question whether to destroy");
+  await page.getByRole("button", { name: "Destroy it" }).click();
+  await page.locator(".notice.good").waitFor();
+  await check("a destroyed machine");
+
+  await page.route("**/rest/v1/cloud_machines**", (route) => route.abort());
+  await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+  await page.locator("[data-stale]").waitFor();
+  await check("stale");
+  await page.reload();
+  await page.getByText("Your machines are not known").waitFor();
+  await check("unknown");
 }
 
 async function checkOperator(system: ConsoleStack, options: BrowserContextOptions): Promise<void> {

@@ -12,7 +12,7 @@ async function signedIn(system: ConsoleStack): Promise<Page> {
 }
 
 async function provision(page: Page): Promise<void> {
-  await page.getByRole("button", { name: /^(Provision|Try again)$/ }).click();
+  await page.getByRole("button", { name: /^(Provision|Provision another|Try again)$/ }).click();
 }
 
 /** The error on the page, and that it says what the code means and which request it was. */
@@ -101,6 +101,18 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     await provision(page);
     await expectError(page, "machine_limit_reached");
     assert.equal(await page.locator(".machine[data-status=running]").count(), 1);
+    // A rule, not a failure; and from now on the button knows it.
+    assert.equal(await page.locator(".panel.error").count(), 0);
+    await page.getByText("You have reached your limit of 1 machine.").waitFor();
+    const button = page.getByRole("button", { name: "Provision", exact: true });
+    assert.equal(await button.getAttribute("aria-disabled"), "true");
+
+    await page.getByRole("button", { name: /^Destroy machine-/ }).click();
+    await page.getByRole("button", { name: "Destroy it" }).click();
+    await page.locator(".machine[data-status=destroyed]").waitFor();
+    assert.equal(await button.getAttribute("aria-disabled"), null);
+    await provision(page);
+    await page.locator(".machine[data-status=running]").waitFor();
   },
 
   "faults of Fly.io each have their words": async (system) => {

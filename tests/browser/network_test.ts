@@ -40,24 +40,56 @@ await consoleTest("network", {}, {
     await system.signUp(page);
     const calls = provisionCalls(page);
     await page.context().setOffline(true);
-    await page.getByText("Offline: goes on when you are back").waitFor();
+    await page.locator(".connection[data-connection=offline]").waitFor();
     await page.getByRole("button", { name: "Provision", exact: true }).click();
     await page.getByText("sent again as soon as you are back").waitFor();
     await page.context().setOffline(false);
     await page.locator(".machine[data-status=running]").waitFor();
-    await page.getByText("Live by polling").waitFor();
+    await page.getByText("Up to date").waitFor();
     assert.equal(new Set(keysOf(calls)).size, 1);
   },
 
-  "Supabase is down for a while: shows it, and recovers": async (system) => {
+  "Supabase is down for a while: what is shown is stale, with its time, until it recovers": async (
+    system,
+  ) => {
     const { page } = await system.open();
     await system.signUp(page);
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    await page.locator(".machine[data-status=running]").waitFor();
+    const colour = () =>
+      page.locator(".machine .status .badge").evaluate((element) =>
+        // deno-lint-ignore no-explicit-any -- this runs in the browser, whose types are not here
+        (globalThis as any).getComputedStyle(element).color
+      );
+    const green = await colour();
     system.stack.supabase.setOutage({ services: ["rest"] });
     // Returning to a tab makes it read at once.
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
-    await page.getByText("Supabase does not answer: trying again").waitFor();
+    await page.getByText("Supabase does not respond, trying again").waitFor();
+    await page.locator(".connection").getByText(/^as of \d\d:\d\d:\d\d$/).waitFor();
+    assert.notEqual(await colour(), green, "what was green may have changed since");
     system.stack.supabase.setOutage(false);
-    await page.getByText("Live by polling").waitFor();
+    await page.getByText("Up to date").waitFor();
+    assert.equal(await colour(), green);
+  },
+
+  "machines that were never read are loading, then unknown, and not none": async (system) => {
+    const { page } = await system.open();
+    await system.signUp(page);
+    await page.getByText("No machine yet").waitFor();
+    let answer = (_: "abort" | "continue") => {};
+    const answered = new Promise<"abort" | "continue">((resolve) => answer = resolve);
+    await page.route("**/rest/v1/cloud_machines**", async (route) => {
+      await route[await answered]();
+    });
+    await page.reload();
+    await page.getByText("Loading your machines …").waitFor();
+    answer("abort");
+    await page.getByText("Your machines are not known").waitFor();
+    assert.equal(await page.getByText("No machine yet").count(), 0);
+    await page.unrouteAll();
+    await page.getByText("No machine yet").waitFor();
+    assert.equal(await page.getByText("Your machines are not known").count(), 0);
   },
 
   "two tabs: each shows what the other does; pressing in both creates one machine": async (

@@ -57,7 +57,7 @@ await consoleTest("Realtime", {}, {
     );
     const { page, problems } = await system.open(context);
     const email = await system.signUp(page);
-    await page.getByText("Live over Realtime").waitFor();
+    await page.locator(".connection[data-connection=realtime]").waitFor();
     const subscription = await until("the page has subscribed", () => subscriptions.at(-1));
     assert.deepEqual(subscription.tables, ["cloud_machines", "machine_events"]);
 
@@ -89,6 +89,6 @@ await consoleTest("Realtime", {}, {
   "where it is refused, polling takes over": async (system) => {
     const { page } = await system.open();
     await system.signUp(page);
-    await page.getByText("Live by polling").waitFor();
+    await page.locator(".connection[data-connection=polling]").waitFor();
   },
 });

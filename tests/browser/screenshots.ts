@@ -55,7 +55,7 @@ async function shootUser(
   });
   await page.getByLabel("Region").selectOption("ams");
   await provision.click();
-  await page.getByText("Created at Fly.io: done").waitFor();
+  await page.getByText("Created: done").waitFor();
   if (look === "desktop") await shoot(page, `provisioning-${look}`, phone);
 
   await page.getByRole("button", { name: "Connect" }).click();

@@ -26,12 +26,11 @@ await consoleTest("user", options, {
     await page.locator(".machine[data-status=running]").waitFor();
     const steps = await page.locator(".machine .step").allInnerTexts();
     assert.deepEqual(steps.map((text) => text.split("\n")[0]), [
-      "Claimed",
-      "Created at Fly.io",
-      "Started",
+      "Requested",
+      "Created",
       "Running",
     ]);
-    assert.equal(await page.locator(".machine .step.done").count(), 4);
+    assert.equal(await page.locator(".machine .step.done").count(), 3);
 
     const machineId = await page.locator(".machine > header h2").first().innerText();
     assert.equal(stack.simulator.liveMachines().length, before + 1);
@@ -48,8 +47,8 @@ await consoleTest("user", options, {
     await page.getByLabel("Message to the machine").fill("is anyone there?");
     await page.getByRole("button", { name: "Send" }).click();
     const log = page.getByRole("log");
-    await log.getByText(`"machine":"${machineId}"`).waitFor();
-    await log.getByText('{"echo":"is anyone there?"}').waitFor();
+    await log.getByText(`"machine": "${machineId}"`).waitFor();
+    await log.getByText('{ "echo": "is anyone there?" }').waitFor();
 
     await page.getByRole("button", { name: "Destroy", exact: true }).click();
     await page.getByRole("button", { name: "Keep it" }).click();
@@ -57,7 +56,6 @@ await consoleTest("user", options, {
     await page.getByRole("button", { name: "Destroy", exact: true }).click();
     await page.getByRole("button", { name: "Destroy it" }).click();
     await page.locator(".machine[data-status=destroyed]").waitFor();
-    await log.getByText("closed").waitFor();
     await until("the machine is gone", () => stack.liveMachines(machineId).length === 0);
     assert.equal((await stack.row(machineId)).status, "destroyed");
     assert.deepEqual(problems, []);
@@ -98,7 +96,8 @@ await consoleTest("user", options, {
     await page.keyboard.press("Enter");
     await page.locator(".machine[data-status=running]").waitFor();
     // The focus is where it was, so that Tab goes on from there.
-    assert.equal(await focused.innerText(), "Provision");
+    await page.getByRole("button", { name: "Provision another" }).waitFor();
+    assert.equal(await focused.innerText(), "Provision another");
     const machineId = await page.locator(".machine > header h2").innerText();
     const row = await system.stack.row(machineId);
     assert.deepEqual([row.region, row.cpu_priority], ["nrt", "low"]);
@@ -108,7 +107,7 @@ await consoleTest("user", options, {
     await page.getByText("Connected", { exact: true }).waitFor();
     await page.keyboard.type("typed");
     await page.keyboard.press("Enter");
-    await page.getByText('{"echo":"typed"}').waitFor();
+    await page.getByText('{ "echo": "typed" }').waitFor();
 
     await page.getByRole("button", { name: "Destroy", exact: true }).focus();
     await page.keyboard.press("Enter");
@@ -119,5 +118,80 @@ await consoleTest("user", options, {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     await page.locator(".machine[data-status=destroyed]").waitFor();
+    await page.getByRole("heading", { name: "Your machines" }).and(focused).waitFor();
+  },
+
+  "signing in and out leaves the focus on the new heading": async (system) => {
+    const { page } = await system.open();
+    const focused = page.locator(":focus");
+    await system.signUp(page);
+    await page.getByRole("heading", { name: "Your machines" }).and(focused).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "A cloud machine" }).and(focused).waitFor();
+  },
+
+  "a destroyed machine is shown as destroyed at once, with nothing left to use": async (system) => {
+    const { page } = await system.open();
+    await system.signUp(page);
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    await page.locator(".machine[data-status=running]").waitFor();
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    // Without any further read, the page knows from the response alone.
+    await page.route("**/rest/v1/cloud_machines**", (route) => route.abort());
+    await page.getByRole("button", { name: "Destroy", exact: true }).click();
+    await page.getByRole("button", { name: "Destroy it" }).click();
+    const card = page.locator(".machine[data-status=destroyed]");
+    await card.getByText("This machine no longer exists.").waitFor();
+    assert.equal(await card.locator(".status").innerText(), "destroyed");
+    for (const gone of [".step", ".terminal", "footer button:visible"]) {
+      assert.equal(await card.locator(gone).count(), 0, gone);
+    }
+    await page.getByText("Machine destroyed: ").waitFor();
+  },
+
+  "the seconds are counted, beside what is usual": async (system) => {
+    const { page } = await system.open();
+    await system.signUp(page);
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    const card = page.locator(".machine[data-status=provisioning]");
+    await card.getByText("Starting").waitFor();
+    await card.getByText(/^[1-9] s · usually a few seconds$/).waitFor();
+    await page.locator(".machine[data-status=running]").waitFor();
+    assert.equal(await page.locator(".elapsed").count(), 0);
+
+    await page.clock.install();
+    await page.getByRole("button", { name: "Provision another" }).click();
+    // From the first machine, whose start took 1.5 s.
+    await page.getByText(/^\d+ s · usually [1-9] s$/).waitFor();
+    await page.clock.fastForward(20_000);
+    await page.getByText(/^2\d s · longer than the usual [1-9] s$/).waitFor();
+    await page.locator(".machine[data-status=running]").nth(1).waitFor();
+  },
+
+  "good news can be closed, and goes away after a while": async (system) => {
+    const { page } = await system.open();
+    await system.signUp(page);
+    await page.clock.install();
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    const notice = page.locator(".notice.good").getByText("Machine provisioned successfully");
+    await notice.waitFor();
+    await page.clock.runFor(11_000);
+    assert.equal(await notice.count(), 0);
+    await page.getByRole("button", { name: "Provision another" }).click();
+    await notice.waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    assert.equal(await notice.count(), 0);
+  },
+
+  "on a phone the machine comes before the form": async (system) => {
+    const context = await system.newContext({ viewport: { width: 360, height: 740 } });
+    const { page } = await system.open(context);
+    await system.signUp(page);
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    await page.locator(".machine[data-status=running]").waitFor();
+    const top = async (selector: string) => (await page.locator(selector).boundingBox())?.y ?? NaN;
+    assert.ok(await top(".machine") < 740 / 2, "it starts in the upper half of the first screen");
+    assert.ok(await top(".machine") < await top("form.provision"));
   },
 });

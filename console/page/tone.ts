@@ -1,0 +1,2 @@
+/** How something is. */
+export type Tone = "good" | "busy" | "bad" | "warning" | "quiet";
