@@ -69,6 +69,7 @@ Deno.test("health", async (t) => {
       "environment:FLY_APP_NAME": "pass",
       "environment:DOCKER_IMAGE": "pass",
       "environment:SUPABASE_SECRET_KEYS": "pass",
+      "environment:CONNECT_TOKEN_SECRET": "pass",
       "database:responseTime": "pass",
       "database:schemaVersion": "pass",
       "reconcile:lastRun": "pass",
@@ -121,6 +122,15 @@ Deno.test("health", async (t) => {
     assert.equal(found["environment:FLY_API_TOKEN"], "fail: FLY_API_TOKEN missing: not set");
     assert.equal(found["environment:DOCKER_IMAGE"], "fail: DOCKER_IMAGE missing: not set");
     assert.match(found["environment:FLY_APP_NAME"] ?? "", /FLY_APP_NAME invalid: expected/);
+  });
+
+  await t.step("without a secret for connect tokens: a warning", async () => {
+    const { answer, checks } = await health(stack, { CONNECT_TOKEN_SECRET: undefined });
+    assert.deepEqual([answer.status, answer.body.status], [200, "warn"]);
+    assert.deepEqual(complaints(checks), {
+      "environment:CONNECT_TOKEN_SECRET":
+        "warn: CONNECT_TOKEN_SECRET not set: there are no connect tokens",
+    });
   });
 
   await t.step(

@@ -52,7 +52,12 @@ export class SecretFinder {
 
   /** Adds every secret of the function's environment. */
   addEnvironment(env: Record<string, string>): void {
-    const names = ["FLY_API_TOKEN", "SUPABASE_SERVICE_ROLE_KEY", "ALERT_WEBHOOK_URL"];
+    const names = [
+      "FLY_API_TOKEN",
+      "SUPABASE_SERVICE_ROLE_KEY",
+      "ALERT_WEBHOOK_URL",
+      "CONNECT_TOKEN_SECRET",
+    ];
     for (const name of names) this.add(name, env[name] ?? "");
     for (const name of ["SUPABASE_SECRET_KEYS", "MACHINE_ENV"]) {
       try {

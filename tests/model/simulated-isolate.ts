@@ -80,6 +80,7 @@ export class SimulatedIsolate {
       randomUUID: () => `r-${bytes(8).toHex()}`,
       random,
       sha256: (text) => time.track(platformRuntime.sha256(text)),
+      hmacSha256: (key, text) => time.track(platformRuntime.hmacSha256(key, text)),
       waitUntil: (work) => {
         if (!this.alive) return;
         const tracked: Promise<unknown> = work.finally(() => this.background.delete(tracked));

@@ -1,8 +1,16 @@
 /** A simulator that remembers the bodies of create calls. */
+import { z } from "zod";
 import { FlySimulator } from "../../dev/stack/fly/mod.ts";
+
+/** The key in the body of a create call, if there is one. */
+const WithConnectKey = z.object({
+  config: z.object({ env: z.object({ CONNECT_KEY: z.string() }) }),
+});
 
 /** A simulator that also keeps what each create call asked for. */
 export class RecordingFlySimulator extends FlySimulator {
+  /** Called with each machine's `CONNECT_KEY` before Fly.io answers. */
+  onConnectKey: (key: string) => void = () => {};
   /** Parsed bodies of the create calls, in order. */
   readonly createBodies: Record<string, unknown>[] = [];
 
@@ -12,7 +20,11 @@ export class RecordingFlySimulator extends FlySimulator {
     const copy = creates ? request.clone() : undefined;
     const delivery = super.handle(request);
     // The copy is read to its end before the call is answered, since both come from one body.
-    copy?.json().then((body) => this.createBodies.push(body));
+    copy?.json().then((body) => {
+      this.createBodies.push(body);
+      const { data } = WithConnectKey.safeParse(body);
+      if (data !== undefined) this.onConnectKey(data.config.env.CONNECT_KEY);
+    });
     return delivery;
   }
 

@@ -30,6 +30,7 @@ export type { Answer, AnswerBody, CallOptions, LogEvent } from "./running-functi
 export const FLY_APP = "test-app";
 /** As long as the one in the README's example of a log line. */
 export const FLY_TOKEN = "fo1_0123456789abcdefghijklmnopqrstuvwxyz01";
+export const CONNECT_SECRET = "the-secret-of-connect-tokens-in-tests-0";
 export const IMAGE = "registry.fly.io/test-app:latest";
 
 export interface StackOptions {
@@ -92,6 +93,7 @@ export class Stack implements AsyncDisposable {
     this.secrets.add("the service_role key", supabase.serviceRoleKey);
     this.secrets.add("the JWT secret", supabase.jwtSecret);
     this.secrets.add("FLY_API_TOKEN", FLY_TOKEN);
+    simulator.onConnectKey = (key) => this.secrets.add("a machine's CONNECT_KEY", key);
   }
 
   /** The function that runs now. */
@@ -116,6 +118,7 @@ export class Stack implements AsyncDisposable {
       FLY_APP_NAME: FLY_APP,
       DOCKER_IMAGE: IMAGE,
       FLY_API_HOSTNAME: fly.url,
+      CONNECT_TOKEN_SECRET: CONNECT_SECRET,
       // Pacing has tests of its own; elsewhere no request should wait for a turn.
       FLY_RATE_PER_SECOND: "1000",
       FLY_RATE_BURST: "1000",

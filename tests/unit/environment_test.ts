@@ -78,6 +78,7 @@ const MALFORMED: Record<VariableName, string[]> = {
   FLY_REGION_FALLBACK: ["yes", "1", "TRUE"],
   MACHINE_PORT: [...NO_COUNT, "65536"],
   MACHINE_ENV: NO_JSON_OF_STRINGS,
+  CONNECT_TOKEN_SECRET: ["x", "a-secret-with-31-characters-012"],
   WEBSOCKET_URL_TEMPLATE: [
     "https://{app}.fly.dev/{machineId}",
     "wss://{app}.fly.dev/machines",
@@ -112,6 +113,7 @@ const TAKEN: [variable: VariableName, text: string, value: unknown][] = [
   ["FLY_REGION_FALLBACK", "true", true],
   ["MACHINE_PORT", "65535", 65_535],
   ["MACHINE_ENV", '{"A":"","__proto__x":"😀"}', { A: "", __proto__x: "😀" }],
+  ["CONNECT_TOKEN_SECRET", ` ${"é".repeat(32)}\n`, "é".repeat(32)],
   ["WEBSOCKET_URL_TEMPLATE", "ws://{machineId}:80/{app}", "ws://{machineId}:80/{app}"],
   ["MAX_MACHINES_PER_USER", "1000000", 1_000_000],
   ["PROVISION_TIMEOUT_SECONDS", "1", 1],

@@ -15,14 +15,23 @@ const INPUT: MachineConfigInput = {
   cpuPriority: "normal",
   image: "registry.fly.io/app:1",
   port: 8080,
-  extraEnv: { PASSWORD: "secret", USER_ID: "forged", MACHINE_ID: "forged", CPU_PRIORITY: "forged" },
+  extraEnv: {
+    PASSWORD: "secret",
+    USER_ID: "forged",
+    MACHINE_ID: "forged",
+    CPU_PRIORITY: "forged",
+    CONNECT_KEY: "forged",
+  },
+  connectKey: "the-key-of-this-machine",
   tags: { managed_by: "provision-machine" },
 };
 const OWN_ENV = {
   USER_ID: INPUT.userId,
   MACHINE_ID: INPUT.machineId,
   CPU_PRIORITY: "normal",
+  CONNECT_KEY: "the-key-of-this-machine",
 };
+const LOGGED_OWN_ENV = { ...OWN_ENV, CONNECT_KEY: "[REDACTED]" };
 
 Deno.test("machine config: the whole body, in which the function's own variables win", () => {
   assert.deepEqual(buildCreateBody(INPUT), {
@@ -41,6 +50,17 @@ Deno.test("machine config: the whole body, in which the function's own variables
       auto_destroy: false,
       metadata: { managed_by: "provision-machine" },
     },
+  });
+});
+
+Deno.test("machine config: without a secret there is no key, and MACHINE_ENV cannot set one", () => {
+  const input = { ...INPUT, connectKey: null };
+  const { CONNECT_KEY: _, ...withoutKey } = OWN_ENV;
+  const body = buildCreateBody(input);
+  assert.deepEqual(body.config.env, { PASSWORD: "secret", ...withoutKey });
+  assert.deepEqual(loggableBody(body, input).config.env, {
+    PASSWORD: "[REDACTED]",
+    ...withoutKey,
   });
 });
 
@@ -68,7 +88,7 @@ Deno.test("machine config: the log shows names of MACHINE_ENV, never values", ()
       env: {
         PASSWORD: "[REDACTED]",
         [`${"N".repeat(40)}…[cut, 50 characters in all]`]: "[REDACTED]",
-        ...OWN_ENV,
+        ...LOGGED_OWN_ENV,
       },
     },
   });
@@ -81,8 +101,8 @@ Deno.test("machine config: the log shows ten names and how many more there are",
     return loggableBody(buildCreateBody(input), input).config.env;
   };
   const ten = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`V${n}`, "[REDACTED]"]));
-  assert.deepEqual(envOf(10), { ...ten, ...OWN_ENV });
-  assert.deepEqual(envOf(13), { ...ten, "…": "3 more", ...OWN_ENV });
+  assert.deepEqual(envOf(10), { ...ten, ...LOGGED_OWN_ENV });
+  assert.deepEqual(envOf(13), { ...ten, "…": "3 more", ...LOGGED_OWN_ENV });
 });
 
 Deno.test("machine config: metadata names the project and the row", () => {

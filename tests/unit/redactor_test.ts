@@ -87,6 +87,25 @@ Deno.test("redactor: secrets that begin alike are kept apart", () => {
   );
 });
 
+Deno.test("redactor: a machine's key is found by its name, though its value is not known", () => {
+  const key = "gQDRrUcu4MYvMGfadDmhY3dDHgxd6wD4Bb4xFEnUDJY";
+  for (const redactor of [new Redactor(), redactorOf(TOKEN)]) {
+    const cases: [text: string, redacted: string][] = [
+      [JSON.stringify({ env: { CONNECT_KEY: key } }), '{"env":{"CONNECT_KEY":"[REDACTED]"}}'],
+      [`"CONNECT_KEY" : "${key}"`, '"CONNECT_KEY" : "[REDACTED]"'],
+      [
+        JSON.stringify(JSON.stringify({ CONNECT_KEY: key })),
+        '"{\\"CONNECT_KEY\\":\\"[REDACTED]\\"}"',
+      ],
+      [`A=1 CONNECT_KEY=${key} B=2`, "A=1 CONNECT_KEY=[REDACTED] B=2"],
+      // Cut by whoever repeated it.
+      [`{"CONNECT_KEY":"${key.slice(0, 7)}`, '{"CONNECT_KEY":"[REDACTED]'],
+      ["CONNECT_KEY is missing", "CONNECT_KEY is missing"],
+    ];
+    for (const [text, redacted] of cases) assert.equal(redactor.redact(text), redacted, text);
+  }
+});
+
 /** How software writes a string: each of these must be found anywhere in a text. */
 const FORMS: Record<string, (secret: string, before: string, after: string) => string> = {
   plain: (secret) => secret,

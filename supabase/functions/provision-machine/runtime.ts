@@ -22,6 +22,8 @@ export interface Runtime {
   /** Uniform in [0, 1), for jitter. */
   random(): number;
   sha256(text: string): Promise<Uint8Array>;
+  /** Of the UTF-8 of both. */
+  hmacSha256(key: string, text: string): Promise<Uint8Array>;
   /** Keeps the isolate alive until `work` settles, after the response has been sent. */
   waitUntil(work: Promise<unknown>): void;
 }
@@ -49,13 +51,21 @@ export const platformRuntime: Runtime = {
   randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
   randomUUID: () => crypto.randomUUID(),
   random: Math.random,
-  sha256: async (text) =>
-    new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
+  sha256: async (text) => new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text))),
+  hmacSha256: async (key, text) => {
+    const hmac = { name: "HMAC", hash: "SHA-256" };
+    const imported = await crypto.subtle.importKey("raw", utf8(key), hmac, false, ["sign"]);
+    return new Uint8Array(await crypto.subtle.sign(hmac, imported, utf8(text)));
+  },
   waitUntil(work) {
     // Without the platform's global the process itself lives on, so there is nothing to do.
     if (typeof EdgeRuntime !== "undefined") EdgeRuntime.waitUntil(work);
   },
 };
+
+function utf8(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
 
 /** Loads something when it is first needed, and again only if that failed. */
 export function lazy<T>(load: () => Promise<T>): () => Promise<T> {

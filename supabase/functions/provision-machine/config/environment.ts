@@ -15,6 +15,8 @@ export const FLY_REGIONS = [
 const FLY_CREATE_RATE = { perSecond: 1, burst: 3 };
 /** Supabase closes a request that has not answered after 150 s. https://supabase.com/docs/guides/functions/limits */
 const PLATFORM_IDLE_LIMIT_SECONDS = 150;
+/** As the router in examples/ requires it. */
+const MIN_SECRET_CHARACTERS = 32;
 const WEEK_MINUTES = 7 * 24 * 60;
 
 const list = (text: string) => text.split(",").map((item) => item.trim()).filter((item) => item);
@@ -79,6 +81,11 @@ export const ENVIRONMENT = {
   MACHINE_PORT: positiveInteger(text).refine((port) => port <= 65535, "expected a port")
     .default("8080"),
   MACHINE_ENV: jsonRecord(text, "expected a JSON object of strings").default("{}"),
+  /** Every machine's `CONNECT_KEY` is derived from it; without it there are no connect tokens. */
+  CONNECT_TOKEN_SECRET: text.refine(
+    (secret) => secret.length >= MIN_SECRET_CHARACTERS,
+    `expected at least ${MIN_SECRET_CHARACTERS} characters`,
+  ).optional(),
   WEBSOCKET_URL_TEMPLATE: text.refine(
     (value) =>
       /^wss?:\/\//.test(value) && value.includes("{machineId}") &&

@@ -8,18 +8,24 @@ import {
   type Settings,
 } from "./environment.ts";
 
-/** The answer to a broken environment: it names `problem`, never the variable's value. */
-export function configurationError({ variable, kind, reason }: EnvironmentProblem): AppError {
+/**
+ * The answer to a broken environment: it names `problem` and what is impossible because of it, never
+ * the variable's value.
+ */
+export function configurationError(
+  { variable, kind, reason }: EnvironmentProblem,
+  consequence = "cannot provision Fly.io machine",
+): AppError {
   if (kind === "missing") {
     return new AppError(
       "configuration_error",
-      `${variable} not configured - cannot provision Fly.io machine`,
+      `${variable} not configured - ${consequence}`,
       { hint: `Server configuration error - ${variable} missing` },
     );
   }
   return new AppError(
     "configuration_error",
-    `${variable} not valid - cannot provision Fly.io machine`,
+    `${variable} not valid - ${consequence}`,
     { hint: `Server configuration error - ${variable} invalid: ${reason}` },
   );
 }
@@ -31,6 +37,18 @@ export function requirePlatform(environment: Environment): Platform {
   if (platform !== null) return platform;
   const problem = problems.find(({ variable }) => PLATFORM_VARIABLES.includes(variable));
   throw configurationError(problem ?? problems[0]);
+}
+
+/**
+ * The secret behind connect tokens, whatever is wrong with other settings. Throws {@link AppError}
+ * `configuration_error` when it is missing or invalid.
+ */
+export function requireConnectTokenSecret({ settings, problems }: Environment): string {
+  const variable = "CONNECT_TOKEN_SECRET";
+  if (settings[variable] !== undefined) return settings[variable];
+  const problem = [...problems].find((found) => found.variable === variable) ??
+    { variable, kind: "missing", reason: "not set" };
+  throw configurationError(problem, "cannot issue a connect token");
 }
 
 /** All settings. Throws {@link AppError} `configuration_error` when one is missing or invalid. */

@@ -12,6 +12,7 @@ export function secretsOf({ texts, settings }: Environment): string[] {
     texts["SUPABASE_SERVICE_ROLE_KEY"]?.trim() ?? "",
     texts["SUPABASE_DB_URL"] ?? "",
     texts["ALERT_WEBHOOK_URL"]?.trim() ?? "",
+    texts["CONNECT_TOKEN_SECRET"]?.trim() ?? "",
     ...Object.values(settings.MACHINE_ENV ?? {}),
   ];
 }

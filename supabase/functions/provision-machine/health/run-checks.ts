@@ -54,17 +54,20 @@ export async function runChecks(context: OpenContext): Promise<HealthReport> {
 
 type Named = [name: string, componentType: Check["componentType"], result: Result];
 
-/** Each required setting, and every other that is there but malformed. */
+/** Each required setting, every other that is there but malformed, and what should not be missing. */
 function checkEnvironment({ environment: { problems, settings } }: OpenContext): Named[] {
   const names = new Set([
     ...REQUIRED,
     settings.SUPABASE_SECRET_KEYS ? "SUPABASE_SECRET_KEYS" : "SUPABASE_SERVICE_ROLE_KEY",
     ...problems.map(({ variable }) => variable),
+    "CONNECT_TOKEN_SECRET",
   ]);
   return [...names].map((name) => {
     const problem = problems.find(({ variable }) => variable === name);
     const result: Result = problem
       ? { status: "fail", output: `${name} ${problem.kind}: ${problem.reason}` }
+      : name === "CONNECT_TOKEN_SECRET" && settings.CONNECT_TOKEN_SECRET === undefined
+      ? { status: "warn", output: `${name} not set: there are no connect tokens` }
       : { status: "pass" };
     return [`environment:${name}`, "system", result];
   });

@@ -12,6 +12,12 @@ export const REDACTED = "[REDACTED]";
 const SHORTEST_SECRET = 6;
 /** Length of the prefix that is searched first. */
 const PREFIX = 8;
+/**
+ * The key that a machine has of its own: there are too many to know, so it is found by its name, in
+ * JSON (escaped or not) and in the form NAME=value.
+ */
+const NAMED_SECRET = /(\bCONNECT_KEY\\*["']?\s*[:=]\s*\\*["']?)[\w-]+/g;
+const SECRET_NAME = "CONNECT_KEY";
 /** Characters that neither URLs nor JSON encode. */
 const PLAIN = /^[\w.~-]+$/;
 
@@ -39,6 +45,7 @@ export class Redactor {
 
   /** `text` with every protected secret replaced by {@link REDACTED}. */
   redact(text: string): string {
+    if (text.includes(SECRET_NAME)) text = text.replace(NAMED_SECRET, `$1${REDACTED}`);
     if (text.length < this.shortest) return text;
     const suspects = new Set<string>();
     for (const [prefix, secrets] of this.holders) {

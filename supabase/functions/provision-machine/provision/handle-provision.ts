@@ -1,6 +1,7 @@
 /** POST /provision-machine: claim a row, provision the machine, answer what the row says. */
 import type { CompleteEnvironment, Environment, Settings } from "../config/environment.ts";
 import { configurationError } from "../config/problems.ts";
+import { connectKeyOf } from "../connect/token.ts";
 import type { CreateRate } from "../database/machines.ts";
 import type { Claim, CloudMachine } from "../database/rows.ts";
 import { AppError, toAppError } from "../errors.ts";
@@ -71,10 +72,15 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   // The claim's answer was lost, and the row was closed before the claim was repeated.
   if (row.status !== "provisioning") throw destroyedMeanwhile();
   const { workDeadline, closeDeadline } = budget;
+  const { CONNECT_TOKEN_SECRET: secret } = environment.settings;
+  const connectKey = secret === undefined
+    ? null
+    : await connectKeyOf(isolate.runtime, { secret, machineId: row.machine_id });
   return await provision(
     context,
-    { ...provisionInput(row, wanted, environment), slotWaitMs, rate },
+    { ...provisionInput(row, wanted, environment, connectKey), slotWaitMs, rate },
     {
+      connectKey,
       workDeadline,
       closeDeadline,
       fly: openFlyClient(isolate, environment.settings, context.trace),
@@ -169,6 +175,7 @@ function provisionInput(
   row: ProvisionInput["row"],
   { userId, cpuPriority }: ProvisionRequest,
   { settings }: CompleteEnvironment,
+  connectKey: string | null,
 ): Omit<ProvisionInput, "slotWaitMs" | "rate"> {
   const tags = ownerTags(settings.SUPABASE_URL, row.id);
   const config = {
@@ -179,6 +186,7 @@ function provisionInput(
     image: settings.DOCKER_IMAGE,
     port: settings.MACHINE_PORT,
     extraEnv: settings.MACHINE_ENV,
+    connectKey,
     tags,
   };
   const body = buildCreateBody(config);
@@ -199,18 +207,22 @@ function regionsToTry(region: string, settings: Settings): [string, ...string[]]
 async function provision(
   context: RequestContext,
   input: ProvisionInput,
-  more: Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly">,
+  { connectKey, ...more }: Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly"> & {
+    connectKey: string | null;
+  },
 ): Promise<HandlerResult> {
   const { isolate, log, measurements, requestId, startedAt, database: { machines } } = context;
   const { runtime, redactor } = isolate;
   const { row } = input;
+  // Fly.io may repeat what it was sent; its texts are redacted as they arrive.
+  const releaseKey = redactor.protect(connectKey === null ? [] : [connectKey]);
   const working = IN_FLIGHT.of(isolate).track(
     { rowId: row.id, machines, log },
     () =>
       provisionMachine(
         { runtime, redactor, machines, log, measurements, requestId, startedAt, ...more },
         input,
-      ),
+      ).finally(releaseKey),
   );
   if (!prefersAsync(context.request.headers)) {
     // A caller who hangs up must not end the work: its row would be left to reconcile.

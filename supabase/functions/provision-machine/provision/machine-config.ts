@@ -41,6 +41,8 @@ export interface MachineConfigInput {
   image: string;
   port: number;
   extraEnv: Record<string, string>;
+  /** Its key for connect tokens; null without `CONNECT_TOKEN_SECRET`. */
+  connectKey: string | null;
   tags: OwnerTags;
 }
 
@@ -51,7 +53,7 @@ export function buildCreateBody(input: MachineConfigInput): CreateMachineBody {
     config: {
       image: input.image,
       guest: GUESTS[input.cpuPriority],
-      env: { ...input.extraEnv, ...ownEnv(input) },
+      env: { ...configuredEnv(input), ...ownEnv(input) },
       services: [{
         protocol: "tcp",
         internal_port: input.port,
@@ -69,7 +71,7 @@ export function buildCreateBody(input: MachineConfigInput): CreateMachineBody {
  * and there may be more of them than a log event has room for.
  */
 export function loggableBody(body: CreateMachineBody, own: MachineConfigInput): CreateMachineBody {
-  const names = Object.keys(own.extraEnv);
+  const names = Object.keys(configuredEnv(own));
   const hidden = names.slice(0, MAX_NAMES_LOGGED).map((name) => [truncate(name, 40), REDACTED]);
   const more = names.length - hidden.length;
   return {
@@ -79,13 +81,26 @@ export function loggableBody(body: CreateMachineBody, own: MachineConfigInput): 
       env: {
         ...Object.fromEntries(hidden),
         ...(more > 0 ? { "…": `${more} more` } : {}),
-        ...ownEnv(own),
+        ...ownEnv({ ...own, connectKey: own.connectKey && REDACTED }),
       },
     },
   };
 }
 
+/** A key in `MACHINE_ENV` would be the same on every machine, so each user's would open all. */
+function configuredEnv({ extraEnv }: MachineConfigInput): Record<string, string> {
+  const { CONNECT_KEY: _, ...others } = extraEnv;
+  return others;
+}
+
 /** Set by the function itself, so `MACHINE_ENV` cannot override them. */
-function ownEnv({ userId, machineId, cpuPriority }: MachineConfigInput): Record<string, string> {
-  return { USER_ID: userId, MACHINE_ID: machineId, CPU_PRIORITY: cpuPriority };
+function ownEnv(
+  { userId, machineId, cpuPriority, connectKey }: MachineConfigInput,
+): Record<string, string> {
+  return {
+    USER_ID: userId,
+    MACHINE_ID: machineId,
+    CPU_PRIORITY: cpuPriority,
+    ...(connectKey === null ? {} : { CONNECT_KEY: connectKey }),
+  };
 }
