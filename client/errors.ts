@@ -9,6 +9,7 @@ export const ERROR_CODES = [
   "not_found",
   "method_not_allowed",
   "machine_limit_reached",
+  "machine_state_conflict",
   "payload_too_large",
   "unsupported_media_type",
   "idempotency_key_reused",

@@ -48,6 +48,11 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     next: "Use your existing machine, or destroy it first.",
     retry: false,
   },
+  machine_state_conflict: {
+    sentence: "The machine is not in a state that allows this.",
+    next: "Wait a moment and try again, or provision another machine.",
+    retry: false,
+  },
   payload_too_large: {
     sentence: "The request was too long.",
     next: "Reload the page and try again.",
@@ -64,7 +69,7 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     retry: true,
   },
   configuration_error: {
-    sentence: "The service is not fully set up, so no machine was created.",
+    sentence: "The service is not fully set up.",
     next: OURS,
     retry: false,
   },

@@ -121,6 +121,12 @@ const EXPECTED: Record<string, Record<CallerKind, number>> = {
     ...USERS_ON_ANOTHERS(404),
     ...SERVICES(200),
   },
+  "POST /{machineId}/connect": {
+    ...UNKNOWN(401),
+    ...USERS(200),
+    ...USERS_ON_ANOTHERS(404),
+    ...SERVICES(200),
+  },
   "GET /health": { ...UNKNOWN(200), ...USERS(200), ...USERS_ON_ANOTHERS(200), ...SERVICES(200) },
   "GET /metrics": { ...UNKNOWN(401), ...USERS(403), ...USERS_ON_ANOTHERS(403), ...SERVICES(200) },
   "POST /reconcile": {

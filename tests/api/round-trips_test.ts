@@ -119,6 +119,16 @@ Deno.test("round trips", async (t) => {
     assert.deepEqual(calls, { ...NONE, database: ["claim_machine"] });
   });
 
+  await t.step("connecting is one call to the database and none to Fly.io", async () => {
+    const user = await newUser(stack, key);
+    const { body: { machineId } } = await call({}, user);
+    const calls = await callsDuring(stack, async () => {
+      const answer = await stack.call(user, { path: `/${machineId}/connect` });
+      assert.equal(answer.status, 200);
+    });
+    assert.deepEqual(calls, { ...NONE, database: ["GET /rest/v1/cloud_machines"] });
+  });
+
   await t.step("what is refused before the claim costs no call at all", async () => {
     const calls = await callsDuring(stack, async () => {
       const user = await newUser(stack, key);

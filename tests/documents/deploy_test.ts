@@ -88,6 +88,7 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
     assert.deepEqual(answers, {
       "POST /": "invalid_request",
       "DELETE /{machineId}": "database_error",
+      "POST /{machineId}/connect": "configuration_error",
       "GET /health": "fail",
       "GET /metrics": "database_error",
       "POST /reconcile": "configuration_error",

@@ -22,6 +22,7 @@ interface Examples {
   provision(): Promise<Answer>;
   list(): Promise<{ machine_id: string; status: string }[]>;
   provisionInBackground(key: string): Promise<{ machineId: string; status: string }>;
+  socketUrl(machineId: string): Promise<URL>;
   destroy(machineId: string): Promise<void>;
 }
 
@@ -76,17 +77,30 @@ Deno.test("a frontend gets a machine, and every failure in words", async (t) => 
   });
 
   await t.step("docs/API.md shows every field of a success and of an error", async () => {
-    const [machine, , error] = codeBlocks(await readDocument("docs/API.md"), "json");
+    const blocks = codeBlocks(await readDocument("docs/API.md"), "json");
+    const [machine, connection, destroyed, error] = blocks.map((block) => JSON.parse(block));
     const user = await stack.supabase.createUser();
-    const answers = [await stack.call(user), await stack.call(user)];
+    const provisioned = await stack.call(user);
+    const path = `/${provisioned.body.machineId}`;
+    const answers = [
+      provisioned,
+      await stack.call(user, { path: `${path}/connect` }),
+      await stack.call(user),
+      await stack.call(user, { method: "DELETE", path }),
+    ];
+    const limit = { ...error, websocketUrl: "", status: "" };
     assert.deepEqual(
       answers.map(({ body }) => Object.keys(body).sort()),
-      [
-        Object.keys(JSON.parse(machine ?? "")).sort(),
-        [...Object.keys(JSON.parse(error ?? "")), "websocketUrl", "status"].sort(),
-      ],
+      [machine, connection, limit, destroyed].map((documented) => Object.keys(documented).sort()),
     );
-    await stack.call(user, { method: "DELETE", path: `/${answers[0]?.body.machineId}` });
+  });
+
+  await t.step("the address has a token in it", async () => {
+    const [machine] = await list();
+    assert.ok(machine);
+    const { origin, pathname, searchParams } = await frontend.socketUrl(machine.machine_id);
+    assert.equal(origin + pathname, (await stack.row(machine.machine_id)).websocket_url);
+    assert.match(searchParams.get("token") ?? "", /^[\w-]+\.[\w-]+\.[\w-]{43}$/);
   });
 
   await t.step("a machine is destroyed", async () => {
@@ -185,7 +199,7 @@ async function exampleFile(
 ): Promise<{ path: string } & AsyncDisposable> {
   const documents = await Promise.all(["README.md", "docs/API.md"].map(readDocument));
   const examples = documents.map((document) => codeBlocks(document, "ts"));
-  assert.deepEqual(examples.map(({ length }) => length), [1, 1], "one example each");
+  assert.deepEqual(examples.map(({ length }) => length), [1, 2], "the documents' examples");
   const path = await Deno.makeTempFile({ prefix: "example-", suffix: ".ts" });
   await Deno.writeTextFile(
     path,

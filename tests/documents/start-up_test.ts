@@ -52,7 +52,9 @@ Deno.test("a new isolate loads what every request needs, and no more", async () 
     "npm:@logtape/logtape",
     "npm:zod/v3",
   ]);
-  for (const rare of ["alerts", "database", "destroy", "health", "metrics", "reconcile"]) {
+  for (
+    const rare of ["alerts", "connect", "database", "destroy", "health", "metrics", "reconcile"]
+  ) {
     assert.deepEqual(loaded.filter((path) => folder(path) === rare), []);
   }
 });
@@ -71,6 +73,8 @@ Deno.test("provisioning loads supabase-js, and nothing of the rare routes", asyn
   for (const rare of ["alerts", "health", "metrics", "reconcile"]) {
     assert.deepEqual(loaded.filter((path) => folder(path) === rare), []);
   }
+  // Each machine gets its key.
+  assert.deepEqual(loaded.filter((path) => folder(path) === "connect"), ["connect/token.ts"]);
   // Giving up destroys what may be left.
   assert.deepEqual(loaded.filter((path) => folder(path) === "destroy"), [
     "destroy/destroy-machine.ts",

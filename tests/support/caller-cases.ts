@@ -56,6 +56,15 @@ export const CALLER_CASES: CallerCase[] = [
     rows: 1,
   },
   {
+    code: "machine_state_conflict",
+    async call(stack, user) {
+      const { body: { machineId } } = await stack.call(user, { body: {} });
+      await stack.call(user, { method: "DELETE", path: `/${machineId}` });
+      return await stack.call(user, { path: `/${machineId}/connect` });
+    },
+    rows: 1,
+  },
+  {
     code: "payload_too_large",
     call: (stack, user) => stack.call(user, { body: " ".repeat(16 * 1024 + 1) }),
   },

@@ -18,6 +18,7 @@ const PROMISED: Record<ErrorCode, [status: number, retryAfterSeconds?: number]> 
   not_found: [404],
   method_not_allowed: [405],
   machine_limit_reached: [409],
+  machine_state_conflict: [409],
   payload_too_large: [413],
   unsupported_media_type: [415],
   idempotency_key_reused: [422],

@@ -26,6 +26,10 @@ export const CALLER_CODES = {
     status: 409,
     callerHint: "Use your existing machine or destroy it first",
   },
+  machine_state_conflict: {
+    status: 409,
+    callerHint: "The state of the machine does not allow this",
+  },
   payload_too_large: { status: 413, callerHint: "Send a smaller body" },
   unsupported_media_type: {
     status: 415,

@@ -16,6 +16,12 @@ export const ROUTES: readonly Route[] = [
     load: lazy(async () => (await import("./destroy/handle-destroy.ts")).handleDestroy),
   },
   {
+    method: "POST",
+    path: "/{machineId}/connect",
+    access: "user-or-service",
+    load: lazy(async () => (await import("./connect/handle-connect.ts")).handleConnect),
+  },
+  {
     method: "GET",
     path: "/health",
     access: "anyone",

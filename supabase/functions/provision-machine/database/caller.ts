@@ -54,16 +54,20 @@ export class DatabaseCaller {
     }, deadline);
   }
 
-  /** The rows of `cloud_machines` with one of the given ids. Throws {@link AppError} `database_error`. */
+  /**
+   * The rows of `cloud_machines` that have one of the given values in each column named. Throws
+   * {@link AppError} `database_error`.
+   */
   select<T>(
-    ids: string[],
+    where: Partial<Record<"id" | "machine_id" | "user_id", string[]>>,
     schema: z.ZodType<T, z.ZodTypeDef, unknown>,
     deadline: Deadline,
   ): Promise<T[]> {
     const name = "select cloud_machines";
     return this.attempt(name, async (signal) => {
-      const { data, error, status } = await this.client.from("cloud_machines").select("*")
-        .in("id", ids).abortSignal(signal).retry(false);
+      let query = this.client.from("cloud_machines").select("*");
+      for (const [column, values] of Object.entries(where)) query = query.in(column, values);
+      const { data, error, status } = await query.abortSignal(signal).retry(false);
       if (error) throw new DatabaseCallError(name, status, error);
       return data.map((row) => schema.parse(row));
     }, deadline);

@@ -244,7 +244,17 @@ export class Machines {
   }
 
   findAll(ids: string[], deadline: Deadline): Promise<CloudMachine[]> {
-    return this.database.select(ids, CloudMachine, deadline);
+    return this.database.select({ id: ids }, CloudMachine, deadline);
+  }
+
+  /** The row with this `machine_id`, or null if there is none of this owner; null: of any user. */
+  async findByMachineId(
+    { machineId, userId }: { machineId: string; userId: string | null },
+    deadline: Deadline,
+  ): Promise<CloudMachine | null> {
+    const owner = userId === null ? {} : { user_id: [userId] };
+    const where = { machine_id: [machineId], ...owner };
+    return (await this.database.select(where, CloudMachine, deadline))[0] ?? null;
   }
 }
 

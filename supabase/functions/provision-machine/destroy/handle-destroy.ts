@@ -5,11 +5,11 @@
 import { requireSettings } from "../config/problems.ts";
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine } from "../database/rows.ts";
-import { AppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import { FlyError, toProvisioningError } from "../fly/errors.ts";
 import { ownerTags } from "../fly/identity.ts";
 import type { RequestContext } from "../http/context.ts";
+import { machineIdOf, noSuchMachine } from "../http/machine-path.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { Deadline } from "../time.ts";
 import { destroyMachineOfRow } from "./destroy-machine.ts";
@@ -17,8 +17,6 @@ import { destroyMachineOfRow } from "./destroy-machine.ts";
 const BUDGET_MS = 60_000;
 /** Kept for closing the row: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
-/** As the table's constraint has it. Nothing else is looked up: Postgres takes no NUL, say. */
-const MACHINE_ID = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Answers 200 once the machine is gone; 404 for another user's machine, as if there were none. */
 export async function handleDestroy(context: RequestContext): Promise<Response> {
@@ -26,8 +24,7 @@ export async function handleDestroy(context: RequestContext): Promise<Response> 
   const { runtime } = context.isolate;
   const closeDeadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
   const deadline = new Deadline(runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
-  const machineId = decodeURIComponentOrNull(context.parameters["machineId"] ?? "");
-  if (machineId === null || !MACHINE_ID.test(machineId)) throw notFound();
+  const machineId = machineIdOf(context.parameters);
   log.identify({ machineId, ...(caller.kind === "user" ? { userId: caller.userId } : {}) });
 
   const userId = caller.kind === "user" ? caller.userId : null;
@@ -35,7 +32,7 @@ export async function handleDestroy(context: RequestContext): Promise<Response> 
     "request",
     () => machines.requestDestroy({ machineId, userId, requestId, leaseMs: BUDGET_MS }, deadline),
   );
-  if (requested.outcome === "not_found") throw notFound();
+  if (requested.outcome === "not_found") throw noSuchMachine();
   context.progress.machineId = machineId;
   if (requested.outcome === "already_destroyed") return destroyed(machineId, requestId);
 
@@ -81,19 +78,4 @@ function destroyed(machineId: string, requestId: string): Response {
     message: "Machine destroyed",
     requestId,
   });
-}
-
-function notFound(): AppError {
-  return new AppError("not_found", "There is no such machine", {
-    hint: "Check the machineId; only its owner and services can see it",
-  });
-}
-
-function decodeURIComponentOrNull(text: string): string | null {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // Malformed percent-encoding names no machine.
-    return null;
-  }
 }

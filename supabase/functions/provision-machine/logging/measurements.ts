@@ -9,6 +9,7 @@ export type Phase =
   | "create"
   | "wait"
   | "request"
+  | "read"
   | "finish"
   | "cleanup";
 
