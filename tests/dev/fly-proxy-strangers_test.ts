@@ -48,6 +48,7 @@ function createBody(machineId: string) {
     image: "registry.fly.io/demo:v1",
     port: 8080,
     extraEnv: {},
+    connectKey: null,
     tags: {
       managed_by: "provision-machine",
       cloud_machine_id: "11111111-1111-4111-8111-111111111111",
