@@ -1,8 +1,8 @@
 /** POST /provision-machine/{machineId}/connect, and the key that makes its tokens worth something. */
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { checkConnectToken } from "../../examples/machine/connect-token.mjs";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
+import { machineKey } from "../examples/tokens.ts";
 import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
 import { type Answer, CONNECT_SECRET, FLY_APP, type Stack, startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
@@ -191,7 +191,7 @@ Deno.test("the secret behind connect tokens", async (t) => {
   await t.step("MACHINE_ENV does not override the key", async () => {
     await using fn = await stack.start({ MACHINE_ENV: '{"CONNECT_KEY":"from-machine-env"}' });
     const { machine_id } = await assertProvisioned(stack, await fn.call(user, { body: {} }));
-    assert.equal(envOf(machine_id)["CONNECT_KEY"], keyOf(machine_id));
+    assert.equal(envOf(machine_id)["CONNECT_KEY"], machineKey(machine_id, CONNECT_SECRET));
   });
 
   // The stack searches all output, rows and events for the key of each machine.
@@ -200,7 +200,9 @@ Deno.test("the secret behind connect tokens", async (t) => {
     const { machine_id } = await assertProvisioned(stack, answer);
     const calling = (await stack.log(answer)).find(({ message }) => message.startsWith("Calling"));
     assert.match(JSON.stringify(calling), /"CONNECT_KEY":"\[REDACTED\]"/);
-    assert.throws(() => stack.secrets.assertAbsent(`<${keyOf(machine_id)}>`, "this text"));
+    assert.throws(() =>
+      stack.secrets.assertAbsent(`<${machineKey(machine_id, CONNECT_SECRET)}>`, "this text")
+    );
   });
 
   await t.step("Fly.io repeats the key of the machine that it is asked for", async () => {
@@ -246,10 +248,6 @@ Deno.test("the secret behind connect tokens", async (t) => {
   );
 });
 
-function keyOf(machineId: string): string {
-  return createHmac("sha256", CONNECT_SECRET).update(`connect:${machineId}`).digest("base64url");
-}
-
 /** Asserts a success of exactly the contract's shape, with a token that the machine lets in. */
 async function assertToken(stack: Stack, answer: Answer, machineId: string): Promise<void> {
   const { status, body } = answer;
@@ -260,7 +258,7 @@ async function assertToken(stack: Stack, answer: Answer, machineId: string): Pro
   const row = await stack.row(machineId);
   const claims = await checkConnectToken(`/?token=${body.token}`, {
     machineId,
-    key: keyOf(machineId),
+    key: machineKey(machineId, CONNECT_SECRET),
   });
   const { iat, exp, ...others } = claims;
   assert.deepEqual([exp - iat, exp * 1_000], [60, Date.parse(body.expiresAt)]);

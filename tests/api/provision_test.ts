@@ -3,8 +3,16 @@ import assert from "node:assert/strict";
 import { createClient } from "@supabase/supabase-js";
 import { PROMPT_PROXY_SETTINGS, serveFlyProxy } from "../../dev/stack/fly/mod.ts";
 import { GUESTS } from "../../supabase/functions/provision-machine/provision/machine-config.ts";
+import { machineKey } from "../examples/tokens.ts";
 import { assertProvisioned } from "../support/expectations.ts";
-import { FLY_APP, FLY_TOKEN, IMAGE, type Stack, startStack } from "../support/stack.ts";
+import {
+  CONNECT_SECRET,
+  FLY_APP,
+  FLY_TOKEN,
+  IMAGE,
+  type Stack,
+  startStack,
+} from "../support/stack.ts";
 
 const MACAROON = "fm2_lJPECAAAAAAAB0bvxBDmB0bvxBDexampleonly";
 const PLANTED = "greeting-Vb7Kt3Qx9Lm2";
@@ -117,6 +125,7 @@ Deno.test("provisioning a machine", async (t) => {
               USER_ID: user.id,
               MACHINE_ID: machineId,
               CPU_PRIORITY: cpuPriority,
+              CONNECT_KEY: machineKey(machineId, CONNECT_SECRET),
             },
             services: [{
               protocol: "tcp",
@@ -153,7 +162,7 @@ Deno.test("provisioning a machine", async (t) => {
     }
   });
 
-  await t.step("the address in the answer leads to the app's only machine", async () => {
+  await t.step("the address leads to the app's only machine, which admits the token", async () => {
     const app = "app-of-one";
     stack.simulator.addApp(app);
     const proxy = await serveFlyProxy(stack.simulator, {
@@ -167,12 +176,11 @@ Deno.test("provisioning a machine", async (t) => {
       });
       const answer = await fn.call(user, { body: {} });
       await assertProvisioned(stack, answer);
-      const greeting = await firstMessage(answer.body.websocketUrl);
-      assert.deepEqual(JSON.parse(greeting), {
-        machine: answer.body.machineId,
-        region: "iad",
-        image: IMAGE,
-      });
+      const { machineId, websocketUrl } = answer.body;
+      const { body: { token } } = await fn.call(user, { path: `/${machineId}/connect` });
+      const greeting = await firstMessage(`${websocketUrl}?token=${token}`);
+      assert.deepEqual(JSON.parse(greeting), { machineId, userId: user.id });
+      await assert.rejects(firstMessage(websocketUrl), "without a token");
     } finally {
       await proxy.shutdown();
     }

@@ -52,6 +52,7 @@ Deno.test("the log, one JSON object a line", async (t) => {
           USER_ID: user.id,
           MACHINE_ID: row.machine_id,
           CPU_PRIORITY: "high",
+          CONNECT_KEY: "[REDACTED]",
         },
       },
     });

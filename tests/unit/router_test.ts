@@ -88,6 +88,7 @@ Deno.test("router: who may call each route", () => {
     [
       "POST /: user-or-service",
       "DELETE /{machineId}: user-or-service",
+      "POST /{machineId}/connect: user-or-service",
       "GET /health: anyone",
       "GET /metrics: service",
       "POST /reconcile: service",
