@@ -1,7 +1,7 @@
 /** What runs on the simulator's machines, and what each of them finds there. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { canReach, internalVms } from "../../dev/stack/fly/mod.ts";
+import { canReach, internalVms, setSecrets } from "../../dev/stack/fly/mod.ts";
 import { claims, KEY, MACHINE_ID, machineKey, SECRET, sign, USER_ID } from "../examples/tokens.ts";
 import { ProxyClient, type ProxyWorld, proxyWorld, publish } from "../support/fly-proxy.ts";
 import { until } from "../support/until.ts";
@@ -61,7 +61,7 @@ Deno.test("the example image answers the same inside this process and as a proce
 Deno.test("the example router, with its app's secret, leads to the machine that the token names", async () => {
   await using world = await proxyWorld({ simulator: { apps: ["demo", "router"] } });
   await publish(world, "router");
-  world.proxy.account.setSecrets("router", { CONNECT_TOKEN_SECRET: SECRET });
+  setSecrets(world.simulator.world, "router", { CONNECT_TOKEN_SECRET: SECRET });
   await world.machine({ app: "router", image: ROUTER, env: { SHARED_APP: "demo" } });
   const names = ["machine-a", "machine-b", "machine-c"];
   const ids = new Map<string, string>();
@@ -92,7 +92,7 @@ Deno.test("a program that ends takes its machine along", async () => {
 
 Deno.test("a machine finds its config's environment, Fly.io's, and its app's secrets", async () => {
   await using world = await proxyWorld();
-  world.proxy.account.setSecrets("demo", { BOTH: "secret", SECRET: "of the app" });
+  setSecrets(world.simulator.world, "demo", { BOTH: "secret", SECRET: "of the app" });
   const id = await world.machine({ env: { BOTH: "config", OWN: "1" }, region: "iad" });
   await publish(world, "demo");
   const env = await environment(world);
@@ -116,7 +116,7 @@ Deno.test("a secret reaches a machine when it starts, unless its config keeps se
   await using world = await proxyWorld();
   const id = await world.machine();
   await publish(world, "demo");
-  world.proxy.account.setSecrets("demo", { LATER: "1" });
+  setSecrets(world.simulator.world, "demo", { LATER: "1" });
   assert.equal((await environment(world)).LATER, undefined);
   await world.send(`POST /machines/${id}/stop`);
   await world.clock.advance(2_000);

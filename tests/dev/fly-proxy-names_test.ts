@@ -1,7 +1,7 @@
 /** How a name leads to an app: https://fly.io/docs/networking/services/ and the host of a request. */
 import assert from "node:assert/strict";
 import { request as sendRequest } from "node:http";
-import { PROMPT_PROXY_SETTINGS } from "../../dev/stack/fly/mod.ts";
+import { allocateAddress, PROMPT_PROXY_SETTINGS } from "../../dev/stack/fly/mod.ts";
 import { proxyWorld, publish } from "../support/fly-proxy.ts";
 
 /** `fetch` cannot set the Host header. @returns the status, or null without an answer */
@@ -27,7 +27,7 @@ Deno.test("an app that was given no address has no name", async () => {
 Deno.test("a Flycast address is in no public DNS", async () => {
   await using world = await proxyWorld();
   await world.machine();
-  world.proxy.account.assignAddress("demo", "private_v6", world.clock.now());
+  allocateAddress(world.simulator.world, "demo", "private_v6");
   await world.clock.advance(3_600_000);
   await assert.rejects(world.request("demo"), TypeError);
 });
@@ -35,8 +35,8 @@ Deno.test("a Flycast address is in no public DNS", async () => {
 Deno.test("a name resolves 30 to 60 s after its address was assigned", async () => {
   await using world = await proxyWorld({ settings: { negativeDnsTtlMs: 0 } });
   await world.machine();
-  world.proxy.account.assignAddress("demo", "shared_v4", world.clock.now());
-  world.proxy.account.assignAddress("demo", "v6", world.clock.now());
+  allocateAddress(world.simulator.world, "demo", "shared_v4");
+  allocateAddress(world.simulator.world, "demo", "v6");
   await world.clock.advance(29_999);
   await assert.rejects(world.request("demo"), TypeError);
   await world.clock.advance(30_001);
@@ -46,7 +46,7 @@ Deno.test("a name resolves 30 to 60 s after its address was assigned", async () 
 Deno.test("with a shared IPv4 address alone it takes minutes", async () => {
   await using world = await proxyWorld({ settings: { negativeDnsTtlMs: 0 } });
   await world.machine();
-  world.proxy.account.assignAddress("demo", "shared_v4", world.clock.now());
+  allocateAddress(world.simulator.world, "demo", "shared_v4");
   await world.clock.advance(119_999);
   await assert.rejects(world.request("demo"), TypeError);
   await world.clock.advance(180_001);
@@ -56,7 +56,7 @@ Deno.test("with a shared IPv4 address alone it takes minutes", async () => {
 Deno.test("who looks a name up too early is answered from a cache for a while", async () => {
   await using world = await proxyWorld({ settings: { dnsDelayMs: 30_000 } });
   await world.machine();
-  world.proxy.account.assignAddress("demo", "v6", world.clock.now());
+  allocateAddress(world.simulator.world, "demo", "v6");
   await world.clock.advance(29_000);
   await assert.rejects(world.request("demo"), TypeError, "this look-up is remembered for 60 s");
   await world.clock.advance(30_000);
@@ -68,7 +68,7 @@ Deno.test("who looks a name up too early is answered from a cache for a while", 
 Deno.test("names resolve at once with the prompt settings", async () => {
   await using world = await proxyWorld({ settings: PROMPT_PROXY_SETTINGS });
   await world.machine();
-  world.proxy.account.assignAddress("demo", "shared_v4", world.clock.now());
+  allocateAddress(world.simulator.world, "demo", "shared_v4");
   assert.equal((await world.request("demo")).status, 200);
 });
 

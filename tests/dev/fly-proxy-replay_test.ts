@@ -1,5 +1,6 @@
 /** The rules of `fly-replay`: https://fly.io/docs/networking/dynamic-request-routing/ */
 import assert from "node:assert/strict";
+import { allowCrossNetworkReplays, allowReplaySource } from "../../dev/stack/fly/mod.ts";
 import { type Passed, type ProxyWorld, proxyWorld, publish } from "../support/fly-proxy.ts";
 
 const APPS = { simulator: { apps: ["demo", "other"] } };
@@ -115,7 +116,7 @@ Deno.test("a foreign organization's app answers once that organization allows it
   world.simulator.addApp("foreign", "strangers");
   const router = await world.machine();
   await publish(world, "demo");
-  world.proxy.account.allowReplaySource("strangers", "personal");
+  allowReplaySource(world.simulator.world, "strangers", "personal");
   assert.equal((await header(world, router, "app=foreign")).status, 503, "it has no machine");
   assert.equal(lastCode(world), "PR04");
 });
@@ -128,9 +129,9 @@ Deno.test("to another network only if the organization allows it", async () => {
   await publish(world, "demo");
   assert.equal((await header(world, router, "app=walled")).status, 502);
   assert.equal(lastCode(world), "PA05");
-  world.proxy.account.allowCrossNetworkReplays("personal");
+  allowCrossNetworkReplays(world.simulator.world, "personal");
   assert.equal((await header(world, router, "app=walled")).seen?.hostile, target);
-  world.proxy.account.allowCrossNetworkReplays("personal", false);
+  allowCrossNetworkReplays(world.simulator.world, "personal", false);
   assert.equal((await header(world, router, "app=walled")).status, 502);
 });
 

@@ -1,5 +1,6 @@
 /** Which machine gets a request: https://fly.io/docs/reference/load-balancing/ */
 import assert from "node:assert/strict";
+import { allocateAddress } from "../../dev/stack/fly/mod.ts";
 import { ProxyClient, type ProxyWorld, proxyWorld, publish } from "../support/fly-proxy.ts";
 
 /** Who answered how many of `count` requests. */
@@ -75,7 +76,7 @@ Deno.test("a machine is unknown for a moment after its start", async () => {
   assert.equal((await world.request("demo")).status, 200);
   const second = await proxyWorld({ settings: { unknownAfterStartMs: 1_500, dnsDelayMs: 0 } });
   await using _ = second;
-  second.proxy.account.assignAddress("demo", "v6", second.clock.now());
+  allocateAddress(second.simulator.world, "demo", "v6");
   await second.machine();
   assert.equal((await second.request("demo")).status, 503);
   await second.clock.advance(1_500);

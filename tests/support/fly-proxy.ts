@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { z } from "zod";
 import {
+  allocateAddress,
   DEFAULT_TOKEN,
   type FlyProxyOptions,
   type FlySimulatorOptions,
@@ -101,8 +102,8 @@ export async function proxyWorld(
 }
 
 /** Gives an app its addresses, long enough ago for its name to resolve. */
-export async function publish({ proxy, clock }: ProxyWorld, ...apps: string[]): Promise<void> {
-  for (const app of apps) proxy.account.assignAddress(app, "v6", clock.now());
+export async function publish({ simulator, clock }: ProxyWorld, ...apps: string[]): Promise<void> {
+  for (const app of apps) allocateAddress(simulator.world, app, "v6");
   await clock.advance(60_000);
 }
 

@@ -19,8 +19,13 @@ export {
   serveFlySimulator,
   type ServeOptions,
 } from "./serve/serve-api.ts";
-export { Account, type Address, type AddressType } from "./proxy/account.ts";
 export { type FlyProxyOptions, type ServedFlyProxy, serveFlyProxy } from "./proxy/fly-proxy.ts";
+export {
+  allocateAddress,
+  allowCrossNetworkReplays,
+  allowReplaySource,
+  setSecrets,
+} from "./proxy/operator.ts";
 export { canReach, internalVms } from "./proxy/networks.ts";
 export type { ProxyLogEntry } from "./proxy/proxy-error.ts";
 export {

@@ -1,7 +1,6 @@
 /** What the parts of Fly Proxy share. */
 import type { App, World } from "../world/world.ts";
 import type { MachineRunner } from "../serve/machine-runner.ts";
-import type { Account } from "./account.ts";
 import type { Connections } from "./connections.ts";
 import type { Names } from "./names.ts";
 import type { ProxyError, ProxyLogEntry } from "./proxy-error.ts";
@@ -11,7 +10,6 @@ import type { Wakes } from "./wakes.ts";
 
 export interface ProxyContext {
   world: World;
-  account: Account;
   names: Names;
   runner: MachineRunner;
   connections: Connections;

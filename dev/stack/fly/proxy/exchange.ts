@@ -113,18 +113,22 @@ async function attempt(
   const { runner, connections, settings, world } = context;
   const { machine, service, missed } = found;
   const { id } = machine.identity;
-  const door = await within(
-    world.clock,
-    settings().connectTimeoutMs,
-    runner.door(machine, service.internal_port),
-  );
-  if (door === "too late" || door === "refused") return null;
+  // From here on it counts as load, so that the next request sees it.
   const cut = new AbortController();
   let sendAway = () => {};
   const release = connections.enter(id, {
     cut: () => cut.abort(new Error("the machine is gone")),
     sendAway: () => sendAway(),
   });
+  const door = await within(
+    world.clock,
+    settings().connectTimeoutMs,
+    runner.door(machine, service.internal_port),
+  );
+  if (door === "too late" || door === "refused") {
+    release();
+    return null;
+  }
   const request: Forwarded = {
     method: client.method,
     path: transform?.path ?? path,

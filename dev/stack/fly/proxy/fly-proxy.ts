@@ -5,7 +5,6 @@ import type { FlySimulator } from "../control/simulator.ts";
 import { fail } from "../world/lifecycle.ts";
 import { requestId as newRequestId } from "../world/identifiers.ts";
 import { MachineRunner } from "../serve/machine-runner.ts";
-import { Account } from "./account.ts";
 import { autostopPass, startAutostop } from "./autostop.ts";
 import { type Client, plainClient, upgradeClient } from "./client.ts";
 import { Connections } from "./connections.ts";
@@ -13,6 +12,7 @@ import { logError, type ProxyContext } from "./context.ts";
 import { passOn } from "./exchange.ts";
 import { requestHeaders } from "./headers.ts";
 import { destinationOf, Names } from "./names.ts";
+import { allocateAddress } from "./operator.ts";
 import { ProxyError, type ProxyLogEntry } from "./proxy-error.ts";
 import { serviceAt } from "./services.ts";
 import { DEFAULT_PROXY_SETTINGS, type ProxySettings } from "./settings.ts";
@@ -27,8 +27,6 @@ export interface FlyProxyOptions {
   /** 0, the default, takes any free port. */
   port?: number;
   settings?: Partial<ProxySettings>;
-  /** Addresses, secrets and consents; none by default. */
-  account?: Account;
   /** Apps that get a shared IPv4 and an IPv6 address at once. */
   publicApps?: readonly string[];
   /** Run the example image inside this process, for hundreds of Machines; off by default. */
@@ -41,7 +39,6 @@ export interface ServedFlyProxy {
   /** `http://127.0.0.1:PORT`. */
   url: string;
   port: number;
-  account: Account;
   /** What apps' logs say of requests that were not passed on, oldest first. */
   log: ProxyLogEntry[];
   /** The address of an app: `{url}/host/{app}.fly.dev`. */
@@ -69,7 +66,7 @@ export async function serveFlyProxy(
   const context = createContext(simulator, options, closing.signal);
   for (const app of options.publicApps ?? []) {
     for (const type of ["shared_v4", "v6"] as const) {
-      context.account.assignAddress(app, type, context.world.now());
+      allocateAddress(context.world, app, type);
     }
   }
   const open = new Set<Promise<void>>();
@@ -97,7 +94,6 @@ export async function serveFlyProxy(
   return {
     url: `http://127.0.0.1:${port}`,
     port,
-    account: context.account,
     log: context.log,
     address: (app) => `http://127.0.0.1:${port}/host/${app}.fly.dev`,
     websocketUrlTemplate: `ws://127.0.0.1:${port}/host/{app}.fly.dev/machines/{machineId}`,
@@ -118,8 +114,7 @@ export async function serveFlyProxy(
 
 function createContext(
   { world }: FlySimulator,
-  { settings: given, account = new Account(), inProcess = false, onLine = () => {} }:
-    FlyProxyOptions,
+  { settings: given, inProcess = false, onLine = () => {} }: FlyProxyOptions,
   closing: AbortSignal,
 ): ProxyContext {
   const all = { ...DEFAULT_PROXY_SETTINGS, ...given };
@@ -128,18 +123,17 @@ function createContext(
   const sightings = new Sightings(world, settings);
   return {
     world,
-    account,
     settings,
     connections,
     sightings,
-    names: new Names(world, account, settings),
+    names: new Names(world, settings),
     wakes: new Wakes(world, sightings, settings, closing),
     log: [],
     runner: new MachineRunner({
       world,
       inProcess,
       onLine,
-      secrets: (app) => account.secrets(app),
+      secrets: (app) => world.secrets.of(world.app(app)?.id ?? ""),
       onExit: (machine, exitCode) => {
         const now = world.now();
         fail(machine, now, now, { state: "stopped", exitCode }, 0);

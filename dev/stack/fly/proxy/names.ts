@@ -1,7 +1,7 @@
 /** Which app a request is for, and whether its name resolves yet. */
 import { draw } from "../control/settings.ts";
+import type { Address } from "../world/addresses.ts";
 import type { App, World } from "../world/world.ts";
-import type { Account, Address } from "./account.ts";
 import type { ProxySettings } from "./settings.ts";
 
 /** The port of `https:` and `wss:`, for a name without one. */
@@ -49,7 +49,6 @@ export class Names {
 
   constructor(
     private readonly world: World,
-    private readonly account: Account,
     private readonly settings: () => ProxySettings,
   ) {}
 
@@ -66,17 +65,9 @@ export class Names {
     const now = this.world.now();
     const resolution = this.#resolution(app);
     if (now < resolution.absentUntilMs) return null;
-    if (now >= appearsAtMs(this.#addresses(app), resolution)) return app;
+    if (now >= appearsAtMs(this.world.addresses.of(app.id), resolution)) return app;
     resolution.absentUntilMs = now + this.settings().negativeDnsTtlMs;
     return null;
-  }
-
-  /** Those that the API assigned, and those that were there from the start. */
-  #addresses(app: App): Address[] {
-    const assigned = this.world.addresses.of(app.id).flatMap(({ type, createdAtMs }) =>
-      type === "egress_v4" || type === "egress_v6" ? [] : [{ type, assignedAtMs: createdAtMs }]
-    );
-    return [...this.account.addresses(app.name), ...assigned];
   }
 
   #resolution(app: App): Resolution {
@@ -93,10 +84,11 @@ export class Names {
   }
 }
 
-/** A Flycast address (`private_v6`) is in no public DNS. */
+/** A Flycast address (`private_v6`) and those for outgoing connections are in no public DNS. */
 function appearsAtMs(addresses: readonly Address[], resolution: Resolution): number {
-  return Math.min(...addresses.map(({ type, assignedAtMs }) => {
-    if (type === "private_v6") return Infinity;
-    return assignedAtMs + (type === "v6" ? resolution.withIpv6Ms : resolution.withIpv4AloneMs);
+  return Math.min(...addresses.map(({ type, createdAtMs }) => {
+    if (type === "v6") return createdAtMs + resolution.withIpv6Ms;
+    const isIpv4 = type === "v4" || type === "shared_v4";
+    return isIpv4 ? createdAtMs + resolution.withIpv4AloneMs : Infinity;
   }));
 }

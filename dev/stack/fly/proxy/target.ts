@@ -123,13 +123,14 @@ export function fallbackTarget(
  * organizations only if the target's allows it
  * (https://fly.io/docs/networking/dynamic-request-routing/#cross-network-routing).
  */
-function requireConsent({ account }: ProxyContext, source: App, target: App): void {
+function requireConsent({ world }: ProxyContext, source: App, target: App): void {
   if (source.organization !== target.organization) {
-    if (account.allowsReplaySource(target.organization, source.organization)) return;
+    const { replaySources } = world.organizations.get(target.organization);
+    if (replaySources.has(source.organization)) return;
     throw new ProxyError("PA05", 502, `${target.name} belongs to another organization`);
   }
   if (source.network === target.network) return;
-  if (account.allowsCrossNetworkReplays(source.organization)) return;
+  if (world.organizations.get(source.organization).crossNetworkReplays) return;
   // The code for this case is not published.
   throw new ProxyError("PA05", 502, `${target.name} is on another network`);
 }

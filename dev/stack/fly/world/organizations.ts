@@ -9,6 +9,10 @@ export interface Organization {
    * (https://fly.io/docs/networking/custom-private-networks/).
    */
   readonly networks: Set<string>;
+  /** `fly orgs cross-network-replays enable`: off until an admin turns it on. */
+  crossNetworkReplays: boolean;
+  /** `fly orgs replay-sources add`: organizations whose apps may replay to apps of this one. */
+  readonly replaySources: Set<string>;
 }
 
 /** An organization exists as soon as an app or a token names it. */
@@ -23,6 +27,8 @@ export class Organizations {
       name: slug,
       numericId: 700_000 + this.#organizations.size,
       networks: new Set(),
+      crossNetworkReplays: false,
+      replaySources: new Set(),
     };
     this.#organizations.set(slug, organization);
     return organization;

@@ -9,6 +9,7 @@ import type { Machine } from "./machine.ts";
 import { Organizations } from "./organizations.ts";
 import type { Random } from "./random.ts";
 import type { Regions } from "./regions.ts";
+import { Secrets } from "./secrets.ts";
 import type { Tokens } from "./tokens.ts";
 
 export type { App } from "./apps.ts";
@@ -32,6 +33,7 @@ export class World {
   /** App names, deletions and idempotency keys. */
   readonly appRegistry: Apps;
   readonly addresses: Addresses;
+  readonly secrets = new Secrets();
   readonly #machines = new Map<string, Machine>();
   readonly #machineListeners = new Set<(added: Machine | null) => void>();
 
@@ -173,6 +175,7 @@ export class World {
     for (const listener of [...this.#machineListeners]) listener(null);
     this.appRegistry.clear();
     this.addresses.clear();
+    this.secrets.clear();
     this.organizations.clear();
     this.regions.reset();
     this.tokens.reset();
