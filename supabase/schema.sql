@@ -77,6 +77,7 @@ CREATE TABLE public.cloud_machines (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     provisioned_at timestamp with time zone,
+    missing_since timestamp with time zone,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
     CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
@@ -107,13 +108,16 @@ COMMENT ON COLUMN public.cloud_machines.deadline_at IS 'The request has closed t
 COMMENT ON COLUMN public.cloud_machines.reconcile_at IS 'From then on reconcile looks at the row: a request past its deadline, or a Fly machine that must be confirmed gone. Null: nothing to do.';
 COMMENT ON COLUMN public.cloud_machines.destroy_requested_at IS 'Somebody wants the machine gone. Set before Fly.io is asked, so that a crash in between loses nothing.';
 COMMENT ON COLUMN public.cloud_machines.provisioned_at IS 'When the machine was first seen started.';
+COMMENT ON COLUMN public.cloud_machines.missing_since IS 'When Fly.io first did not know the machine of this running row; null again once it is seen.';
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL;
 
+CREATE INDEX cloud_machines_fly_machine_id ON public.cloud_machines USING btree (fly_machine_id) WHERE (fly_machine_id IS NOT NULL);
 CREATE INDEX cloud_machines_live_by_user ON public.cloud_machines USING btree (user_id) WHERE (status = ANY (ARRAY['provisioning'::text, 'running'::text]));
+CREATE INDEX cloud_machines_missing ON public.cloud_machines USING btree (id) WHERE (missing_since IS NOT NULL);
 CREATE INDEX cloud_machines_provisioning_since ON public.cloud_machines USING btree (created_at) WHERE (status = 'provisioning'::text);
 CREATE INDEX cloud_machines_reconcile_at ON public.cloud_machines USING btree (reconcile_at) WHERE (reconcile_at IS NOT NULL);
 CREATE INDEX cloud_machines_running_by_app ON public.cloud_machines USING btree (fly_app_name, id) WHERE (status = 'running'::text);
@@ -179,6 +183,49 @@ CREATE INDEX fly_create_slots_queue ON public.fly_create_slots USING btree (app_
 ALTER TABLE public.fly_create_slots ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.fly_create_slots TO service_role;
+
+-- fly_orphans -------------------------------------------------------------------------------------
+
+CREATE TABLE public.fly_orphans (
+    fly_machine_id text NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.fly_orphans IS 'Machines with a name of ours that no live row owns, as reconcile has seen them.';
+
+ALTER TABLE public.fly_orphans ADD CONSTRAINT fly_orphans_pkey PRIMARY KEY (fly_machine_id);
+
+CREATE INDEX fly_orphans_last_seen_at ON public.fly_orphans USING btree (last_seen_at);
+
+ALTER TABLE public.fly_orphans ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.fly_orphans TO service_role;
+
+-- installation ------------------------------------------------------------------------------------
+
+CREATE TABLE public.installation (
+    only_row boolean DEFAULT true NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    tag text DEFAULT "left"((gen_random_uuid())::text, 6) NOT NULL,
+    project_host text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    orphans_held integer DEFAULT 0 NOT NULL,
+    CONSTRAINT installation_only_row_check CHECK (only_row),
+    CONSTRAINT tag_is_part_of_a_name CHECK ((tag ~ '^[a-z0-9]{4,8}$'::text))
+);
+
+COMMENT ON TABLE public.installation IS 'The identity of this database: exactly one row.';
+COMMENT ON COLUMN public.installation.id IS 'Random; new after installation_copied().';
+COMMENT ON COLUMN public.installation.tag IS 'Part of the name of every machine, which proves whose it is.';
+COMMENT ON COLUMN public.installation.project_host IS 'The host of the project that first used this database. Null: the next call that has one records it.';
+COMMENT ON COLUMN public.installation.orphans_held IS 'Machines without a row that reconcile does not destroy before an operator decides.';
+
+ALTER TABLE public.installation ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE public.installation ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,UPDATE ON TABLE public.installation TO service_role;
 
 -- machine_events ----------------------------------------------------------------------------------
 
@@ -335,6 +382,67 @@ $$;
 REVOKE ALL ON FUNCTION public.add_to_metric FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_to_metric TO service_role;
 
+-- adopt_orphan ------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.adopt_orphan(
+    p_machine_id text,
+    p_fly_machine_id text,
+    p_fly_app_name text,
+    p_region text,
+    p_cpu_priority text,
+    p_user_id uuid,
+    p_websocket_url text,
+    p_request_id text
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id uuid;
+begin
+  insert into public.cloud_machines (
+    machine_id, fly_machine_id, fly_app_name, region, cpu_priority, user_id, status,
+    websocket_url, request_hash, request_id, deadline_at, provisioned_at
+  ) values (
+    p_machine_id, p_fly_machine_id, p_fly_app_name, p_region, p_cpu_priority, p_user_id, 'running',
+    p_websocket_url, '', p_request_id, now(), now()
+  )
+  on conflict (machine_id) do nothing
+  returning id into v_id;
+  if v_id is null then
+    return jsonb_build_object('outcome', 'conflict');
+  end if;
+  insert into public.machine_events (cloud_machine_id, request_id, kind)
+  values (v_id, p_request_id, 'adopted');
+  return jsonb_build_object('outcome', 'applied');
+exception when foreign_key_violation then
+  return jsonb_build_object('outcome', 'unknown_user');
+end
+$$;
+
+COMMENT ON FUNCTION public.adopt_orphan IS 'Writes the row of a machine that has none, from what Fly.io knows of it, after a restored backup. outcome: applied, conflict, unknown_user.';
+
+REVOKE ALL ON FUNCTION public.adopt_orphan FROM PUBLIC;
+GRANT ALL ON FUNCTION public.adopt_orphan TO service_role;
+
+-- begin_reconcile ---------------------------------------------------------------------------------
+
+CREATE FUNCTION public.begin_reconcile(p_project_host text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_fenced constant boolean := public.is_fenced(p_project_host);
+begin
+  return (select jsonb_build_object('fenced', v_fenced, 'tag', tag) from public.installation);
+end
+$$;
+
+COMMENT ON FUNCTION public.begin_reconcile IS 'What a run of reconcile has to know first: whether this database belongs to its project, and the tag in the names of its machines.';
+
+REVOKE ALL ON FUNCTION public.begin_reconcile FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_reconcile TO service_role;
+
 -- claim_machine -----------------------------------------------------------------------------------
 
 CREATE FUNCTION public.claim_machine(
@@ -353,7 +461,9 @@ CREATE FUNCTION public.claim_machine(
     p_websocket_url_template text DEFAULT NULL::text,
     p_idempotency_key text DEFAULT NULL::text,
     p_error_code text DEFAULT NULL::text,
-    p_error_message text DEFAULT NULL::text
+    p_error_message text DEFAULT NULL::text,
+    p_name_prefix text DEFAULT NULL::text,
+    p_project_host text DEFAULT NULL::text
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -366,20 +476,31 @@ declare
   v_app_name text := p_fly_app_names[1];
   v_error_code text := p_error_code;
   v_error_message text := p_error_message;
+  v_machine_id text := p_machine_id;
+  v_fenced boolean;
 begin
+  v_fenced := public.is_fenced(p_project_host);
+  if p_name_prefix is not null then
+    v_machine_id := p_name_prefix || '-' || (select tag from public.installation) || '-' || p_machine_id;
+  end if;
+
   -- Calls of one user queue here, so that neither the key nor the limit can be raced.
   perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));
 
   -- machine_id is random and new for each request, so finding it means that this very call was
   -- made before and its answer was lost. The owner may have been deleted since.
   select * into v_machine from public.cloud_machines
-  where machine_id = p_machine_id and request_id = p_request_id
+  where machine_id = v_machine_id and request_id = p_request_id
     and (user_id = p_user_id or user_id is null);
   if found then
     select greatest(ceil(extract(epoch from slot_at - clock_timestamp()) * 1000), 0) into v_wait_ms
     from public.fly_create_slots where cloud_machine_id = v_machine.id;
     return jsonb_build_object(
-      'outcome', case when v_machine.error_code is not distinct from p_error_code then 'claimed' else 'no_slot' end,
+      'outcome', case
+        when v_fenced then 'fenced'
+        when v_machine.error_code is not distinct from p_error_code then 'claimed'
+        else 'no_slot'
+      end,
       'machine', to_jsonb(v_machine),
       'wait_ms', coalesce(v_wait_ms, 0)
     );
@@ -396,8 +517,13 @@ begin
     end if;
   end if;
 
+  if v_fenced then
+    v_error_code := 'configuration_error';
+    v_error_message := 'This database belongs to another project';
+  end if;
+
   -- A call that is already known to fail creates nothing at Fly.io, so no limit applies to it.
-  if p_error_code is null then
+  if v_error_code is null then
     select * into v_machine from public.cloud_machines
     where user_id = p_user_id and status in ('provisioning', 'running')
     order by created_at desc
@@ -431,10 +557,10 @@ begin
       websocket_url, idempotency_key, request_hash, request_id,
       deadline_at, reconcile_at
     ) values (
-      p_user_id, p_machine_id, v_app_name, p_region, p_cpu_priority,
+      p_user_id, v_machine_id, v_app_name, p_region, p_cpu_priority,
       case when v_error_code is null then 'provisioning' else 'error' end,
       v_error_code, left(v_error_message, 2000),
-      replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', p_machine_id),
+      replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', v_machine_id),
       p_idempotency_key, p_request_hash, p_request_id,
       now() + make_interval(secs => p_timeout_ms / 1000.0),
       case when v_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
@@ -455,14 +581,18 @@ begin
   );
 
   return jsonb_build_object(
-    'outcome', case when v_error_code is not distinct from p_error_code then 'claimed' else 'no_slot' end,
+    'outcome', case
+      when v_fenced then 'fenced'
+      when v_error_code is not distinct from p_error_code then 'claimed'
+      else 'no_slot'
+    end,
     'machine', to_jsonb(v_machine),
     'wait_ms', v_wait_ms
   );
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), unknown_user. With p_error_code the row is written as error at once.';
+COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), unknown_user. With p_error_code the row is written as error at once.';
 
 REVOKE ALL ON FUNCTION public.claim_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_machine TO service_role;
@@ -495,12 +625,16 @@ begin
     (old.status = 'provisioning' and new.status in ('running', 'error', 'destroyed'))
     or (old.status = 'running' and new.status in ('error', 'destroyed'))
     or (old.status = 'error' and new.status = 'destroyed')
+    or (old.status = 'error' and old.error_code = 'machine_lost' and new.status = 'running')
   ) then
     raise exception 'cloud_machines: % cannot become %', old.status, new.status
       using errcode = 'check_violation';
   end if;
+  if new.status <> 'running' then
+    new.missing_since := null;
+  end if;
 
-  -- The owner was deleted: nobody will ask for this machine to be destroyed, so reconcile does.
+  -- The owner was deleted, so nobody else will ask for this machine to be destroyed.
   if old.user_id is not null and new.user_id is null
     and new.status in ('provisioning', 'running') then
     new.destroy_requested_at := coalesce(new.destroy_requested_at, now());
@@ -768,6 +902,103 @@ COMMENT ON FUNCTION public.hand_over_to_reconcile IS 'The isolate is being shut 
 REVOKE ALL ON FUNCTION public.hand_over_to_reconcile FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hand_over_to_reconcile TO service_role;
 
+-- hold_orphans ------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.hold_orphans(p_count integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_before integer;
+begin
+  select orphans_held into v_before from public.installation for update;
+  update public.installation set orphans_held = p_count where only_row and orphans_held <> p_count;
+  return v_before;
+end
+$$;
+
+COMMENT ON FUNCTION public.hold_orphans IS 'Sets how many machines without a row are held back from destruction, and returns how many were before.';
+
+REVOKE ALL ON FUNCTION public.hold_orphans FROM PUBLIC;
+GRANT ALL ON FUNCTION public.hold_orphans TO service_role;
+
+-- installation_copied -----------------------------------------------------------------------------
+
+CREATE FUNCTION public.installation_copied() RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_closed integer;
+begin
+  update public.installation
+  set id = gen_random_uuid(), tag = left(gen_random_uuid()::text, 6), project_host = null
+  where only_row;
+
+  -- Their machines belong to the project that was copied from, so Fly.io is not called for any.
+  with closed as (
+    update public.cloud_machines
+    set status = 'destroyed', error_code = null, error_message = null, reconcile_at = null,
+      destroy_requested_at = coalesce(destroy_requested_at, now())
+    where status in ('provisioning', 'running')
+    returning id
+  )
+  insert into public.machine_events (cloud_machine_id, request_id, kind, detail)
+  select id, 'installation_copied', 'destroyed', '{"reason": "the database was copied"}' from closed;
+  get diagnostics v_closed = row_count;
+  update public.cloud_machines set reconcile_at = null
+  where status in ('error', 'destroyed') and reconcile_at is not null;
+  return v_closed || ' rows closed; their machines stay with the project that was copied from.';
+end
+$$;
+
+COMMENT ON FUNCTION public.installation_copied IS 'For the SQL editor: this database is a copy. Its rows are closed, and it gets an identity of its own.';
+
+REVOKE ALL ON FUNCTION public.installation_copied FROM PUBLIC;
+
+-- installation_moved ------------------------------------------------------------------------------
+
+CREATE FUNCTION public.installation_moved() RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.installation set project_host = null where only_row;
+  return 'The next request records its project as the owner of this database and its machines.';
+end
+$$;
+
+COMMENT ON FUNCTION public.installation_moved IS 'For the SQL editor: this database moved to another project and keeps its machines.';
+
+REVOKE ALL ON FUNCTION public.installation_moved FROM PUBLIC;
+
+-- is_fenced ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.is_fenced(p_project_host text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_host text;
+begin
+  -- Loopback names and the like, which every local stack shares, neither record nor fence.
+  if p_project_host is null then
+    return false;
+  end if;
+  select project_host into v_host from public.installation;
+  if v_host is null then
+    update public.installation set project_host = p_project_host where project_host is null;
+    select project_host into v_host from public.installation;
+  end if;
+  return v_host <> p_project_host;
+end
+$$;
+
+COMMENT ON FUNCTION public.is_fenced IS 'Whether the caller''s project is not the one that this database belongs to. The first project is recorded.';
+
+REVOKE ALL ON FUNCTION public.is_fenced FROM PUBLIC;
+GRANT ALL ON FUNCTION public.is_fenced TO service_role;
+
 -- list_running_machines ---------------------------------------------------------------------------
 
 CREATE FUNCTION public.list_running_machines(
@@ -980,6 +1211,38 @@ COMMENT ON FUNCTION public.mark_machine_error IS 'provisioning or running (p_exp
 REVOKE ALL ON FUNCTION public.mark_machine_error FROM PUBLIC;
 GRANT ALL ON FUNCTION public.mark_machine_error TO service_role;
 
+-- mark_machine_found ------------------------------------------------------------------------------
+
+CREATE FUNCTION public.mark_machine_found(
+    p_id uuid,
+    p_request_id text,
+    p_duration_ms integer
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+begin
+  update public.cloud_machines
+  set status = 'running', error_code = null, error_message = null, reconcile_at = null
+  where id = p_id and status = 'error' and error_code = 'machine_lost' and user_id is not null
+    and destroy_requested_at is null and websocket_url is not null and provisioned_at is not null
+  returning * into v_machine;
+  if not found then
+    return jsonb_build_object('outcome', 'conflict');
+  end if;
+  insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms)
+  values (p_id, p_request_id, 'adopted', p_duration_ms);
+  return jsonb_build_object('outcome', 'applied');
+end
+$$;
+
+COMMENT ON FUNCTION public.mark_machine_found IS 'error (machine_lost) -> running: the machine is started at Fly.io. outcome: applied, conflict.';
+
+REVOKE ALL ON FUNCTION public.mark_machine_found FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_machine_found TO service_role;
+
 -- mark_machine_running ----------------------------------------------------------------------------
 
 CREATE FUNCTION public.mark_machine_running(
@@ -1039,6 +1302,75 @@ COMMENT ON FUNCTION public.metric_duration_bounds_ms IS 'Upper bounds of the his
 REVOKE ALL ON FUNCTION public.metric_duration_bounds_ms FROM PUBLIC;
 GRANT ALL ON FUNCTION public.metric_duration_bounds_ms TO service_role;
 
+-- note_missing_machine ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.note_missing_machine(p_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_since timestamptz;
+begin
+  update public.cloud_machines set missing_since = coalesce(missing_since, now())
+  where id = p_id and status = 'running' and destroy_requested_at is null
+  returning missing_since into v_since;
+  return jsonb_build_object(
+    'confirmed', coalesce(v_since <= now() - interval '1 minute', false)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.note_missing_machine IS 'Fly.io does not know the machine of this running row. confirmed: a first sighting was at least a minute ago.';
+
+REVOKE ALL ON FUNCTION public.note_missing_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_missing_machine TO service_role;
+
+-- note_orphans ------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.note_orphans(p_fly_machine_ids text[]) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- A sighting that was not repeated for an hour was wrong, or its machine is gone.
+  delete from public.fly_orphans where last_seen_at < now() - interval '1 hour';
+  insert into public.fly_orphans (fly_machine_id)
+  select unnest(p_fly_machine_ids)
+  on conflict (fly_machine_id) do update set last_seen_at = now();
+  return (
+    select coalesce(jsonb_agg(o.fly_machine_id), '[]')
+    from public.fly_orphans o
+    where o.fly_machine_id = any (p_fly_machine_ids) and o.first_seen_at <= now() - interval '1 minute'
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.note_orphans IS 'Records a sighting of machines that no live row owns. Returns those first seen at least a minute ago.';
+
+REVOKE ALL ON FUNCTION public.note_orphans FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_orphans TO service_role;
+
+-- note_present_machines ---------------------------------------------------------------------------
+
+CREATE FUNCTION public.note_present_machines(p_fly_machine_ids text[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_count integer;
+begin
+  update public.cloud_machines set missing_since = null
+  where missing_since is not null and fly_machine_id = any (p_fly_machine_ids);
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION public.note_present_machines IS 'Fly.io knows these machines: an earlier sighting of their absence was wrong.';
+
+REVOKE ALL ON FUNCTION public.note_present_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_present_machines TO service_role;
+
 -- prune_history -----------------------------------------------------------------------------------
 
 CREATE FUNCTION public.prune_history(
@@ -1090,11 +1422,13 @@ CREATE FUNCTION public.read_health() RETURNS jsonb
       where sent_at is null and attempts > 0 and (
         next_attempt_at is not null or created_at > now() - interval '1 day'
       )
-    )
+    ),
+    'orphans_held', (select orphans_held from public.installation),
+    'project_host', (select project_host from public.installation)
   )
 $$;
 
-COMMENT ON FUNCTION public.read_health IS 'What GET /health reads in one call: schema version, age of the last reconcile, rows that reconcile should have closed by now, and alerts that could not be delivered.';
+COMMENT ON FUNCTION public.read_health IS 'What GET /health reads in one call: schema version, age of the last reconcile, rows that reconcile should have closed by now, alerts that could not be delivered, machines held back from destruction, and the project that the database belongs to.';
 
 REVOKE ALL ON FUNCTION public.read_health FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_health TO service_role;
@@ -1148,6 +1482,22 @@ COMMENT ON FUNCTION public.read_metrics IS 'Everything that GET /metrics shows, 
 
 REVOKE ALL ON FUNCTION public.read_metrics FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_metrics TO service_role;
+
+-- read_owners -------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.read_owners(p_names text[], p_fly_machine_ids text[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(jsonb_agg(to_jsonb(m)), '[]')
+  from public.cloud_machines m
+  where m.machine_id = any (p_names) or m.fly_machine_id = any (p_fly_machine_ids)
+$$;
+
+COMMENT ON FUNCTION public.read_owners IS 'The rows that own machines with these names or Fly ids, in whatever status.';
+
+REVOKE ALL ON FUNCTION public.read_owners FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_owners TO service_role;
 
 -- reconcile_runs_after_insert ---------------------------------------------------------------------
 
@@ -1259,7 +1609,8 @@ CREATE FUNCTION public.request_machine_destroy(
     p_machine_id text,
     p_request_id text,
     p_lease_ms integer,
-    p_user_id uuid DEFAULT NULL::uuid
+    p_user_id uuid DEFAULT NULL::uuid,
+    p_project_host text DEFAULT NULL::text
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1272,6 +1623,9 @@ begin
   for update;
   if not found then
     return jsonb_build_object('outcome', 'not_found', 'machine', null);
+  end if;
+  if public.is_fenced(p_project_host) then
+    return jsonb_build_object('outcome', 'fenced', 'machine', to_jsonb(v_machine));
   end if;
   if v_machine.status = 'destroyed' then
     return jsonb_build_object('outcome', 'already_destroyed', 'machine', to_jsonb(v_machine));
@@ -1296,7 +1650,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.request_machine_destroy IS 'Writes the intent to destroy before Fly.io is asked. p_user_id null: a service, any owner. outcome: applied, already_destroyed, not_found.';
+COMMENT ON FUNCTION public.request_machine_destroy IS 'Writes the intent to destroy before Fly.io is called. p_user_id null: a service, any owner. outcome: applied, already_destroyed, fenced, not_found.';
 
 REVOKE ALL ON FUNCTION public.request_machine_destroy FROM PUBLIC;
 GRANT ALL ON FUNCTION public.request_machine_destroy TO service_role;
@@ -1442,7 +1796,7 @@ GRANT ALL ON FUNCTION public.reserve_create_slot TO service_role;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261126000100' $$;
+    AS $$ select '20261126000300' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

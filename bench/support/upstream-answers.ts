@@ -83,6 +83,7 @@ function row(id: string, args: Record<string, unknown>): Record<string, unknown>
     deadline_at: inAMinute,
     reconcile_at: inAMinute,
     destroy_requested_at: null,
+    missing_since: null,
     created_at: new Date().toISOString(),
     updated_at: new Date().toISOString(),
     provisioned_at: null,

@@ -74,6 +74,8 @@ Deno.test("health", async (t) => {
       "database:schemaVersion": "pass",
       "reconcile:lastRun": "pass",
       "machines:pastDeadline": "pass",
+      "machines:withoutRow": "pass",
+      "database:project": "pass",
       "alerts:undelivered": "pass",
       [`fly:${FLY_APP}`]: "pass",
     });

@@ -1,26 +1,13 @@
 /** POST /provision-machine/reconcile: what died is closed, what bills unseen is destroyed. */
 import assert from "node:assert/strict";
-import { systemClock } from "../../dev/stack/fly/mod.ts";
 import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
-import { createAtFly, killWhile, killWhileWaiting } from "../support/interruptions.ts";
+import { killWhile, killWhileWaiting } from "../support/interruptions.ts";
+import { assertRun, NOTHING } from "../support/reconcile-run.ts";
 import { type MachineRow, type Stack, startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 
-const NOTHING = {
-  adopted: 0,
-  interrupted: 0,
-  destroyed: 0,
-  cleanedUp: 0,
-  orphansDestroyed: 0,
-  lost: 0,
-  failed: 0,
-};
-
 Deno.test("reconcile", async (t) => {
-  // Fly.io's clock; set back, so that a machine is old when it is made.
-  let offsetMs = 0;
-  const clock = { now: () => systemClock.now() + offsetMs, sleep: systemClock.sleep };
-  await using stack = await startStack({ fly: { clock } });
+  await using stack = await startStack();
   const { simulator, supabase } = stack;
 
   await t.step("nothing to do is noted as well", async () => {
@@ -107,65 +94,6 @@ Deno.test("reconcile", async (t) => {
     assert.deepEqual(stack.liveMachines(machine_id), []);
   });
 
-  await t.step("machines at Fly.io without a row", async (t) => {
-    const ours = {
-      managed_by: "provision-machine",
-      supabase_project: new URL(supabase.url).host,
-    };
-    const make = async (name: string, metadata: Record<string, string>, ageMs: number) => {
-      offsetMs = -ageMs;
-      await createAtFly(stack, name, metadata);
-      offsetMs = 0;
-    };
-    const hour = 3_600_000;
-    await t.step("ours and old: destroyed", async () => {
-      await make("orphan", { ...ours, cloud_machine_id: crypto.randomUUID() }, hour);
-      await make("orphan-of-nobody", ours, hour);
-      await make("orphan-of-nonsense", { ...ours, cloud_machine_id: "1; drop table" }, hour);
-      await assertRun(stack, { orphansDestroyed: 3 });
-      for (const name of ["orphan", "orphan-of-nobody", "orphan-of-nonsense"]) {
-        assert.equal(simulator.machine(name)?.live, false);
-      }
-    });
-    await t.step("ours but new: whoever made it may still be at work", async () => {
-      await make("new", { ...ours, cloud_machine_id: crypto.randomUUID() }, 1_000);
-      await assertRun(stack, {});
-      assert.equal(simulator.machine("new")?.live, true);
-      simulator.killMachine("new");
-    });
-    await t.step("somebody else's: never touched", async () => {
-      const foreign = { ...ours, supabase_project: "another-project.supabase.co" };
-      await make("no-metadata", {}, hour);
-      await make("other-tool", { managed_by: "another-tool" }, hour);
-      await make("other-project", foreign, hour);
-      await make("no-project", { managed_by: "provision-machine" }, hour);
-      await assertRun(stack, {});
-      for (const name of ["no-metadata", "other-tool", "other-project", "no-project"]) {
-        assert.equal(simulator.machine(name)?.live, true, name);
-      }
-    });
-    await t.step("a second machine of a running row: only the one in the row stays", async () => {
-      const user = await supabase.createUser();
-      const row = await assertProvisioned(stack, await stack.call(user, { body: {} }));
-      await make("twin", { ...ours, cloud_machine_id: row.id }, hour);
-      await assertRun(stack, { orphansDestroyed: 1 });
-      assert.equal(simulator.machine("twin")?.live, false);
-      assert.equal(stack.liveMachines(row.machine_id).length, 1);
-    });
-  });
-
-  await t.step("a running machine that somebody destroyed at Fly.io is lost", async () => {
-    const user = await supabase.createUser();
-    const { machine_id } = await assertProvisioned(stack, await stack.call(user, { body: {} }));
-    simulator.killMachine(machine_id);
-    await until("it is gone", () => simulator.machine(machine_id)?.state === "destroyed");
-    await assertRun(stack, { lost: 1 });
-    const row = await stack.row(machine_id);
-    assert.deepEqual([row.status, row.error_code], ["error", "machine_lost"]);
-    assert.equal((await stack.historyOf(machine_id)).at(-1)?.kind, "machine_lost");
-    await assertProvisioned(stack, await stack.call(user, { body: {} }));
-  });
-
   await t.step("Fly.io is out: the run says what failed, and the next one does it", async () => {
     simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhileWaiting(stack);
@@ -223,21 +151,6 @@ Deno.test("reconcile", async (t) => {
     );
   });
 });
-
-/** Runs reconcile and asserts that it did exactly this. */
-async function assertRun(stack: Stack, expected: Partial<typeof NOTHING>) {
-  const answer = await stack.reconcile();
-  assert.equal(answer.status, 200);
-  const { actions, requestId, ...counts } = answer.body;
-  const told = Object.fromEntries(
-    Object.keys(NOTHING).map((action) => [action, counts[action]]),
-  );
-  assert.deepEqual(told, { ...NOTHING, ...expected }, JSON.stringify(actions));
-  assert.equal(requestId, answer.requestId);
-  const done = Object.values(expected).reduce((sum, count) => sum + count, 0);
-  assert.equal(actions.length, done, JSON.stringify(actions));
-  return answer;
-}
 
 async function assertInterrupted(stack: Stack, { machine_id }: MachineRow): Promise<MachineRow> {
   const row = await stack.row(machine_id);

@@ -10,6 +10,14 @@ export const TESTS = {
   ],
   "regressions": ["test", "-A", "--no-check", "tests/model/regressions_test.ts"],
   "destroying": ["test", "-A", "--no-check", "tests/api/destroy_test.ts"],
+  "destroying a row's machine": [
+    "test",
+    "-A",
+    "--no-check",
+    "tests/unit/destroy-machine_test.ts",
+  ],
+  "ownership": ["test", "-A", "--no-check", "tests/api/ownership_test.ts"],
+  "moved project": ["test", "-A", "--no-check", "tests/api/moved-project_test.ts"],
   "row level security": ["test", "-A", "--no-check", "tests/database/row-level-security_test.ts"],
   "concurrency on Postgres": ["test", "-A", "--no-check", "tests/postgres/concurrency_test.ts"],
 } as const;

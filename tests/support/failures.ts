@@ -171,7 +171,8 @@ export const FLY_FAILURES: FlyFailure[] = [
   })),
   {
     name: "a machine that Fly.io forgets before the first lookup",
-    code: "machine_failed",
+    code: "provision_timeout",
+    env: { PROVISION_TIMEOUT_SECONDS: "12" },
     arrange({ simulator }, region) {
       const forgotten = status(404, "not_found: machine not found");
       const late: FlyFault = { kind: "hang", when: "before" };
@@ -180,6 +181,7 @@ export const FLY_FAILURES: FlyFailure[] = [
       }
     },
     flyAnswered: true,
+    retryAfter: "10",
   },
   {
     name: "a machine that does not start in time",

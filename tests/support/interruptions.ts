@@ -37,12 +37,12 @@ export interface Killed {
 export async function createAtFly(
   stack: Stack,
   name: string,
-  metadata: Record<string, string>,
+  config: Record<string, unknown> = {},
 ): Promise<void> {
   const response = await fetch(`${stack.fly.url}/v1/apps/${FLY_APP}/machines`, {
     method: "POST",
     headers: { authorization: `Bearer ${FLY_TOKEN}`, "content-type": "application/json" },
-    body: JSON.stringify({ name, config: { image: "an/image", metadata } }),
+    body: JSON.stringify({ name, config: { image: "an/image", ...config } }),
   });
   assert.equal(response.status, 200, await response.text());
 }

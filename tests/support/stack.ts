@@ -48,6 +48,7 @@ export interface MachineRow extends CheckedRow {
   request_hash: string;
   deadline_at: string;
   provisioned_at: string | null;
+  missing_since: string | null;
 }
 
 export interface MachineEventRow {
@@ -158,8 +159,8 @@ export class Stack implements AsyncDisposable {
     return this.fn.call(null, { ...options, headers });
   }
 
-  reconcile(): Promise<Answer> {
-    return this.callAsService({ path: "/reconcile" });
+  reconcile(body?: Record<string, string>): Promise<Answer> {
+    return this.callAsService({ path: "/reconcile", ...(body === undefined ? {} : { body }) });
   }
 
   /** Every log event of a finished request, in order. */
@@ -199,6 +200,16 @@ export class Stack implements AsyncDisposable {
     await this.supabase.sql(
       `update cloud_machines set deadline_at = ${past}, reconcile_at = ${past} where machine_id = $1`,
       [machineId],
+    );
+  }
+
+  /** Makes every sighting so far old enough to be confirmed by the next one. */
+  async ageSightings(): Promise<void> {
+    await this.supabase.sql(
+      "update cloud_machines set missing_since = missing_since - interval '2 minutes'",
+    );
+    await this.supabase.sql(
+      "update fly_orphans set first_seen_at = first_seen_at - interval '2 minutes'",
     );
   }
 

@@ -18,6 +18,8 @@ const VALID = {
 };
 const WITHOUT_KEYS = { ...VALID, SUPABASE_SERVICE_ROLE_KEY: undefined };
 
+const HOST = "abcdefghijklmnopqrst.supabase.co";
+
 Deno.test("configuration: the error names the variable in the contract's words", () => {
   const missing = configurationError({
     variable: "FLY_API_TOKEN",
@@ -39,16 +41,21 @@ Deno.test("configuration: several problems come in the order of the table", () =
 Deno.test("configuration: all keys with service rights, the default first, empty ones never", () => {
   const platformOf = (SUPABASE_SECRET_KEYS?: string) =>
     requirePlatform(parseEnvironment({ ...VALID, SUPABASE_SECRET_KEYS }));
-  assert.deepEqual(platformOf(), { url: URL, serviceKeys: ["role-key"] });
+  assert.deepEqual(platformOf(), { url: URL, serviceKeys: ["role-key"], projectHost: HOST });
   assert.deepEqual(platformOf('{"other":"o","blank":"","default":"d"}'), {
     url: URL,
     serviceKeys: ["d", "o", "role-key"],
+    projectHost: HOST,
   });
 });
 
 Deno.test("configuration: the database stays in reach when only Fly.io's settings are broken", () => {
   const environment = parseEnvironment({ ...VALID, FLY_API_TOKEN: undefined, LOG_LEVEL: "loud" });
-  assert.deepEqual(requirePlatform(environment), { url: URL, serviceKeys: ["role-key"] });
+  assert.deepEqual(requirePlatform(environment), {
+    url: URL,
+    serviceKeys: ["role-key"],
+    projectHost: HOST,
+  });
   assert.throws(() => requireSettings(environment), {
     message: "FLY_API_TOKEN not configured - cannot provision Fly.io machine",
   });
@@ -113,4 +120,22 @@ Deno.test("configuration: every secret of the environment is known, also where i
   ) {
     assert.ok(broken.includes(secret), secret);
   }
+});
+
+Deno.test("configuration: names that every local stack shares tell no project from another", () => {
+  const hostOf = (SUPABASE_URL: string) =>
+    requirePlatform(parseEnvironment({ ...VALID, SUPABASE_URL })).projectHost;
+  for (
+    const url of [
+      "http://kong:8000",
+      "http://127.0.0.1:54321",
+      "http://localhost:54321",
+      "http://[::1]:54321",
+      "http://api.localhost",
+      "http://host.docker.internal:54321",
+    ]
+  ) {
+    assert.equal(hostOf(url), null, url);
+  }
+  assert.equal(hostOf("https://auth.example.com:8443"), "auth.example.com");
 });

@@ -25,10 +25,7 @@ const TAKEN = says(409, {
   error: "already_exists: unique machine name violation, machine ID 4d891ff0a23e87",
 });
 const TAKEN_WITHOUT_ID = says(409, { error: "already exists" });
-const FOREIGN = {
-  ...OWN,
-  config: { metadata: { ...OWN.config.metadata, cloud_machine_id: "row-2" } },
-};
+const FOREIGN = { ...OWN, name: "machine-2" };
 
 interface Case {
   script: Script;
@@ -117,17 +114,25 @@ const CASES: Record<string, Case> = {
     mayExist: true,
     attempts: 2,
   },
-  "the name belongs to a machine of another row": {
-    script: { create: TAKEN, get: says(200, FOREIGN) },
-    calls: ["create iad", "get 4d891ff0a23e87"],
-    outcome: "fly_rejected",
+  "the name is taken by a machine that is not visible yet: looked up until it is": {
+    script: {
+      create: TAKEN,
+      get: says(404, { error: "not found" }),
+      list: [NONE, FOUND],
+      take_create_slot: GO,
+    },
+    calls: [
+      "create iad",
+      "get 4d891ff0a23e87",
+      "list",
+      "take_create_slot",
+      "create iad",
+      "get 4d891ff0a23e87",
+      "list",
+    ],
+    outcome: "4d891ff0a23e87",
     mayExist: true,
-  },
-  "the name is taken, and nothing has it any more": {
-    script: { create: TAKEN, get: says(404, { error: "not found" }) },
-    calls: ["create iad", "get 4d891ff0a23e87"],
-    outcome: "fly_rejected",
-    mayExist: true,
+    attempts: 2,
   },
   "a refusal is final, and nothing can exist": {
     script: { create: REFUSED },

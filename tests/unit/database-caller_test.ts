@@ -22,7 +22,11 @@ async function call(answers: Answer[], budgetMs = 60_000): Promise<Called> {
   const clock = new VirtualClock();
   const startedAt = clock.now();
   const calls: Request[] = [];
-  const caller = new DatabaseCaller({ url: URL, serviceKeys: ["sb_secret_1", "other"] }, {
+  const caller = new DatabaseCaller({
+    url: URL,
+    serviceKeys: ["sb_secret_1", "other"],
+    projectHost: null,
+  }, {
     clock,
     random: () => 0.5,
     fetch: (input, init) => {

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import {
   buildCreateBody,
-  generateMachineName,
   loggableBody,
   type MachineConfigInput,
+  randomNamePart,
 } from "../../supabase/functions/provision-machine/provision/machine-config.ts";
-import { ownerTags, projectTags } from "../../supabase/functions/provision-machine/fly/identity.ts";
+import { hasNameOf, ownerTags } from "../../supabase/functions/provision-machine/fly/identity.ts";
 
 const INPUT: MachineConfigInput = {
   machineId: "machine-0123456789abcdef",
@@ -106,28 +106,35 @@ Deno.test("machine config: the log shows ten names and how many more there are",
 });
 
 Deno.test("machine config: metadata names the project and the row", () => {
-  const project = { managed_by: "provision-machine", supabase_project: "abc.supabase.co" };
-  assert.deepEqual(projectTags("https://abc.supabase.co"), project);
   assert.deepEqual(ownerTags("https://abc.supabase.co/", "row-1"), {
-    ...project,
+    managed_by: "provision-machine",
+    supabase_project: "abc.supabase.co",
     cloud_machine_id: "row-1",
   });
-  // Two local projects differ in their port alone.
-  assert.equal(projectTags("http://127.0.0.1:54321")["supabase_project"], "127.0.0.1:54321");
 });
 
-Deno.test("machine config: a name is made of random bytes, evenly, as Fly.io allows it", () => {
+Deno.test("machine config: a name is ours when it has our tag before its random part", () => {
+  assert.equal(hasNameOf("d41329", "machine-d41329-g5772ed5p0rb27"), true);
+  assert.equal(hasNameOf("d41329", "my-app-d41329-g5772ed5p0rb27"), true);
+  for (
+    const name of ["machine-d41328-g5772ed5p0rb27", "machine-d41329", "d41329", "", "a-d41329-b-c"]
+  ) {
+    assert.equal(hasNameOf("d41329", name), false, name);
+  }
+});
+
+Deno.test("machine config: the random part is made of random bytes, evenly, as Fly.io allows", () => {
   const asked: number[] = [];
-  const nameOf = (bytes: number[]) =>
-    generateMachineName({
+  const partOf = (bytes: number[]) =>
+    randomNamePart({
       randomBytes: (length) => {
         asked.push(length);
         return Uint8Array.from(bytes);
       },
     });
-  const first = Array.from({ length: 16 }, (_, n) => n);
-  assert.equal(nameOf(first), "machine-0123456789abcdef");
-  assert.equal(nameOf(first.map((n) => n + 16)), "machine-ghjkmnpqrstvwxyz");
-  assert.equal(nameOf(first.map((n) => n + 240)), "machine-ghjkmnpqrstvwxyz");
-  assert.deepEqual(asked, [16, 16, 16]);
+  const first = Array.from({ length: 14 }, (_, n) => n);
+  assert.equal(partOf(first), "0123456789abcd");
+  assert.equal(partOf(first.map((n) => n + 16)), "ghjkmnpqrstvwx");
+  assert.equal(partOf(first.map((n) => n + 240)), "ghjkmnpqrstvwx");
+  assert.deepEqual(asked, [14, 14, 14]);
 });

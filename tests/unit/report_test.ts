@@ -26,6 +26,9 @@ Deno.test("report: a run without actions is one event", () => {
     cleanedUp: 0,
     orphansDestroyed: 0,
     lost: 0,
+    found: 0,
+    suspected: 0,
+    orphansHeld: 0,
     alertsSent: 0,
     failed: 0,
   });

@@ -86,6 +86,7 @@ const ROW = {
   destroy_requested_at: null,
   error_code: null,
   error_message: null,
+  missing_since: null,
   status: "running",
 } as const;
 

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { VirtualClock } from "../../dev/stack/clock.ts";
 import { DatabaseCaller } from "../../supabase/functions/provision-machine/database/caller.ts";
+import { Claims } from "../../supabase/functions/provision-machine/database/claims.ts";
 import { Machines } from "../../supabase/functions/provision-machine/database/machines.ts";
 import { FlyClient } from "../../supabase/functions/provision-machine/fly/client.ts";
 import { Measurements } from "../../supabase/functions/provision-machine/logging/measurements.ts";
@@ -35,7 +36,6 @@ export const OWN = {
   name: "machine-1",
   state: "created",
   region: "iad",
-  config: { metadata: TAGS },
 };
 
 export const ROW = {
@@ -151,7 +151,11 @@ export function scriptProvisioning(
   };
   const log = captureLog();
   const redactor = new Redactor();
-  const platform = { url: SUPABASE_URL, serviceKeys: ["sb_secret_test"] } as const;
+  const platform = {
+    url: SUPABASE_URL,
+    serviceKeys: ["sb_secret_test"],
+    projectHost: null,
+  } as const;
   const database = new DatabaseCaller(platform, runtime);
   const context: ProvisionContext = {
     runtime,
@@ -162,6 +166,7 @@ export function scriptProvisioning(
       requestTimeoutMs: 30_000,
       redact: (text) => redactor.redact(text),
     }),
+    claims: new Claims(database),
     machines: new Machines(database),
     log: new RequestLog(log.logger, clock, "request-1"),
     redactor,
@@ -194,7 +199,6 @@ export function scriptProvisioning(
       rate: { perSecond: 1, burst: 3 },
       body,
       loggableBody: { ...body, region: "unknown", config: { ...body.config, image: "logged" } },
-      tags: TAGS,
       regions,
     },
     progress: { machine: undefined, mayExist: false },

@@ -37,6 +37,14 @@ export function loneAlertMessage(
   ]);
 }
 
+/** The message when machines without a row are held back from destruction. */
+export function heldOrphansMessage(count: number): WebhookMessage {
+  return message([
+    `❌ provision-machine: ${count} machines at Fly.io have no row, and none of them is destroyed`,
+    'What to do: if a backup was restored, adopt them; see "A backup was restored" in the runbook',
+  ]);
+}
+
 function lookUp(requestId: string | null): string[] {
   return requestId === null ? [] : [`Newest request: ${requestId}`];
 }

@@ -149,6 +149,8 @@ export interface Platform {
   url: string;
   /** Every key with service rights, the one for our own calls first. */
   serviceKeys: readonly [string, ...string[]];
+  /** Tells one project from another; null for the names that every local stack shares. */
+  projectHost: string | null;
 }
 
 /** Every variable is valid. */
@@ -253,5 +255,15 @@ function platformOf(settings: Partial<Settings>): Platform | null {
   const { default: preferred, ...others } = SUPABASE_SECRET_KEYS;
   const [first, ...rest] = [preferred, ...Object.values(others), SUPABASE_SERVICE_ROLE_KEY]
     .filter((key): key is string => key !== undefined && key !== "");
-  return url === undefined || first === undefined ? null : { url, serviceKeys: [first, ...rest] };
+  if (url === undefined || first === undefined) return null;
+  return { url, serviceKeys: [first, ...rest], projectHost: projectHostOf(url) };
+}
+
+/** Loopback, and the gateway's name in every `supabase functions serve` and self-hosted stack. */
+const SHARED_HOSTS =
+  /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\]|0\.0\.0\.0|kong|host\.docker\.internal)$/;
+
+function projectHostOf(url: string): string | null {
+  const { hostname } = new URL(url);
+  return SHARED_HOSTS.test(hostname) ? null : hostname;
 }

@@ -30,6 +30,18 @@ export function configurationError(
   );
 }
 
+/** The answer while the database belongs to another project than the one that called it. */
+export function otherProject(): AppError {
+  return new AppError(
+    "configuration_error",
+    "This database belongs to another project - cannot provision Fly.io machine",
+    {
+      hint:
+        "Server configuration error - the database was moved or copied; its operators have to say which",
+    },
+  );
+}
+
 /** What leads to the database. Throws {@link AppError} `configuration_error`. */
 export function requirePlatform(environment: Environment): Platform {
   if (environment.complete) return environment.platform;

@@ -3,11 +3,15 @@ import type { Platform } from "../config/environment.ts";
 import type { Runtime } from "../runtime.ts";
 import { Alerts } from "./alerts.ts";
 import { DatabaseCaller } from "./caller.ts";
+import { Claims } from "./claims.ts";
 import { Machines } from "./machines.ts";
 import { Observations } from "./observations.ts";
+import { Ownership } from "./ownership.ts";
 
 export interface Database {
+  claims: Claims;
   machines: Machines;
+  ownership: Ownership;
   alerts: Alerts;
   observations: Observations;
 }
@@ -16,7 +20,9 @@ export interface Database {
 export function connectDatabase(platform: Platform, runtime: Runtime): Database {
   const caller = new DatabaseCaller(platform, runtime);
   return {
+    claims: new Claims(caller),
     machines: new Machines(caller),
+    ownership: new Ownership(caller),
     alerts: new Alerts(caller),
     observations: new Observations(caller),
   };

@@ -7,42 +7,8 @@ import type { RowErrorCode } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
-import {
-  Claim,
-  CloudMachine,
-  CreateSlot,
-  DestroyRequest,
-  MarkedRunning,
-  RunningMachine,
-  Transition,
-} from "./rows.ts";
+import { CloudMachine, DestroyRequest, MarkedRunning, Transition } from "./rows.ts";
 import type { Json } from "./types.ts";
-
-export interface ClaimInput {
-  userId: string;
-  machineId: string;
-  region: string;
-  cpuPriority: string;
-  requestId: string;
-  requestHash: string;
-  idempotencyKey: string | null;
-  /** The apps that may hold the machine; null when the setting is broken. */
-  flyAppNames: string[] | null;
-  websocketUrlTemplate: string | null;
-  machineLimit: number;
-  timeoutMs: number;
-  rate: CreateRate;
-  /** How long the create may have to wait for its slot. */
-  maxSlotWaitMs: number;
-  /** Write the row as `error` at once: it is already known that nothing can be created. */
-  failure?: { code: RowErrorCode; message: string };
-}
-
-/** Fly.io's limit of machine creation per app. */
-export interface CreateRate {
-  perSecond: number;
-  burst: number;
-}
 
 /** The request that causes a transition, and how long ago it began. */
 export interface Origin {
@@ -53,57 +19,6 @@ export interface Origin {
 
 export class Machines {
   constructor(private readonly database: DatabaseCaller) {}
-
-  claim(input: ClaimInput, deadline: Deadline): Promise<Claim> {
-    return this.database.rpc(
-      "claim_machine",
-      {
-        p_user_id: input.userId,
-        p_machine_id: input.machineId,
-        p_region: input.region,
-        p_cpu_priority: input.cpuPriority,
-        p_request_id: input.requestId,
-        p_request_hash: input.requestHash,
-        p_machine_limit: input.machineLimit,
-        p_timeout_ms: Math.ceil(input.timeoutMs),
-        p_rate_per_second: input.rate.perSecond,
-        p_burst: input.rate.burst,
-        p_wait_at_most_ms: Math.max(0, Math.floor(input.maxSlotWaitMs)),
-        ...unlessNull("p_fly_app_names", input.flyAppNames),
-        ...unlessNull("p_websocket_url_template", input.websocketUrlTemplate),
-        ...unlessNull("p_idempotency_key", input.idempotencyKey),
-        ...unlessNull("p_error_code", input.failure?.code ?? null),
-        ...unlessNull("p_error_message", input.failure?.message ?? null),
-      },
-      Claim,
-      deadline,
-    );
-  }
-
-  /** Asks for the slot that {@link claim} reserved, once its time has come. */
-  takeCreateSlot(id: string, deadline: Deadline): Promise<CreateSlot> {
-    return this.database.rpc("take_create_slot", { p_id: id }, CreateSlot, deadline);
-  }
-
-  /** Fly.io refused a create for going too fast: all rows of the app wait, this one the shortest. */
-  delayCreates(
-    id: string,
-    retryAfterMs: number,
-    rate: CreateRate,
-    deadline: Deadline,
-  ): Promise<CreateSlot> {
-    return this.database.rpc(
-      "delay_creates",
-      {
-        p_id: id,
-        p_retry_after_ms: Math.ceil(retryAfterMs),
-        p_rate_per_second: rate.perSecond,
-        p_burst: rate.burst,
-      },
-      CreateSlot,
-      deadline,
-    );
-  }
 
   recordFlyMachine(
     id: string,
@@ -191,11 +106,12 @@ export class Machines {
 
   /** Writes the intent to destroy; reconcile leaves the row to this caller for `leaseMs`. */
   requestDestroy(
-    { machineId, userId, requestId, leaseMs }: {
+    { machineId, userId, requestId, projectHost, leaseMs }: {
       machineId: string;
       /** The owner; null for a machine of any user. */
       userId: string | null;
       requestId: string;
+      projectHost: string | null;
       leaseMs: number;
     },
     deadline: Deadline,
@@ -207,6 +123,7 @@ export class Machines {
         p_request_id: requestId,
         p_lease_ms: leaseMs,
         ...unlessNull("p_user_id", userId),
+        ...unlessNull("p_project_host", projectHost),
       },
       DestroyRequest,
       deadline,
@@ -217,15 +134,6 @@ export class Machines {
   takeDue(limit: number, leaseMs: number, deadline: Deadline): Promise<CloudMachine[]> {
     const args = { p_limit: limit, p_lease_ms: leaseMs };
     return this.database.rpc("take_due_machines", args, z.array(CloudMachine), deadline);
-  }
-
-  /** Up to `limit` running rows of an app in the order of their id, from after the row `after`. */
-  listRunning(
-    { app, after, limit }: { app: string; after: string | null; limit: number },
-    deadline: Deadline,
-  ): Promise<RunningMachine[]> {
-    const args = { p_fly_app_name: app, p_limit: limit, ...unlessNull("p_after", after) };
-    return this.database.rpc("list_running_machines", args, z.array(RunningMachine), deadline);
   }
 
   handOverToReconcile(
@@ -240,11 +148,7 @@ export class Machines {
 
   /** The row as it is now, or null if there is none. */
   async find(id: string, deadline: Deadline): Promise<CloudMachine | null> {
-    return (await this.findAll([id], deadline))[0] ?? null;
-  }
-
-  findAll(ids: string[], deadline: Deadline): Promise<CloudMachine[]> {
-    return this.database.select({ id: ids }, CloudMachine, deadline);
+    return (await this.database.select({ id: [id] }, CloudMachine, deadline))[0] ?? null;
   }
 
   /** The row with this `machine_id`, or null if there is none of this owner; null: of any user. */
@@ -271,7 +175,10 @@ export function originOf(
 }
 
 /** Leaves an argument without a value to its default, null. */
-function unlessNull<Name extends string, T>(name: Name, value: T | null): Partial<Record<Name, T>> {
+export function unlessNull<Name extends string, T>(
+  name: Name,
+  value: T | null,
+): Partial<Record<Name, T>> {
   return value === null ? {} : { [name]: value } as Record<Name, T>;
 }
 

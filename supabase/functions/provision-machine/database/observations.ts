@@ -4,7 +4,7 @@ import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
 
 /** The newest migration that this code was written for. */
-export const EXPECTED_SCHEMA_VERSION = "20261126000100";
+export const EXPECTED_SCHEMA_VERSION = "20261126000300";
 
 /** What the database knows of the system's health. */
 export const DatabaseHealth = z.object({
@@ -14,6 +14,10 @@ export const DatabaseHealth = z.object({
   /** Rows that reconcile should have closed. */
   overdue_rows: z.number(),
   undelivered_alerts: z.number(),
+  /** Machines without a row that wait for an operator's decision. */
+  orphans_held: z.number(),
+  /** The project that the database belongs to, once it is known. */
+  project_host: z.string().nullable(),
 });
 export type DatabaseHealth = z.output<typeof DatabaseHealth>;
 

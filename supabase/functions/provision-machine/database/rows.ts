@@ -30,6 +30,8 @@ export const RunningMachine = z.object({
   fly_app_name: z.string(),
   fly_machine_id: z.string(),
   websocket_url: z.string(),
+  /** When Fly.io first did not know the machine. */
+  missing_since: z.string().nullable(),
 });
 export type RunningMachine = z.output<typeof RunningMachine>;
 
@@ -55,7 +57,7 @@ export type CloudMachine = z.output<typeof CloudMachine>;
 export const Claim = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("unknown_user") }),
   z.object({
-    outcome: z.enum(["replayed", "key_reused", "limit_reached"]),
+    outcome: z.enum(["replayed", "key_reused", "limit_reached", "fenced"]),
     machine: CloudMachine,
   }),
   z.object({
@@ -92,6 +94,6 @@ export type MarkedRunning = z.output<typeof MarkedRunning>;
 
 export const DestroyRequest = z.discriminatedUnion("outcome", [
   NotFound,
-  z.object({ outcome: z.enum(["applied", "already_destroyed"]), machine: CloudMachine }),
+  z.object({ outcome: z.enum(["applied", "already_destroyed", "fenced"]), machine: CloudMachine }),
 ]);
 export type DestroyRequest = z.output<typeof DestroyRequest>;

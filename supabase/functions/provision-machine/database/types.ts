@@ -41,14 +41,14 @@ isOneToOne: false
                   ]
                 },"cloud_machines": {
                   Row: {
-                    "cpu_priority": string,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"machine_id": string,"provisioned_at": string | null,"reconcile_at": string | null,"region": string,"request_hash": string,"request_id": string,"status": string,"updated_at": string,"user_id": string | null,"websocket_url": string | null
+                    "cpu_priority": string,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"region": string,"request_hash": string,"request_id": string,"status": string,"updated_at": string,"user_id": string | null,"websocket_url": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "cpu_priority": string,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id": string,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region": string,"request_hash": string,"request_id": string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority": string,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region": string,"request_hash": string,"request_id": string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Update: {
-                    "cpu_priority"?: string,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id"?: string,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority"?: string,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Relationships: [
                     
@@ -92,6 +92,34 @@ isOneToOne: true
       referencedRelation: "cloud_machines"
       referencedColumns: ["id"]
     }
+                  ]
+                },"fly_orphans": {
+                  Row: {
+                    "first_seen_at": string,"fly_machine_id": string,"last_seen_at": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "first_seen_at"?: string,"fly_machine_id": string,"last_seen_at"?: string
+                  }
+                  Update: {
+                    "first_seen_at"?: string,"fly_machine_id"?: string,"last_seen_at"?: string
+                  }
+                  Relationships: [
+                    
+                  ]
+                },"installation": {
+                  Row: {
+                    "created_at": string,"id": string,"only_row": boolean,"orphans_held": number,"project_host": string | null,"tag": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "created_at"?: string,"id"?: string,"only_row"?: boolean,"orphans_held"?: number,"project_host"?: string | null,"tag"?: string
+                  }
+                  Update: {
+                    "created_at"?: string,"id"?: string,"only_row"?: boolean,"orphans_held"?: number,"project_host"?: string | null,"tag"?: string
+                  }
+                  Relationships: [
+                    
                   ]
                 },"machine_events": {
                   Row: {
@@ -167,8 +195,14 @@ isOneToOne: false
 "add_to_metric":
 { Args: { "p_by"?: number,"p_labels": Json,"p_metric": string }; Returns: undefined
                            },
+"adopt_orphan":
+{ Args: { "p_cpu_priority": string,"p_fly_app_name": string,"p_fly_machine_id": string,"p_machine_id": string,"p_region": string,"p_request_id": string,"p_user_id": string,"p_websocket_url": string }; Returns: Json
+                           },
+"begin_reconcile":
+{ Args: { "p_project_host"?: string }; Returns: Json
+                           },
 "claim_machine":
-{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
+{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_name_prefix"?: string,"p_project_host"?: string,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
                            },
 "delay_creates":
 { Args: { "p_burst": number,"p_id": string,"p_rate_per_second": number,"p_retry_after_ms": number }; Returns: Json
@@ -185,6 +219,18 @@ isOneToOne: false
 "hand_over_to_reconcile":
 { Args: { "p_after_ms": number,"p_ids": (string)[],"p_reason": string }; Returns: number
                            },
+"hold_orphans":
+{ Args: { "p_count": number }; Returns: number
+                           },
+"installation_copied":
+{ Args: Record<PropertyKey, never>; Returns: string
+                           },
+"installation_moved":
+{ Args: Record<PropertyKey, never>; Returns: string
+                           },
+"is_fenced":
+{ Args: { "p_project_host": string }; Returns: boolean
+                           },
 "list_running_machines":
 { Args: { "p_after"?: string,"p_fly_app_name": string,"p_limit": number }; Returns: Json
                            },
@@ -197,11 +243,23 @@ isOneToOne: false
 "mark_machine_error":
 { Args: { "p_cleanup_in_ms"?: number,"p_detail"?: Json,"p_duration_ms": number,"p_error_code": string,"p_error_message": string,"p_expected_status": string,"p_fly_machine_id"?: string,"p_id": string,"p_request_id": string }; Returns: Json
                            },
+"mark_machine_found":
+{ Args: { "p_duration_ms": number,"p_id": string,"p_request_id": string }; Returns: Json
+                           },
 "mark_machine_running":
 { Args: { "p_adopted"?: boolean,"p_detail"?: Json,"p_duration_ms": number,"p_fly_machine_id": string,"p_id": string,"p_region": string,"p_request_id": string }; Returns: Json
                            },
 "metric_duration_bounds_ms":
 { Args: Record<PropertyKey, never>; Returns: (number)[]
+                           },
+"note_missing_machine":
+{ Args: { "p_id": string }; Returns: Json
+                           },
+"note_orphans":
+{ Args: { "p_fly_machine_ids": (string)[] }; Returns: Json
+                           },
+"note_present_machines":
+{ Args: { "p_fly_machine_ids": (string)[] }; Returns: number
                            },
 "prune_history":
 { Args: { "p_keep_days"?: number,"p_limit"?: number }; Returns: number
@@ -211,6 +269,9 @@ isOneToOne: false
                            },
 "read_metrics":
 { Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"read_owners":
+{ Args: { "p_fly_machine_ids": (string)[],"p_names": (string)[] }; Returns: Json
                            },
 "record_failed_request":
 { Args: { "p_duration_ms": number,"p_error_code": string,"p_request_id": string }; Returns: undefined
@@ -222,7 +283,7 @@ isOneToOne: false
 { Args: { "p_counts": Json,"p_duration_ms": number,"p_request_id": string }; Returns: undefined
                            },
 "request_machine_destroy":
-{ Args: { "p_lease_ms": number,"p_machine_id": string,"p_request_id": string,"p_user_id"?: string }; Returns: Json
+{ Args: { "p_lease_ms": number,"p_machine_id": string,"p_project_host"?: string,"p_request_id": string,"p_user_id"?: string }; Returns: Json
                            },
 "request_reconcile":
 { Args: Record<PropertyKey, never>; Returns: number

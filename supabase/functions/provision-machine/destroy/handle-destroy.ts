@@ -2,12 +2,11 @@
  * DELETE /provision-machine/{machineId}: the intent is written to the row before Fly.io is asked,
  * so that a crash in between loses nothing: reconcile finishes what was begun.
  */
-import { requireSettings } from "../config/problems.ts";
+import { otherProject, requireSettings } from "../config/problems.ts";
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine } from "../database/rows.ts";
 import { openFlyClient } from "../fly/client.ts";
 import { FlyError, toProvisioningError } from "../fly/errors.ts";
-import { ownerTags } from "../fly/identity.ts";
 import type { RequestContext } from "../http/context.ts";
 import { machineIdOf, noSuchMachine } from "../http/machine-path.ts";
 import { jsonResponse } from "../http/responses.ts";
@@ -28,12 +27,15 @@ export async function handleDestroy(context: RequestContext): Promise<Response> 
   log.identify({ machineId, ...(caller.kind === "user" ? { userId: caller.userId } : {}) });
 
   const userId = caller.kind === "user" ? caller.userId : null;
+  const projectHost = context.environment.platform?.projectHost ?? null;
+  const asked = { machineId, userId, requestId, projectHost, leaseMs: BUDGET_MS };
   const requested = await measurements.time(
     "request",
-    () => machines.requestDestroy({ machineId, userId, requestId, leaseMs: BUDGET_MS }, deadline),
+    () => machines.requestDestroy(asked, deadline),
   );
   if (requested.outcome === "not_found") throw noSuchMachine();
   context.progress.machineId = machineId;
+  if (requested.outcome === "fenced") throw otherProject();
   if (requested.outcome === "already_destroyed") return destroyed(machineId, requestId);
 
   const { machine } = requested;
@@ -61,7 +63,6 @@ async function destroyAtFly(
     return await destroyMachineOfRow({ runtime: isolate.runtime, fly, deadline }, {
       app: row.fly_app_name,
       name: row.machine_id,
-      tags: ownerTags(settings.SUPABASE_URL, row.id),
       flyMachineId: row.fly_machine_id,
     });
   } catch (error) {

@@ -51,6 +51,8 @@ export class FlyError extends UpstreamError {
     if (this.kind === "body") return "fly_invalid_response";
     const status = this.status ?? 0;
     if (this.lacksCapacity) return "fly_capacity";
+    // Names are random, so ours is taken by our own create: it may only not be visible yet.
+    if (this.nameIsTaken) return "fly_unavailable";
     if (status === 401 || status === 403) return "fly_unauthorized";
     if (status === 429) return "fly_rate_limited";
     if (status === 408 || status >= 500) return "fly_unavailable";

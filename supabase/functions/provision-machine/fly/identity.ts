@@ -1,20 +1,22 @@
-/** How a Fly machine says whose it is: metadata that is written when it is created. */
+/**
+ * Whose machine is it? Its name proves that, since it cannot be changed from inside the machine: it
+ * carries the tag of our database, or stands in a row. Metadata can be rewritten without a token
+ * (https://fly.io/docs/machines/runtime-environment/#the-machine-api-socket), so it proves nothing;
+ * it is written for people who read Fly.io's dashboard.
+ */
 
-/** Marks every machine of this function, of any project. */
-const MANAGED_BY = "provision-machine";
-
-/** Metadata of a Fly machine that identifies its owner. */
+/** Metadata of a Fly machine that says where it comes from. */
 export type OwnerTags = Record<string, string>;
 
-/**
- * Metadata that only the machine of one row carries. The project is part of it because several
- * projects may share a Fly app, and none may ever destroy a machine of another.
- */
 export function ownerTags(supabaseUrl: string, rowId: string): OwnerTags {
-  return { ...projectTags(supabaseUrl), cloud_machine_id: rowId };
+  return {
+    managed_by: "provision-machine",
+    supabase_project: new URL(supabaseUrl).host,
+    cloud_machine_id: rowId,
+  };
 }
 
-/** Metadata that every machine of one Supabase project carries. */
-export function projectTags(supabaseUrl: string): OwnerTags {
-  return { managed_by: MANAGED_BY, supabase_project: new URL(supabaseUrl).host };
+/** Whether a machine's name was made by the database with this tag. */
+export function hasNameOf(tag: string, machineName: string): boolean {
+  return machineName.split("-").at(-2) === tag;
 }

@@ -6,7 +6,6 @@ import { z } from "zod/v3";
 import type { Deadline } from "../time.ts";
 import type { FlyClient, FlyResponse } from "./client.ts";
 import { FlyError } from "./errors.ts";
-import type { OwnerTags } from "./identity.ts";
 
 /** Fly.io refuses a wait of more than 60 s with 400 `invalid_argument`. */
 export const MAX_WAIT_SECONDS = 60;
@@ -17,8 +16,8 @@ export const FlyMachine = z.object({
   name: z.string(),
   state: z.string(),
   region: z.string(),
-  created_at: z.string().optional(),
-  config: z.object({ metadata: z.record(z.string(), z.unknown()).nullish() }).nullish(),
+  created_at: z.string().nullish(),
+  config: z.object({ env: z.record(z.string(), z.string()).nullish() }).nullish(),
   /** Newest first. Only reported, never decided upon, so any shape will do. */
   events: z.array(z.unknown()).nullish(),
 });
@@ -60,43 +59,41 @@ export function createMachine(
   return fly.request({ method: "POST", path, body, schema: FlyMachine, ...options });
 }
 
-/** The machines of an app that carry all of `metadata`. */
+/** What a list says. What is not on it need not be gone: see {@link MachineList.complete}. */
+export interface MachineList {
+  machines: FlyMachine[];
+  /** False when an element could not be read, so that the list proves nothing about what it lacks. */
+  complete: boolean;
+}
+
+/** The machines of an app, whoever made them. Their config and events are left out. */
 export async function listMachines(
   fly: FlyClient,
   app: string,
-  metadata: Record<string, string>,
   options: CallOptions,
-): Promise<FlyMachine[]> {
+): Promise<MachineList> {
   const { data } = await fly.request({
     method: "GET",
     path: `/apps/${encodeURIComponent(app)}/machines`,
-    query: Object.fromEntries(
-      Object.entries(metadata).map(([key, value]) => [`metadata.${key}`, value]),
-    ),
-    schema: z.array(FlyMachine),
+    query: { summary: "true" },
+    schema: z.array(z.unknown()),
     ...options,
   });
-  // The filter is in Fly's guide but not in its OpenAPI file, so it is not relied upon.
-  return data.filter((machine) => hasMetadata(machine, metadata));
+  // One by one: a single odd machine must not hide all others.
+  const machines = data.flatMap((element) => {
+    const parsed = FlyMachine.safeParse(element);
+    return parsed.success ? [parsed.data] : [];
+  });
+  return { machines, complete: machines.length === data.length };
 }
 
-/** Whether the machine has all of `metadata`. */
-export function hasMetadata(machine: FlyMachine, metadata: Record<string, string>): boolean {
-  return Object.entries(metadata).every(([key, value]) =>
-    machine.config?.metadata?.[key] === value
-  );
-}
-
-/**
- * The machine of an app with this name, or undefined. The name alone does not prove whose it is, so
- * it must also have `tags`.
- */
+/** The machine of an app with this name, which is unique in it, or undefined. */
 export async function findMachineByName(
   fly: FlyClient,
-  { app, name, tags }: { app: string; name: string; tags: OwnerTags },
+  { app, name }: { app: string; name: string },
   options: CallOptions,
 ): Promise<FlyMachine | undefined> {
-  const machines = await listMachines(fly, app, tags, options);
+  const { machines } = await listMachines(fly, app, options);
   return machines.find((machine) => machine.name === name && machine.state !== "destroyed");
 }
 

@@ -1,5 +1,6 @@
 /** The checks, side by side and each with its own time limit. */
 import { type DatabaseHealth, EXPECTED_SCHEMA_VERSION } from "../database/observations.ts";
+import type { Platform } from "../config/environment.ts";
 import { openFlyClient } from "../fly/client.ts";
 import { getApp } from "../fly/machines.ts";
 import type { OpenContext } from "../http/context.ts";
@@ -73,7 +74,7 @@ function checkEnvironment({ environment: { problems, settings } }: OpenContext):
   });
 }
 
-async function checkDatabase({ isolate, database }: OpenContext): Promise<Named[]> {
+async function checkDatabase({ isolate, database, environment }: OpenContext): Promise<Named[]> {
   if (database === null) {
     return [["database:responseTime", "datastore", { status: "fail", output: "not configured" }]];
   }
@@ -110,12 +111,33 @@ async function checkDatabase({ isolate, database }: OpenContext): Promise<Named[
       observedValue: overdue_rows,
       observedUnit: "rows",
     }],
+    ["machines:withoutRow", "component", {
+      status: health.orphans_held === 0 ? "pass" : "fail",
+      observedValue: health.orphans_held,
+      observedUnit: "machines",
+      ...(health.orphans_held === 0
+        ? {}
+        : { output: "held back from destruction until an operator decides: see the runbook" }),
+    }],
+    ["database:project", "component", projectResult(health, environment.platform)],
     ["alerts:undelivered", "component", {
       status: undelivered_alerts === 0 ? "pass" : "warn",
       observedValue: undelivered_alerts,
       observedUnit: "alerts",
     }],
   ];
+}
+
+/** A database that was moved or copied provisions and destroys nothing until an operator says which. */
+function projectResult(health: DatabaseHealth, platform: Platform | null): Result {
+  const { project_host: owner } = health;
+  const here = platform?.projectHost ?? null;
+  if (owner === null || here === null || owner === here) return { status: "pass" };
+  return {
+    status: "fail",
+    output:
+      `the database belongs to ${owner}: say with installation_moved() or installation_copied()`,
+  };
 }
 
 /** One cheap authenticated call per app: is the token valid for it? */

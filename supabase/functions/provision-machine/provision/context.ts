@@ -1,8 +1,8 @@
 /** What the steps of one provisioning share. */
-import type { CreateRate, Machines } from "../database/machines.ts";
+import type { Claims, CreateRate } from "../database/claims.ts";
+import type { Machines } from "../database/machines.ts";
 import type { ProvisioningMachine } from "../database/rows.ts";
 import type { FlyClient } from "../fly/client.ts";
-import type { OwnerTags } from "../fly/identity.ts";
 import type { CreateMachineBody, FlyMachine } from "../fly/machines.ts";
 import type { Measurements } from "../logging/measurements.ts";
 import type { Redactor } from "../logging/redactor.ts";
@@ -13,6 +13,7 @@ import type { Deadline } from "../time.ts";
 export interface ProvisionContext {
   runtime: Runtime;
   fly: FlyClient;
+  claims: Claims;
   machines: Machines;
   log: RequestLog;
   redactor: Redactor;
@@ -34,7 +35,6 @@ export interface ProvisionInput {
   body: CreateMachineBody;
   /** The body as it may be logged. */
   loggableBody: CreateMachineBody;
-  tags: OwnerTags;
   /** Regions to try in turn when one has no capacity; the first is the one asked for. */
   regions: readonly [string, ...string[]];
 }

@@ -11,7 +11,6 @@ import {
   findMachineByName,
   type FlyMachine,
   getMachine,
-  hasMetadata,
 } from "../fly/machines.ts";
 import { backoffMs, sleep } from "../time.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
@@ -101,8 +100,8 @@ async function createOrFind(
 }
 
 /**
- * The machine that has our name already, if it is this row's. Its id, where Fly.io names it, leads
- * to it at once; a list may lag behind.
+ * The machine that has our name already. Its id, where Fly.io names it, leads to it at once; a list
+ * may lag behind.
  */
 async function findByTakenName(
   context: ProvisionContext,
@@ -112,14 +111,14 @@ async function findByTakenName(
   if (id === undefined) return await findOwnMachine(context, input);
   const { fly, workDeadline: deadline } = context;
   const machine = await getMachine(fly, input.row.fly_app_name, id, { deadline });
-  return machine && hasMetadata(machine, input.tags) ? machine : undefined;
+  return machine?.name === input.row.machine_id ? machine : undefined;
 }
 
 function findOwnMachine(
   { fly, workDeadline: deadline }: ProvisionContext,
-  { row, tags }: ProvisionInput,
+  { row }: ProvisionInput,
 ): Promise<FlyMachine | undefined> {
-  const wanted = { app: row.fly_app_name, name: row.machine_id, tags };
+  const wanted = { app: row.fly_app_name, name: row.machine_id };
   return findMachineByName(fly, wanted, { deadline });
 }
 

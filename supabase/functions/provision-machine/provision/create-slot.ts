@@ -48,8 +48,8 @@ export async function awaitSlotAfterRefusal(
   { row, rate }: ProvisionInput,
   retryAfterMs: number,
 ): Promise<void> {
-  const { machines, workDeadline } = context;
-  const delayed = machines.delayCreates(row.id, retryAfterMs, rate, workDeadline);
+  const { claims, workDeadline } = context;
+  const delayed = claims.delayCreates(row.id, retryAfterMs, rate, workDeadline);
   const slot = await asTimeout(workDeadline, delayed);
   await awaitCreateSlot(context, row, slot.wait_ms);
 }
@@ -59,10 +59,10 @@ export async function awaitSlotAfterRefusal(
  * was closed or its machine is to be destroyed; `provision_timeout`; `database_error`.
  */
 export async function takeCreateSlot(
-  { machines, workDeadline }: Pick<ProvisionContext, "machines" | "workDeadline">,
+  { claims, workDeadline }: Pick<ProvisionContext, "claims" | "workDeadline">,
   row: ProvisioningMachine,
 ): Promise<CreateSlot> {
-  const slot = await asTimeout(workDeadline, machines.takeCreateSlot(row.id, workDeadline));
+  const slot = await asTimeout(workDeadline, claims.takeCreateSlot(row.id, workDeadline));
   if (slot.outcome === "closed") throw destroyedMeanwhile();
   return slot;
 }

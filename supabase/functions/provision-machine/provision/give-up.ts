@@ -50,7 +50,7 @@ export async function giveUp(
   }
 
   const clean = !progress.mayExist ||
-    await measurements.time("cleanup", () => removeLeftovers(context, input, flyMachineId));
+    await measurements.time("cleanup", () => removeLeftovers(context, input, progress));
   if (clean && !stale && progress.mayExist) {
     await machines.markCleanedUp(row.id, originOf(context), closeDeadline).catch((cause) =>
       log.deferWarning("The clean-up could not be noted; reconcile will check again", {
@@ -67,12 +67,12 @@ export async function giveUp(
  */
 async function removeLeftovers(
   { runtime, fly, log, closeDeadline: deadline }: ProvisionContext,
-  { row, tags }: ProvisionInput,
-  flyMachineId: string | null,
+  { row }: ProvisionInput,
+  { machine: seen }: Progress,
 ): Promise<boolean> {
-  const { fly_app_name: app, machine_id: name } = row;
+  const machine = { app: row.fly_app_name, name: row.machine_id, flyMachineId: null, seen };
   try {
-    return await destroyMachineOfRow({ runtime, fly, deadline }, { app, name, tags, flyMachineId });
+    return await destroyMachineOfRow({ runtime, fly, deadline }, machine);
   } catch (error) {
     log.errorEvent("The Fly machine could not be destroyed; reconcile will", error);
     return false;

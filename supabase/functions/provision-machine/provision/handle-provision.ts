@@ -1,8 +1,8 @@
 /** POST /provision-machine: claim a row, provision the machine, answer what the row says. */
 import type { CompleteEnvironment, Environment, Settings } from "../config/environment.ts";
-import { configurationError } from "../config/problems.ts";
+import { configurationError, otherProject } from "../config/problems.ts";
 import { connectKeyOf } from "../connect/token.ts";
-import type { CreateRate } from "../database/machines.ts";
+import type { CreateRate } from "../database/claims.ts";
 import type { Claim, CloudMachine } from "../database/rows.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
@@ -14,7 +14,7 @@ import { Deadline } from "../time.ts";
 import type { ProvisionContext, ProvisionInput } from "./context.ts";
 import { destroyedMeanwhile, longestSlotWaitMs, slotTooLate } from "./create-slot.ts";
 import { IN_FLIGHT } from "./in-flight.ts";
-import { buildCreateBody, generateMachineName, loggableBody } from "./machine-config.ts";
+import { buildCreateBody, loggableBody, NAME_PREFIX, randomNamePart } from "./machine-config.ts";
 import {
   hashRequest,
   invalid,
@@ -66,6 +66,7 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   const row = claimedRow(claim, context);
   measurements.region = row.region;
   if (claim.outcome === "replayed") return await replay(context, row, budget.closeDeadline);
+  if (claim.outcome === "fenced") throw otherProject();
   if (!environment.complete) throw configurationError(environment.problems[0]);
   const slotWaitMs = "wait_ms" in claim ? claim.wait_ms : 0;
   if (claim.outcome === "no_slot") throw slotTooLate(slotWaitMs - budget.maxSlotWaitMs);
@@ -114,10 +115,12 @@ async function claimRow(
   const { closeDeadline, maxSlotWaitMs } = budget;
   const input = {
     userId: wanted.userId,
-    machineId: generateMachineName(runtime),
+    namePrefix: NAME_PREFIX,
+    random: randomNamePart(runtime),
     region,
     cpuPriority: wanted.cpuPriority,
     requestId,
+    projectHost: environment.platform?.projectHost ?? null,
     // Compared only with a request of the same key.
     requestHash: idempotencyKey === null ? "" : await hashRequest(wanted, runtime),
     idempotencyKey,
@@ -130,7 +133,7 @@ async function claimRow(
     ...failureOf(environment),
   };
   try {
-    return await database.machines.claim(input, closeDeadline);
+    return await database.claims.claim(input, closeDeadline);
   } catch (thrown) {
     // The row may have been written although no answer came, and then no request works on it.
     const error = toAppError(thrown);
@@ -177,7 +180,6 @@ function provisionInput(
   { settings }: CompleteEnvironment,
   connectKey: string | null,
 ): Omit<ProvisionInput, "slotWaitMs" | "rate"> {
-  const tags = ownerTags(settings.SUPABASE_URL, row.id);
   const config = {
     machineId: row.machine_id,
     userId,
@@ -187,14 +189,13 @@ function provisionInput(
     port: settings.MACHINE_PORT,
     extraEnv: settings.MACHINE_ENV,
     connectKey,
-    tags,
+    tags: ownerTags(settings.SUPABASE_URL, row.id),
   };
   const body = buildCreateBody(config);
   return {
     row,
     body,
     loggableBody: loggableBody(body, config),
-    tags,
     regions: regionsToTry(row.region, settings),
   };
 }
@@ -211,7 +212,8 @@ async function provision(
     connectKey: string | null;
   },
 ): Promise<HandlerResult> {
-  const { isolate, log, measurements, requestId, startedAt, database: { machines } } = context;
+  const { isolate, log, measurements, requestId, startedAt, database: { claims, machines } } =
+    context;
   const { runtime, redactor } = isolate;
   const { row } = input;
   // Fly.io may repeat what it was sent; its texts are redacted as they arrive.
@@ -220,7 +222,7 @@ async function provision(
     { rowId: row.id, machines, log },
     () =>
       provisionMachine(
-        { runtime, redactor, machines, log, measurements, requestId, startedAt, ...more },
+        { runtime, redactor, claims, machines, log, measurements, requestId, startedAt, ...more },
         input,
       ).finally(releaseKey),
   );

@@ -17,18 +17,17 @@ export const GUESTS = {
 
 /** Crockford's base 32: no vowels that spell words, no letters that look like digits. */
 const NAME_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
-const NAME_LENGTH = 16;
+const RANDOM_LENGTH = 14;
+/** In front of every machine's name; the database adds its own tag and the random part. */
+export const NAME_PREFIX = "machine";
 
 /**
- * A new `machine_id`, which is also the Fly machine's name: lower-case letters, digits and hyphens.
- * 80 random bits make it unique; the table's unique constraint would refuse a second one anyway.
+ * The random part of a new `machine_id`, which is also the Fly machine's name: 70 random bits make
+ * it unique; the table's unique constraint would refuse a second one anyway.
  */
-export function generateMachineName(runtime: Pick<Runtime, "randomBytes">): string {
-  const random = Array.from(
-    runtime.randomBytes(NAME_LENGTH),
-    (byte) => NAME_ALPHABET[byte % NAME_ALPHABET.length],
-  );
-  return `machine-${random.join("")}`;
+export function randomNamePart(runtime: Pick<Runtime, "randomBytes">): string {
+  const bytes = runtime.randomBytes(RANDOM_LENGTH);
+  return Array.from(bytes, (byte) => NAME_ALPHABET[byte % NAME_ALPHABET.length]).join("");
 }
 
 const MAX_NAMES_LOGGED = 10;

@@ -26,6 +26,8 @@ import { destroyedMeanwhile } from "./create-slot.ts";
 const POLL_EVERY_MS = 2_500;
 const MAX_FAILED_CALLS = 5;
 const MIN_WAIT_MS = 1_000;
+/** Some parts of Fly.io's API learn of a new machine later, and answer 404 until then. */
+const MAY_BE_INVISIBLE_MS = 20_000;
 /** A new machine does not leave these for `started`. `launch_failed` becomes `destroyed`. */
 const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "stopped", "replaced"];
 
@@ -101,7 +103,8 @@ async function keepWaiting(
   { app, machine }: Starting,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let failedCalls = 0;;) {
+  let failedCalls = 0;
+  for (let attempt = 0;;) {
     signal.throwIfAborted();
     if (deadline.passed()) throw timedOut(machine);
     const timeoutSeconds = Math.min(
@@ -118,15 +121,13 @@ async function keepWaiting(
     } catch (error) {
       if (!(error instanceof FlyError)) throw error;
       if (deadline.passed()) throw timedOut(machine, error);
-      // 404 included: a machine that was just created may not be known everywhere yet, and one
-      // that is gone for good is noticed by the poll beside this wait.
-      failedCalls++;
-      error.attempt = failedCalls;
+      // A machine that was just created may not be known everywhere yet, and one that is gone for
+      // good is noticed by the poll beside this wait, so a 404 is not a failure here.
+      if (!isMachineGone(error)) failedCalls++;
+      error.attempt = ++attempt;
       const fatal = error.code === "fly_unauthorized" || failedCalls >= MAX_FAILED_CALLS;
-      // Repeated 404s can exhaust the retries before the poll runs.
-      if (fatal && isMachineGone(error)) throw machineFailed(machine, "it no longer exists", error);
       if (fatal) throw toProvisioningError(error, deadline);
-      const waitMs = backoffMs(runtime, failedCalls, error.retryAfterMs);
+      const waitMs = backoffMs(runtime, attempt, error.retryAfterMs);
       const next = `trying again in ${waitMs} ms`;
       measurements.failedCall("wait", error, next);
       log.deferWarning(`Fly.io wait failed, ${next}: ${error.message}`, {
@@ -143,6 +144,7 @@ async function pollForFailure(
   signal: AbortSignal,
 ): Promise<void> {
   const { runtime, fly, workDeadline: deadline } = context;
+  let lastSeenAt = runtime.clock.now();
   for (;;) {
     await sleep(runtime.clock, POLL_EVERY_MS, signal);
     let seen: FlyMachine | null;
@@ -153,7 +155,11 @@ async function pollForFailure(
       if (error instanceof FlyError) continue;
       throw error;
     }
-    if (seen === null) throw machineFailed(machine, "it no longer exists");
+    if (seen === null) {
+      if (runtime.clock.now() - lastSeenAt < MAY_BE_INVISIBLE_MS) continue;
+      throw machineFailed(machine, "it no longer exists");
+    }
+    lastSeenAt = runtime.clock.now();
     if (seen.state === "started") return;
     assertCanStart(seen, context);
   }

@@ -8,7 +8,7 @@ import { destroyMachineOfRow } from "../destroy/destroy-machine.ts";
 import { AppError } from "../errors.ts";
 import { findMachineByName, type FlyMachine, getMachine } from "../fly/machines.ts";
 import { inParallel } from "../time.ts";
-import { machineOfRow, type ReconcileContext } from "./context.ts";
+import type { ReconcileContext } from "./context.ts";
 
 const PAGE = 20;
 const MAX_PAGES = 5;
@@ -94,8 +94,8 @@ async function finishCleanUp(context: ReconcileContext, row: CloudMachine): Prom
 }
 
 async function destroy(context: ReconcileContext, row: CloudMachine): Promise<boolean> {
-  const machine = machineOfRow(row, context);
-  return machine === null || await destroyMachineOfRow(context, machine);
+  const { fly_app_name: app, machine_id: name, fly_machine_id: flyMachineId } = row;
+  return app === null || await destroyMachineOfRow(context, { app, name, flyMachineId });
 }
 
 async function findMachine(
@@ -104,9 +104,11 @@ async function findMachine(
 ): Promise<FlyMachine | null> {
   const { fly, deadline } = context;
   const { fly_app_name: app, fly_machine_id: id } = row;
-  if (id !== null) return await getMachine(fly, app, id, { deadline });
-  const machine = machineOfRow(row, context);
-  return machine && (await findMachineByName(fly, machine, { deadline }) ?? null);
+  const name = row.machine_id;
+  const machine = id === null
+    ? await findMachineByName(fly, { app, name }, { deadline })
+    : await getMachine(fly, app, id, { deadline });
+  return machine?.name === name ? machine : null;
 }
 
 function assertFound(transition: Transition): void {

@@ -1,10 +1,8 @@
 /** What the steps of one run of reconcile share. */
 import type { Settings } from "../config/environment.ts";
 import type { Machines } from "../database/machines.ts";
-import type { CloudMachine } from "../database/rows.ts";
-import type { MachineOfRow } from "../destroy/destroy-machine.ts";
+import type { Ownership } from "../database/ownership.ts";
 import type { FlyClient } from "../fly/client.ts";
-import { ownerTags } from "../fly/identity.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Deadline } from "../time.ts";
 import type { Report } from "./report.ts";
@@ -12,8 +10,13 @@ import type { Report } from "./report.ts";
 export interface ReconcileContext {
   runtime: Runtime;
   machines: Machines;
+  ownership: Ownership;
   fly: FlyClient;
   settings: Settings;
+  /** Part of the name of every machine of this database. */
+  tag: string;
+  /** What an operator decided about machines without a row, for this run. */
+  orphans: OrphanDecision | undefined;
   deadline: Deadline;
   report: Report;
   requestId: string;
@@ -21,16 +24,5 @@ export interface ReconcileContext {
   startedAt: number;
 }
 
-/** Where the machine of a row is at Fly.io; null when the row never got an app. */
-export function machineOfRow(
-  row: CloudMachine,
-  { settings }: ReconcileContext,
-): MachineOfRow | null {
-  if (row.fly_app_name === null) return null;
-  return {
-    app: row.fly_app_name,
-    name: row.machine_id,
-    tags: ownerTags(settings.SUPABASE_URL, row.id),
-    flyMachineId: row.fly_machine_id,
-  };
-}
+/** `adopt`: write their rows again, after a restored backup. */
+export type OrphanDecision = "destroy" | "adopt";

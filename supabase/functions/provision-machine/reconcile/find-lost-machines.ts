@@ -10,29 +10,38 @@ const PARALLEL = 4;
 /** Each suspect costs a call to Fly.io; the rest waits for the next run. */
 const MAX_SUSPECTS_PER_RUN = 100;
 
-/** `living`: the ids of the machines that Fly.io listed. */
+/** `living`: the ids of the machines that Fly.io listed; the list was complete. */
 export async function findLostMachines(
   context: ReconcileContext,
   app: string,
   living: ReadonlySet<string>,
 ): Promise<void> {
-  const { machines, deadline, report } = context;
+  const { ownership, runtime, deadline, report } = context;
   const suspects: RunningMachine[] = [];
+  const back: string[] = [];
   for (let after: string | null = null; !deadline.passed();) {
-    const page: RunningMachine[] = await machines.listRunning(
+    const page: RunningMachine[] = await ownership.listRunning(
       { app, after, limit: PAGE },
       deadline,
     );
-    suspects.push(...page.filter((row) =>
-      // A machine that is being destroyed is expected to go.
-      row.destroy_requested_at === null && !living.has(row.fly_machine_id)
-    ));
+    for (const row of page) {
+      if (living.has(row.fly_machine_id)) {
+        if (row.missing_since !== null) back.push(row.fly_machine_id);
+        // A machine that is being destroyed is expected to go.
+      } else if (row.destroy_requested_at === null) suspects.push(row);
+    }
     after = page.at(-1)?.id ?? null;
-    if (page.length < PAGE || suspects.length >= MAX_SUSPECTS_PER_RUN) break;
+    if (page.length < PAGE) break;
   }
-  await inParallel(PARALLEL, suspects.slice(0, MAX_SUSPECTS_PER_RUN), async (row) => {
+  if (back.length > 0) await ownership.notePresent(back, deadline);
+  // With more suspects than one run can check, every run begins somewhere else.
+  const start = Math.floor(runtime.random() * suspects.length);
+  const turn = suspects.length > MAX_SUSPECTS_PER_RUN
+    ? [...suspects.slice(start), ...suspects.slice(0, start)].slice(0, MAX_SUSPECTS_PER_RUN)
+    : suspects;
+  await inParallel(PARALLEL, turn, async (row) => {
     try {
-      await markIfLost(context, row);
+      await checkSuspect(context, row);
     } catch (error) {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       report.fail("a running machine could not be checked", error, ids);
@@ -40,11 +49,18 @@ export async function findLostMachines(
   });
 }
 
-/** The list is older than the row, so the machine itself is asked for before its row is closed. */
-async function markIfLost(context: ReconcileContext, row: RunningMachine): Promise<void> {
-  const { machines, fly, deadline, report } = context;
+/** A list can miss a machine that lives, so the machine itself is asked for, and asked for twice. */
+async function checkSuspect(context: ReconcileContext, row: RunningMachine): Promise<void> {
+  const { machines, ownership, fly, deadline, report } = context;
+  const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
   const machine = await getMachine(fly, row.fly_app_name, row.fly_machine_id, { deadline });
-  if (machine !== null && machine.state !== "destroyed") return;
+  if (machine !== null && machine.state !== "destroyed") {
+    if (row.missing_since !== null) await ownership.notePresent([machine.id], deadline);
+    return;
+  }
+  if (!await ownership.noteMissing(row.id, deadline)) {
+    return report.add({ action: "suspected", ...ids, reason: "Fly.io does not know it" });
+  }
   const marked = await machines.markError(
     row.id,
     {
@@ -57,6 +73,5 @@ async function markIfLost(context: ReconcileContext, row: RunningMachine): Promi
     originOf(context),
     deadline,
   );
-  if (marked.outcome !== "applied") return;
-  report.add({ action: "lost", machineId: row.machine_id, flyMachineId: row.fly_machine_id });
+  if (marked.outcome === "applied") report.add({ action: "lost", ...ids });
 }

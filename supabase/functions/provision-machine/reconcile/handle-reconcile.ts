@@ -3,17 +3,20 @@
  * any number of isolates at once.
  */
 import { ruleOf, webhookOf } from "../alerts/after-failure.ts";
-import { sendDueAlerts } from "../alerts/alerter.ts";
-import { requireSettings } from "../config/problems.ts";
+import { post, sendDueAlerts } from "../alerts/alerter.ts";
+import { heldOrphansMessage } from "../alerts/message.ts";
+import { z } from "zod/v3";
+import { otherProject, requireSettings } from "../config/problems.ts";
+import { AppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import type { RequestContext } from "../http/context.ts";
+import { readJsonBody } from "../http/body.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { Deadline } from "../time.ts";
 import { closeDueRows } from "./close-due-rows.ts";
-import type { ReconcileContext } from "./context.ts";
-import { findLostMachines } from "./find-lost-machines.ts";
+import { compareMachines } from "./compare-machines.ts";
+import type { OrphanDecision, ReconcileContext } from "./context.ts";
 import { Report } from "./report.ts";
-import { sweepFlyMachines } from "./sweep-fly-machines.ts";
 
 /** A run is called every minute and ends before the next one begins. */
 const BUDGET_MS = 50_000;
@@ -24,20 +27,26 @@ export async function handleReconcile(request: RequestContext): Promise<Response
   const { isolate, database, requestId, startedAt, log, environment, trace } = request;
   const settings = requireSettings(environment);
   const { runtime } = isolate;
+  const orphans = parseDecision(await readJsonBody(request.request, runtime.clock));
   const closeDeadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
   const deadline = new Deadline(runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
   const report = new Report(log);
   const fly = openFlyClient(isolate, settings, trace);
-  const { machines } = database;
-  const context = { runtime, machines, fly, settings, deadline, report, requestId, startedAt };
+  const { machines, ownership } = database;
+  const projectHost = environment.platform?.projectHost ?? null;
+  const { fenced, tag } = await ownership.beginReconcile(projectHost, deadline);
+  if (fenced) throw otherProject();
+  const context = {
+    ...{ runtime, machines, ownership, fly, settings, tag, orphans },
+    ...{ deadline, report, requestId, startedAt },
+  };
 
   await step(context, "the due rows could not be read", () => closeDueRows(context));
-  for (const app of settings.FLY_APP_NAME) {
-    await step(context, "the machines could not be compared with their rows", async () => {
-      const living = await sweepFlyMachines(context, app);
-      if (living) await findLostMachines(context, app, living);
-    });
-  }
+  await step(
+    context,
+    "the machines could not be compared with their rows",
+    () => compareAllApps(request, context),
+  );
   await step(context, "alerts could not be sent", () => sendAlerts(request, context));
   // Before anything else can fail: what was done has to be logged.
   report.log();
@@ -61,6 +70,29 @@ async function step(
   }
 }
 
+async function compareAllApps(
+  { isolate, log }: RequestContext,
+  context: ReconcileContext,
+): Promise<void> {
+  const { settings, ownership, deadline, report } = context;
+  let held = 0;
+  let complete = true;
+  for (const app of settings.FLY_APP_NAME) {
+    const heldInApp = await compareMachines(context, app);
+    held += heldInApp ?? 0;
+    complete &&= heldInApp !== null;
+  }
+  // Machines that could not be seen keep an earlier hold in force.
+  if (!complete && held === 0) return;
+  const before = await ownership.holdOrphans(held, deadline);
+  report.held(held, before);
+  const webhookUrl = webhookOf(settings);
+  if (held === 0 || before > 0 || webhookUrl === null) return;
+  const { runtime, redactor } = isolate;
+  const failure = await post({ runtime, redactor, webhookUrl }, heldOrphansMessage(held));
+  if (failure) log.errorEvent("The alert webhook failed", failure, { orphansHeld: held });
+}
+
 /** Recoveries, and the messages that could not be sent when they were due. */
 async function sendAlerts(
   { isolate, database, log }: RequestContext,
@@ -79,4 +111,16 @@ async function sendAlerts(
     ruleOf(settings),
     deadline,
   );
+}
+
+const Body = z.object({ orphans: z.enum(["destroy", "adopt"]).optional() }).strict();
+
+/** Throws {@link AppError} `invalid_request`. */
+function parseDecision(body: unknown): OrphanDecision | undefined {
+  const parsed = Body.safeParse(body);
+  if (parsed.success) return parsed.data.orphans;
+  const error = 'The body may only say { "orphans": "destroy" } or { "orphans": "adopt" }';
+  throw new AppError("invalid_request", error, {
+    fields: { issues: [{ path: "orphans", message: error }] },
+  });
 }

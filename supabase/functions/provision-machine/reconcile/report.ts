@@ -16,6 +16,9 @@ export type Action =
   | "cleanedUp"
   | "orphansDestroyed"
   | "lost"
+  | "found"
+  | "suspected"
+  | "orphansHeld"
   | "alertsSent"
   | "failed";
 
@@ -34,6 +37,9 @@ export class Report {
     cleanedUp: 0,
     orphansDestroyed: 0,
     lost: 0,
+    found: 0,
+    suspected: 0,
+    orphansHeld: 0,
     alertsSent: 0,
     failed: 0,
   };
@@ -44,6 +50,20 @@ export class Report {
   add(taken: ActionTaken): void {
     this.counts[taken.action]++;
     if (this.actions.length < MAX_ACTIONS_LISTED) this.actions.push(taken);
+  }
+
+  /**
+   * Machines without a row that are held back from destruction; `before`: how many were, before this
+   * run.
+   */
+  held(count: number, before: number): void {
+    this.counts.orphansHeld += count;
+    if (count === 0 || before > 0) return;
+    this.requestLog.errorEvent(
+      `❌ Reconcile holds back ${count} machines that have no row; an operator has to decide`,
+      new Error("was the database restored from a backup? See the runbook"),
+      { orphansHeld: count },
+    );
   }
 
   /** A step that failed is counted and logged; the run goes on, and the next run tries again. */

@@ -1,0 +1,93 @@
+/** The claim of a row and the slot for its create. Each method throws AppError `database_error`. */
+import type { RowErrorCode } from "../errors.ts";
+import type { Deadline } from "../time.ts";
+import type { DatabaseCaller } from "./caller.ts";
+import { unlessNull } from "./machines.ts";
+import { Claim, CreateSlot } from "./rows.ts";
+
+export interface ClaimInput {
+  userId: string;
+  /** The machine's name is `{namePrefix}-{tag of the database}-{random}`. */
+  namePrefix: string;
+  random: string;
+  region: string;
+  cpuPriority: string;
+  requestId: string;
+  /** See {@link Platform.projectHost}. */
+  projectHost: string | null;
+  requestHash: string;
+  idempotencyKey: string | null;
+  /** The apps that may hold the machine; null when the setting is broken. */
+  flyAppNames: string[] | null;
+  websocketUrlTemplate: string | null;
+  machineLimit: number;
+  timeoutMs: number;
+  rate: CreateRate;
+  /** How long the create may have to wait for its slot. */
+  maxSlotWaitMs: number;
+  /** Write the row as `error` at once: it is already known that nothing can be created. */
+  failure?: { code: RowErrorCode; message: string };
+}
+
+/** Fly.io's limit of machine creation per app. */
+export interface CreateRate {
+  perSecond: number;
+  burst: number;
+}
+
+export class Claims {
+  constructor(private readonly database: DatabaseCaller) {}
+
+  claim(input: ClaimInput, deadline: Deadline): Promise<Claim> {
+    return this.database.rpc(
+      "claim_machine",
+      {
+        p_user_id: input.userId,
+        p_name_prefix: input.namePrefix,
+        p_machine_id: input.random,
+        p_region: input.region,
+        p_cpu_priority: input.cpuPriority,
+        p_request_id: input.requestId,
+        p_request_hash: input.requestHash,
+        p_machine_limit: input.machineLimit,
+        p_timeout_ms: Math.ceil(input.timeoutMs),
+        p_rate_per_second: input.rate.perSecond,
+        p_burst: input.rate.burst,
+        p_wait_at_most_ms: Math.max(0, Math.floor(input.maxSlotWaitMs)),
+        ...unlessNull("p_project_host", input.projectHost),
+        ...unlessNull("p_fly_app_names", input.flyAppNames),
+        ...unlessNull("p_websocket_url_template", input.websocketUrlTemplate),
+        ...unlessNull("p_idempotency_key", input.idempotencyKey),
+        ...unlessNull("p_error_code", input.failure?.code ?? null),
+        ...unlessNull("p_error_message", input.failure?.message ?? null),
+      },
+      Claim,
+      deadline,
+    );
+  }
+
+  /** Asks for the slot that {@link claim} reserved, once its time has come. */
+  takeCreateSlot(id: string, deadline: Deadline): Promise<CreateSlot> {
+    return this.database.rpc("take_create_slot", { p_id: id }, CreateSlot, deadline);
+  }
+
+  /** Fly.io refused a create for going too fast: all rows of the app wait, this one the shortest. */
+  delayCreates(
+    id: string,
+    retryAfterMs: number,
+    rate: CreateRate,
+    deadline: Deadline,
+  ): Promise<CreateSlot> {
+    return this.database.rpc(
+      "delay_creates",
+      {
+        p_id: id,
+        p_retry_after_ms: Math.ceil(retryAfterMs),
+        p_rate_per_second: rate.perSecond,
+        p_burst: rate.burst,
+      },
+      CreateSlot,
+      deadline,
+    );
+  }
+}
