@@ -91,12 +91,15 @@ export function portsIn(text: string): number[] {
   return [...new Set(ports)];
 }
 
+/** Whether a server listens on a port of 127.0.0.1. */
 export async function isOpen(port: number): Promise<boolean> {
   try {
     using _ = await Deno.connect({ hostname: "127.0.0.1", port });
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.ConnectionRefused) return false;
+    // Its server closed while the connection waited to be accepted: it was open until now.
+    if (error instanceof Deno.errors.ConnectionReset) return true;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import process from "node:process";
 
 /** SIGHUP comes when the terminal is closed. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-const LAUNCHERS_CHECK_MS = 1_000;
+const PARENTS_CHECK_MS = 1_000;
 
 export interface Interruption {
   signal: AbortSignal;
@@ -32,7 +32,7 @@ export function listenForInterruption(onInterrupt: () => void): Interruption {
   const started = parentProcesses(Deno.ppid);
   setInterval(() => {
     if (!started.every(isAlive)) interrupt();
-  }, LAUNCHERS_CHECK_MS);
+  }, PARENTS_CHECK_MS);
   return { signal: controller.signal, interrupted, interrupt };
 }
 
