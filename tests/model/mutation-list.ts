@@ -41,7 +41,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "drop the compensation: leave the machine of a failed request",
     file: `${FUNCTION}/provision/give-up.ts`,
-    from: "() => removeLeftovers(context, input, flyMachineId)",
+    from: "() => removeLeftovers(context, input, progress)",
     to: "() => Promise.resolve(true)",
     tests: ["model"],
   },
