@@ -1,7 +1,7 @@
 /** The simulator's API: lists, metadata, sizes, refusals, tokens and rate limits. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { CAPACITY_VARIANT_NAMES, FLY_REGIONS, FlySimulator } from "../../dev/stack/fly/mod.ts";
+import { CAPACITY_VARIANT_NAMES, FlySimulator } from "../../dev/stack/fly/mod.ts";
 import { caller, MACHINE, virtualSimulator } from "../support/fly-simulator.ts";
 
 Deno.test("list filters by region, state and metadata, and summarizes", async () => {
@@ -180,17 +180,6 @@ Deno.test("paths that Fly.io has and the simulator does not are 501, all others 
   for (const call of ["PUT /machines", `GET /machines/${id}/start`, "GET /nonsense"]) {
     assert.equal((await send(call)).status, 404, call);
   }
-});
-
-Deno.test("regions are listed without a token, a full one with capacity 0", async () => {
-  const { clock, simulator } = virtualSimulator();
-  simulator.setCapacity("fra", false);
-  const request = new Request("https://api.machines.dev/v1/platform/regions");
-  const response = await clock.run(simulator.fetch(request));
-  const { Regions: regions } = await response.json();
-  assert.deepEqual(regions.map(({ code }: { code: string }) => code), [...FLY_REGIONS]);
-  const full = regions.filter(({ capacity }: { capacity: number }) => capacity === 0);
-  assert.deepEqual(full.map(({ code }: { code: string }) => code), ["fra"]);
 });
 
 Deno.test("rate limits: creates 1 per second and bursts of 3 per app, gets 5 and 10 per machine", async () => {

@@ -39,7 +39,7 @@ Deno.test("control: regions, settings and apps", async () => {
   const { clock, simulator, send, state } = virtualSimulator();
   const call = control(simulator);
   const full = await call("POST regions/iad", { capacity: false, variant: "409-no-capacity" });
-  assert.deepEqual(full.json, { full: { iad: "409-no-capacity" } });
+  assert.deepEqual(full.json, { full: { iad: "409-no-capacity" }, silent: [] });
   assert.equal((await send("POST /machines", MACHINE)).body.error, "aborted: no capacity");
   await call("POST regions/iad", { capacity: true });
   const { json } = await call("POST settings", { startDelayMs: { minMs: 1000, maxMs: 1000 } });

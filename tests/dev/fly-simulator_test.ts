@@ -97,7 +97,9 @@ Deno.test("wait answers at the moment of the state, or 408 when its timeout ran 
     "deadline_exceeded: machine failed to reach desired state, started, currently starting",
   );
   assert.equal(clock.now() - begin, 60_000);
-  assert.deepEqual((await send(`GET /machines/${id}/wait`)).json, { ok: true });
+  const { json } = await send(`GET /machines/${id}/wait`);
+  const { instance_id: version, events } = (await send(`GET /machines/${id}`)).body;
+  assert.deepEqual(json, { ok: true, state: "started", event_id: events[0]?.id, version });
   assert.equal(clock.now() - begin, 90_000);
 
   for (const timeout of [0, 61, -1]) {
@@ -115,7 +117,9 @@ Deno.test("wait answers at the moment of the state, or 408 when its timeout ran 
   assert.equal(clock.pending, 0, "no sleeper is left behind");
   simulator.configure({ waitForUnreachable: "at-once" });
   const before = clock.now();
-  assert.equal((await send(`GET /machines/${id}/wait?state=stopped`)).status, 408);
+  assert.equal((await send(`GET /machines/${id}/wait?state=suspended`)).status, 408);
+  simulator.configure({ waitForUnreachable: "409-at-once" });
+  assert.equal((await send(`GET /machines/${id}/wait?state=suspended`)).status, 409);
   assert.equal(clock.now(), before);
 });
 
@@ -127,7 +131,7 @@ Deno.test("a wait notices what another call does to its machine", async () => {
   await clock.advance(1000);
   simulator.killMachine("machine-1");
   const begin = clock.now();
-  assert.deepEqual((await clock.run(waiting)).json, { ok: true });
+  assert.equal((await clock.run(waiting)).body.state, "destroyed");
   assert.equal(clock.now() - begin, 100);
 });
 
@@ -137,7 +141,7 @@ Deno.test("a wait ends when its caller leaves", async () => {
   const caller = new AbortController();
   const left = assert.rejects(
     simulator.fetch(
-      new Request(`https://api.machines.dev/v1/apps/demo/machines/${id}/wait?state=stopped`, {
+      new Request(`https://api.machines.dev/v1/apps/demo/machines/${id}/wait?state=suspended`, {
         headers: { authorization: "Bearer fly-simulator-token" },
         signal: caller.signal,
       }),

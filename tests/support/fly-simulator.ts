@@ -14,6 +14,7 @@ import {
 } from "../../dev/stack/fly/mod.ts";
 
 const eventSchema = z.looseObject({
+  id: z.string(),
   type: z.string(),
   status: z.string(),
   request: z.looseObject({ exit_event: z.looseObject({}).catchall(z.unknown()) }).optional(),

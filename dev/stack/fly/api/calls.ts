@@ -87,7 +87,7 @@ export class Calls {
     const facts = callFacts(world, method, path, route, body);
     record.machineName = facts.machineName;
     const faults = this.context.faults.take(facts);
-    record.faults = [faults.answer, faults.delay, ...faults.machine]
+    record.faults = [faults.answer, faults.delay, faults.omits, ...faults.machine]
       .flatMap((fault) => fault ? [fault.kind] : []);
     const timing = {
       latencyMs: world.draw(world.settings.latencyMs),
@@ -102,7 +102,9 @@ export class Calls {
     };
     const authorization = request.headers.get("authorization");
     const machineFaults = faults.machine;
-    const call = { world, method, route, query, body, machineFaults, signal: callerOrAbandoned };
+    const omitted = faults.omits?.machines ?? null;
+    const signal = callerOrAbandoned;
+    const call = { world, method, route, query, body, machineFaults, omitted, signal };
     return await applyFaults(faults, timing, headers, async () => {
       const answer = await dispatch(call, { authorization, limiter, path });
       record.tookEffect = answer.effect;

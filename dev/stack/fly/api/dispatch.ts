@@ -9,12 +9,13 @@ import {
   deleteMachine,
   getMachine,
   listEvents,
-  listMachines,
   startMachine,
   stopMachine,
 } from "./machine-handlers.ts";
+import { listMachines } from "./list-machines.ts";
 import { metadata } from "./metadata-handlers.ts";
-import { listRegions } from "./platform-handlers.ts";
+import { organizationMachines } from "./organization-machines.ts";
+import { listRegions, placements } from "./platform-handlers.ts";
 import { createDeployToken, currentToken } from "./token-handlers.ts";
 import type { Action } from "../world/types.ts";
 import { waitForMachine } from "./wait.ts";
@@ -33,8 +34,8 @@ const HANDLERS: Readonly<Record<Action, (call: AdmittedCall) => ApiAnswer | Prom
   addresses,
   token: currentToken,
   "deploy-token": createDeployToken,
-  "organization-machines": refuse,
-  placements: refuse,
+  "organization-machines": organizationMachines,
+  placements,
   regions: listRegions,
   // Admission has refused these.
   unmodelled: refuse,

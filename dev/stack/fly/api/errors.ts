@@ -97,6 +97,17 @@ export const waitTimedOut = (desired: readonly string[], current: string): FlyRe
     }, currently ${current}`,
   );
 
+/** Recorded by ampbase-io/terraform-provider-fly for a stopped Machine and `suspended`; the text is ours. */
+export const unreachableState = (desired: readonly string[], current: string): FlyRefusal =>
+  new FlyRefusal(
+    409,
+    `aborted: machine cannot reach desired state, ${desired.join(", ")}, currently ${current}`,
+  );
+
+/** Recorded: superfly/flyctl issue 1751, Kilo-Org/cloud pull request 297. */
+export const instanceIdRequired = (): FlyRefusal =>
+  new FlyRefusal(400, "instance_id required when waiting for stopped machine");
+
 /** Recorded by several public clients that asked for more than 60 s. */
 export const waitTimeoutOutOfRange = (): FlyRefusal =>
   new FlyRefusal(

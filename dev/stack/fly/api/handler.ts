@@ -5,6 +5,7 @@ import type { MachineFault } from "../../faults.ts";
 import { typeError } from "../world/machine-config.ts";
 import type { Route } from "./routes.ts";
 import type { Access } from "../world/tokens.ts";
+import type { Omission } from "../world/visibility.ts";
 import type { World } from "../world/world.ts";
 
 /** A call to the API, before its token was checked. */
@@ -17,6 +18,8 @@ export interface ApiCall {
   body: string;
   /** What goes wrong with a Machine that this call creates or starts. */
   machineFaults: readonly MachineFault[];
+  /** Machines that this call does not see. */
+  omitted: Omission;
   /** Aborted when the caller left or the simulator shuts down: only a wait takes notice. */
   signal: AbortSignal;
 }

@@ -1,13 +1,15 @@
 /** Where calls about Machines take effect. */
 import { z } from "zod";
 import { type AdmittedCall, type ApiAnswer, changed, flag, jsonBody, read } from "./handler.ts";
-import { invalidArgument, nameViolation, notDestroyable, wrongState } from "./errors.ts";
+import { nameViolation, notDestroyable, wrongState } from "./errors.ts";
 import { generatedName, machineId, privateIp, ulid } from "../world/identifiers.ts";
 import { destroy, launch, stop } from "../world/lifecycle.ts";
 import { Machine } from "../world/machine.ts";
 import { parseCreateRequest, typeError } from "../world/machine-config.ts";
 import { launchPlan, requestStart } from "../world/starting.ts";
-import { machineJson, machineSummaryJson } from "./machine-json.ts";
+import { chooseRegion } from "../world/choose-region.ts";
+import { drawReadDelays, seenMachine } from "../world/visibility.ts";
+import { machineJson } from "./machine-json.ts";
 
 /** Where a Machine goes when the call names no region. */
 export const DEFAULT_REGION = "iad";
@@ -19,14 +21,11 @@ const DESTROYABLE = ["created", "stopped", "suspended", "failed", "destroying", 
 export function createMachine(call: AdmittedCall): ApiAnswer {
   const { world, route } = call;
   const request = parseCreateRequest(jsonBody(call));
-  const region = request.region ?? DEFAULT_REGION;
-  if (!world.regions.has(region)) throw invalidArgument(`region '${region}' not found`);
   const app = route.app ?? "";
   const name = request.name ?? freeName(call, app);
   const holder = world.nameHolder(app, name);
   if (holder) throw nameViolation(holder.identity.id, name);
-  const full = world.regions.capacityError(region);
-  if (full) throw full;
+  const region = chooseRegion(world, request.region ?? DEFAULT_REGION);
 
   const now = world.now();
   const machine = new Machine({
@@ -37,6 +36,7 @@ export function createMachine(call: AdmittedCall): ApiAnswer {
     instanceId: ulid(now, world.random),
     privateIp: privateIp(world.random),
     createdAtMs: now,
+    readDelays: drawReadDelays(world),
     config: request.config,
   }, world.random);
   machine.reschedule(now, [
@@ -55,39 +55,23 @@ function freeName(call: AdmittedCall, app: string): string {
   }
 }
 
-/** `GET /v1/apps/{app}/machines` with `region`, `state`, `include_deleted`, `summary`, `metadata.{key}` */
-export function listMachines({ world, route, query }: AdmittedCall): ApiAnswer {
-  const now = world.now();
-  const region = query.get("region");
-  const states = (query.get("state") ?? "").split(",").filter((state) => state !== "");
-  const metadata = [...query].filter(([key]) => key.startsWith("metadata."))
-    .map(([key, value]) => [key.slice("metadata.".length), value] as const);
-  const withDeleted = flag(query, "include_deleted") || states.includes("destroyed");
-  const machines = world.machines(route.app ?? "").filter((machine) => {
-    const state = machine.state(now);
-    const { config } = machine.identity;
-    return (withDeleted || state !== "destroyed") &&
-      (!region || machine.identity.region === region) &&
-      (states.length === 0 || states.includes(state)) &&
-      metadata.every(([key, value]) => config.metadata?.[key] === value);
-  });
-  const present = flag(query, "summary") ? machineSummaryJson : machineJson;
-  return read(machines.map((machine) => present(machine, now)));
-}
-
 /** `GET /v1/apps/{app}/machines/{id}` */
-export function getMachine({ world, route }: AdmittedCall): ApiAnswer {
-  return read(machineJson(world.visibleMachine(route.app, route.machineId), world.now()));
+export function getMachine({ world, route, omitted }: AdmittedCall): ApiAnswer {
+  const { machine, asOfMs } = seenMachine(world, route, omitted);
+  return read(machineJson(machine, asOfMs));
 }
 
 /** `GET /v1/apps/{app}/machines/{id}/events` */
-export function listEvents({ world, route }: AdmittedCall): ApiAnswer {
-  return read(world.visibleMachine(route.app, route.machineId).events(world.now()));
+export function listEvents({ world, route, query, omitted }: AdmittedCall): ApiAnswer {
+  const { machine, asOfMs } = seenMachine(world, route, omitted);
+  // 20 unless asked for, at most 50 (the API's OpenAPI file).
+  const limit = Math.min(50, Number(query.get("limit") ?? 20) || 20);
+  return read(machine.events(asOfMs).slice(0, limit));
 }
 
 /** `DELETE /v1/apps/{app}/machines/{id}`; `kill` is what fly-go and fly-admin call `force`. */
-export function deleteMachine({ world, route, query }: AdmittedCall): ApiAnswer {
-  const machine = world.visibleMachine(route.app, route.machineId);
+export function deleteMachine({ world, route, query, omitted }: AdmittedCall): ApiAnswer {
+  const { machine } = seenMachine(world, route, omitted);
   const now = world.now();
   const forced = flag(query, "force") || flag(query, "kill");
   if (!forced && !DESTROYABLE.includes(machine.state(now))) throw notDestroyable();
@@ -97,8 +81,8 @@ export function deleteMachine({ world, route, query }: AdmittedCall): ApiAnswer 
 }
 
 /** `POST /v1/apps/{app}/machines/{id}/start` */
-export function startMachine({ world, route, machineFaults }: AdmittedCall): ApiAnswer {
-  const machine = world.visibleMachine(route.app, route.machineId);
+export function startMachine({ world, route, machineFaults, omitted }: AdmittedCall): ApiAnswer {
+  const { machine } = seenMachine(world, route, omitted);
   const { previousState, effect } = requestStart(world, machine, machineFaults);
   const json = { previous_state: previousState, migrated: false, new_host: "" };
   return { status: 200, json, effect };
@@ -111,8 +95,8 @@ const stopSchema = z.looseObject({
 
 /** `POST /v1/apps/{app}/machines/{id}/stop`; the body may be absent. */
 export function stopMachine(call: AdmittedCall): ApiAnswer {
-  const { world, route } = call;
-  const machine = world.visibleMachine(route.app, route.machineId);
+  const { world, route, omitted } = call;
+  const { machine } = seenMachine(world, route, omitted);
   if (call.body !== "") {
     const body = jsonBody(call);
     const parsed = stopSchema.safeParse(body);

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type AdmittedCall, type ApiAnswer, changed, jsonBody, read } from "./handler.ts";
 import { invalidArgument } from "./errors.ts";
+import { seenMachine } from "../world/visibility.ts";
 import { typeError } from "../world/machine-config.ts";
 
 const valueSchema = z.looseObject({ value: z.string().optional() });
@@ -11,8 +12,8 @@ const valueSchema = z.looseObject({ value: z.string().optional() });
  * last two answer 204 without a body.
  */
 export function metadata(call: AdmittedCall): ApiAnswer {
-  const { world, method, route } = call;
-  const machine = world.visibleMachine(route.app, route.machineId);
+  const { world, method, route, omitted } = call;
+  const { machine } = seenMachine(world, route, omitted);
   const current = machine.identity.config.metadata ?? {};
   const key = route.metadataKey;
   if (method === "GET" || key === null) return read({ ...current });

@@ -24,9 +24,9 @@ const MACHINE = "/apps/:app/machines/:machineId";
 /** Methods, a path with parameters, and the action. Any other method of a path is 404. */
 const ROUTES: readonly (readonly [methods: string, path: string, action: Action])[] = [
   ["GET", "/platform/regions", "regions"],
-  ["POST", "/platform/placements", "unmodelled"],
+  ["POST", "/platform/placements", "placements"],
   ["GET", "/tokens/current", "token"],
-  ["GET", "/orgs/:organization/machines", "unmodelled"],
+  ["GET", "/orgs/:organization/machines", "organization-machines"],
   ["GET POST", "/apps", "app"],
   ["GET DELETE", "/apps/:app", "app"],
   ["POST", "/apps/:app/deploy_token", "deploy-token"],

@@ -10,7 +10,11 @@ import { settingsPatchSchema } from "./settings.ts";
 export const CONTROL_PREFIX = "/_control/";
 
 const regionSchema = z.strictObject({
-  capacity: z.boolean(),
+  capacity: z.boolean().optional(),
+  /** The region that replaces it; null brings it back. */
+  retiredFor: z.string().nullable().optional(),
+  /** Whether lists have the region's Machines; `error_regions` names one that does not answer. */
+  answers: z.boolean().optional(),
   variant: z.enum(CAPACITY_VARIANT_NAMES).optional(),
 });
 
@@ -47,9 +51,12 @@ const ROUTES: readonly (readonly [method: string, path: string, handler: Handler
     return { ok: true };
   }],
   ["POST", "regions/*", (simulator, body, [region = ""]) => {
-    const { capacity, variant } = regionSchema.parse(body);
-    simulator.setCapacity(region, capacity, variant);
-    return { full: simulator.world.regions.full() };
+    const { capacity, variant, answers, retiredFor } = regionSchema.parse(body);
+    const { regions } = simulator.world;
+    if (capacity !== undefined) regions.setCapacity(region, capacity, variant);
+    if (answers !== undefined) regions.setAnswers(region, answers);
+    if (retiredFor !== undefined) regions.setRetired(region, retiredFor);
+    return { full: regions.full(), silent: regions.silent() };
   }],
   ["POST", "settings", (simulator, body) => {
     const patch = settingsPatchSchema.parse(body);

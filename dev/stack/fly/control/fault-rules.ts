@@ -21,10 +21,17 @@ const matchSchema = z.strictObject({
   region: z.string().optional(),
 });
 
+/** A read answers as usual, and leaves these Machines (by id or name) out; to a read of one it is 404. */
+const omitsSchema = z.strictObject({
+  kind: z.literal("omits"),
+  machines: z.union([z.literal("all"), z.array(z.string())]),
+});
+
 const effectSchema = z.discriminatedUnion("kind", [
   answerFaultSchema,
   delaySchema,
   machineFaultSchema,
+  omitsSchema,
 ]);
 
 /** Unknown keys are refused: a misspelt fault that is never applied proves nothing. */
@@ -45,6 +52,7 @@ const ruleSchema = z.strictObject({
 
 /** What can go wrong with a call to Fly.io. */
 export type FlyFault = z.infer<typeof effectSchema>;
+type OmitsFault = z.infer<typeof omitsSchema>;
 type FlyMatch = z.infer<typeof matchSchema>;
 /** A fault and the calls that meet it, as a test writes it. */
 export type FlyFaultRule = FaultRule<FlyMatch, FlyFault>;
@@ -62,8 +70,9 @@ export interface CallFacts {
 
 /** The faults that one call meets: at most one answer, one delay, and one of each kind of Machine. */
 export interface FaultsOfCall {
-  answer: Exclude<FlyFault, MachineFault | { kind: "delay" }> | undefined;
+  answer: Exclude<FlyFault, MachineFault | OmitsFault | { kind: "delay" }> | undefined;
   delay: Extract<FlyFault, { kind: "delay" }> | undefined;
+  omits: OmitsFault | undefined;
   machine: MachineFault[];
 }
 
@@ -93,14 +102,20 @@ export class FlyFaults {
   /** Takes the faults for one call. */
   take(call: CallFacts): FaultsOfCall {
     const makesMachine = call.action === "create" || call.action === "start";
-    const found: FaultsOfCall = { answer: undefined, delay: undefined, machine: [] };
+    const found: FaultsOfCall = {
+      answer: undefined,
+      delay: undefined,
+      omits: undefined,
+      machine: [],
+    };
     const faults = this.#list.take(call, (fault) => {
       if (isMachineFault(fault)) return makesMachine ? fault.kind : null;
-      return fault.kind === "delay" ? "delay" : "answer";
+      return fault.kind === "delay" || fault.kind === "omits" ? fault.kind : "answer";
     });
     for (const fault of faults) {
       if (isMachineFault(fault)) found.machine.push(fault);
       else if (fault.kind === "delay") found.delay = fault;
+      else if (fault.kind === "omits") found.omits = fault;
       else found.answer = fault;
     }
     return found;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { FLY_RATE_LIMITS } from "../api/rate-limit.ts";
 import { APP_DEFAULTS, appSettings } from "./settings/apps.ts";
 import { duration, milliseconds } from "./settings/duration.ts";
+import { READ_DEFAULTS, readSettings } from "./settings/reads.ts";
 
 export { draw, type Duration } from "./settings/duration.ts";
 
@@ -28,11 +29,12 @@ export const settingsSchema = z.strictObject({
   /** null turns the limits off. */
   rateLimits: z.strictObject({ get: rateLimitSchema, other: rateLimitSchema }).nullable(),
   /**
-   * A wait for a state that is not scheduled to come: hold the call until its timeout (the facts name
-   * only 408 "when it ran out"), or answer that 408 at once.
+   * A wait for a state that is not scheduled to come: hold the call until its timeout, answer that 408
+   * at once, or 409 at once, as ampbase-io/terraform-provider-fly saw it.
    */
-  waitForUnreachable: z.enum(["until-timeout", "at-once"]),
+  waitForUnreachable: z.enum(["until-timeout", "at-once", "409-at-once"]),
   ...appSettings,
+  ...readSettings,
 });
 
 export type FlySettings = z.infer<typeof settingsSchema>;
@@ -49,4 +51,5 @@ export const DEFAULT_SETTINGS: FlySettings = {
   rateLimits: FLY_RATE_LIMITS,
   waitForUnreachable: "until-timeout",
   ...APP_DEFAULTS,
+  ...READ_DEFAULTS,
 };

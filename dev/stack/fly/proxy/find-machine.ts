@@ -6,7 +6,7 @@ import type { Machine } from "../world/machine.ts";
 import type { App } from "../world/world.ts";
 import type { ProxyContext } from "./context.ts";
 import { ProxyError } from "./proxy-error.ts";
-import { inRegion } from "./regions.ts";
+import { inRegion } from "../world/region-groups.ts";
 import { type Service, serviceAt } from "./services.ts";
 
 /** What a request, or a replay of it, asks for. */

@@ -1,7 +1,7 @@
 /** `fly-replay` answers: https://fly.io/docs/networking/dynamic-request-routing/ */
 import { z } from "zod";
 import { ProxyError } from "./proxy-error.ts";
-import { regionList } from "./regions.ts";
+import { regionList } from "../world/region-groups.ts";
 
 export const REPLAY_JSON = "application/vnd.fly.replay+json";
 

@@ -5,7 +5,7 @@ import type { App } from "../world/world.ts";
 import type { ProxyContext } from "./context.ts";
 import type { Wanted } from "./find-machine.ts";
 import { ProxyError } from "./proxy-error.ts";
-import { regionList } from "./regions.ts";
+import { regionList } from "../world/region-groups.ts";
 import type { Replay } from "./replay.ts";
 
 export interface Target extends Wanted {

@@ -2,7 +2,14 @@
 import { ulid } from "./identifiers.ts";
 import type { MachineConfig } from "./machine-config.ts";
 import type { Random } from "./random.ts";
-import type { ExitEvent, MachineEvent, MachineRecord, MachineState, Transition } from "./types.ts";
+import type {
+  ExitEvent,
+  MachineEvent,
+  MachineRecord,
+  MachineState,
+  ReadDelays,
+  Transition,
+} from "./types.ts";
 
 /** States in which nothing bills and from which nothing returns. */
 const GONE: ReadonlySet<MachineState> = new Set(["destroying", "destroyed"]);
@@ -15,6 +22,8 @@ export interface MachineIdentity {
   readonly instanceId: string;
   readonly privateIp: string;
   readonly createdAtMs: number;
+  /** How far reads of this Machine are behind. */
+  readonly readDelays: ReadDelays;
   readonly config: MachineConfig;
 }
 

@@ -1,5 +1,6 @@
 /** Fly.io's regions, and how each reports that it is full. */
 import { FlyRefusal } from "../api/errors.ts";
+import { RETIRED_REGIONS } from "./retired-regions.ts";
 
 /** Fly.io's regions (https://fly.io/docs/reference/regions/, August 2026). */
 export const FLY_REGIONS: readonly string[] = [
@@ -63,6 +64,8 @@ export const CAPACITY_VARIANT_NAMES = Object.keys(CAPACITY_VARIANTS) as [
 export class Regions {
   readonly #known: ReadonlySet<string>;
   readonly #full = new Map<string, CapacityVariant>();
+  readonly #silent = new Set<string>();
+  readonly #retired = new Map(Object.entries(RETIRED_REGIONS));
 
   constructor(known: readonly string[]) {
     this.#known = new Set(known);
@@ -81,9 +84,7 @@ export class Regions {
    * @throws {RangeError} when no such region exists.
    */
   setCapacity(region: string, capacity: boolean, variant: CapacityVariant = "422-status"): void {
-    if (!this.has(region)) {
-      throw new RangeError(`no region "${region}"; there are ${this.codes().join(", ")}`);
-    }
+    this.#require(region);
     if (capacity) this.#full.delete(region);
     else this.#full.set(region, variant);
   }
@@ -99,8 +100,55 @@ export class Regions {
     return Object.fromEntries(this.#full);
   }
 
-  /** Gives every region room again. */
+  /**
+   * Retires a region, or brings it back.
+   *
+   * @param successor The region that the refusal recommends; null brings it back.
+   * @throws {RangeError} when no such region exists.
+   */
+  setRetired(region: string, successor: string | null): void {
+    this.#require(region);
+    if (successor === null) this.#retired.delete(region);
+    else this.#retired.set(region, successor);
+  }
+
+  /** The region that a retired one is replaced by; undefined while it takes new Machines. */
+  successor(region: string): string | undefined {
+    return this.#retired.get(region);
+  }
+
+  /**
+   * A region that does not answer is missing from lists.
+   *
+   * @throws {RangeError} when no such region exists.
+   */
+  setAnswers(region: string, answers: boolean): void {
+    this.#require(region);
+    if (answers) this.#silent.delete(region);
+    else this.#silent.add(region);
+  }
+
+  answers(region: string): boolean {
+    return !this.#silent.has(region);
+  }
+
+  /** The regions that do not answer. */
+  silent(): string[] {
+    return [...this.#silent];
+  }
+
+  /** Every region as at the beginning. */
   reset(): void {
+    this.#retired.clear();
+    for (const [region, successor] of Object.entries(RETIRED_REGIONS)) {
+      this.#retired.set(region, successor);
+    }
     this.#full.clear();
+    this.#silent.clear();
+  }
+
+  #require(region: string): void {
+    if (this.has(region)) return;
+    throw new RangeError(`no region "${region}"; there are ${this.codes().join(", ")}`);
   }
 }

@@ -55,6 +55,12 @@ export interface Transition {
   readonly event?: MachineEvent;
 }
 
+/** Who reads: each is behind by its own time. */
+export type Reader = "get" | "list" | "organizationList";
+
+/** How far each reader is behind for one Machine, in milliseconds. */
+export type ReadDelays = Readonly<Record<Reader, number>>;
+
 /** A Machine as a test sees it: also when it is destroyed, and with what will still happen to it. */
 export interface MachineRecord {
   id: string;

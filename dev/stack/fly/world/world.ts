@@ -155,20 +155,6 @@ export class World {
     return machine;
   }
 
-  /**
-   * The Machine as the API finds it.
-   *
-   * @throws {FlyRefusal} 404 when it never was, belongs to another app, or is gone.
-   */
-  visibleMachine(app: string | null, id: string | null): Machine {
-    const machine = this.anyMachine(app, id);
-    const now = this.now();
-    const gone = machine.state(now) === "destroyed" &&
-      now >= machine.since(now) + this.settings.getAfterDestroyMs;
-    if (gone) throw machineNotFound();
-    return machine;
-  }
-
   /** Empties the world; tokens go back to those of the beginning. */
   clear(): void {
     this.#machines.clear();

@@ -10,6 +10,12 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   apac: ["bom", "nrt", "sin", "syd"],
 };
 
+/** The part of the world that a region is in; empty where no group has it. */
+export function geoRegion(region: string): string {
+  return Object.keys(GROUPS).find((group) => group !== "us" && GROUPS[group]?.includes(region)) ??
+    "";
+}
+
 /** Whether a region is meant by a name such as `iad`, `us` or `any`. */
 export function inRegion(region: string, name: string): boolean {
   if (name === "any") return true;
