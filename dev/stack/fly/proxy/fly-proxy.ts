@@ -134,6 +134,7 @@ function createContext(
       inProcess,
       onLine,
       secrets: (app) => world.secrets.of(world.app(app)?.id ?? ""),
+      losesSnapshot: () => world.random() < all.snapshotLossProbability,
       onExit: (machine, exitCode) => {
         const now = world.now();
         fail(machine, now, now, { state: "stopped", exitCode }, 0);

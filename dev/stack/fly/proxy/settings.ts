@@ -28,6 +28,11 @@ export interface ProxySettings {
    */
   wakesWithoutAutostart: "never" | "sometimes" | "always";
   /**
+   * How likely a suspended Machine's memory is lost, so that it starts cold: "not guaranteed"
+   * (https://fly.io/docs/reference/suspend-resume/). The figure is ours.
+   */
+  snapshotLossProbability: number;
+  /**
    * Whether a client's own `fly-replay-src` reaches a Machine on a request that was not replayed.
    * Not published; the docs ask for a secret in `state`
    * (https://fly.io/docs/blueprints/connecting-to-user-machines/#authentication).
@@ -48,6 +53,7 @@ export const DEFAULT_PROXY_SETTINGS: ProxySettings = {
   queueTimeoutMs: 10_000,
   autostopEveryMs: 330_000,
   wakesWithoutAutostart: "sometimes",
+  snapshotLossProbability: 0.5,
   passesClientReplayHeaders: true,
   maxReplayBodyBytes: 1_000_000,
 };

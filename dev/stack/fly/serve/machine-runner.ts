@@ -10,6 +10,8 @@ export interface RunnerOptions extends ImageOptions {
   world: World;
   /** The secrets of an app, as they are when a Machine starts. */
   secrets: (app: string) => Readonly<Record<string, string>>;
+  /** Whether a Machine that is resumed now lost its memory while it was suspended. */
+  losesSnapshot: () => boolean;
   /** A program ended although its Machine is started. */
   onExit: (machine: Machine, exitCode: number) => void;
   /** A Machine is suspended, killed or gone: nothing of its connections is left. */
@@ -97,14 +99,14 @@ export class MachineRunner {
     const running = this.#running.get(machine);
     const state = machine.state(now);
     if (state === "started") {
+      if (running?.frozen && !running.ending) this.#resume(running);
       if (running?.ending) await running.program.ended;
       if (!this.#running.has(machine)) this.#start(machine);
-      else if (running?.frozen) freeze(running, false);
       return;
     }
     if (running === undefined || state === "starting" || state === "suspending") return;
     if (state === "suspended") {
-      freeze(running, true);
+      if (!running.frozen) freeze(running, true);
       this.#options.onCut(machine);
     } else if (state === "stopping" || state === "restarting") {
       this.#stop(running);
@@ -133,6 +135,12 @@ export class MachineRunner {
       const byItself = !running.ending && machine.state(world.now()) === "started";
       if (byItself && !this.#closing.signal.aborted) onExit(machine, code);
     });
+  }
+
+  /** No field of the API tells a resume from a cold start. */
+  #resume(running: Running): void {
+    if (this.#options.losesSnapshot()) this.#killProgram(running);
+    else freeze(running, false);
   }
 
   #stop(running: Running): void {
