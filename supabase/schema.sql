@@ -78,6 +78,7 @@ CREATE TABLE public.cloud_machines (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     provisioned_at timestamp with time zone,
     missing_since timestamp with time zone,
+    create_bucket text,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
     CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
@@ -109,6 +110,7 @@ COMMENT ON COLUMN public.cloud_machines.reconcile_at IS 'From then on reconcile 
 COMMENT ON COLUMN public.cloud_machines.destroy_requested_at IS 'Somebody wants the machine gone. Set before Fly.io is asked, so that a crash in between loses nothing.';
 COMMENT ON COLUMN public.cloud_machines.provisioned_at IS 'When the machine was first seen started.';
 COMMENT ON COLUMN public.cloud_machines.missing_since IS 'When Fly.io first did not know the machine of this running row; null again once it is seen.';
+COMMENT ON COLUMN public.cloud_machines.create_bucket IS 'What the row''s create is paced with: the app that machines share, or the organisation.';
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
@@ -121,6 +123,7 @@ CREATE INDEX cloud_machines_missing ON public.cloud_machines USING btree (id) WH
 CREATE INDEX cloud_machines_provisioning_since ON public.cloud_machines USING btree (created_at) WHERE (status = 'provisioning'::text);
 CREATE INDEX cloud_machines_reconcile_at ON public.cloud_machines USING btree (reconcile_at) WHERE (reconcile_at IS NOT NULL);
 CREATE INDEX cloud_machines_running_by_app ON public.cloud_machines USING btree (fly_app_name, id) WHERE (status = 'running'::text);
+CREATE INDEX cloud_machines_running_own_app ON public.cloud_machines USING btree (id) WHERE ((status = 'running'::text) AND (fly_app_name = machine_id));
 CREATE INDEX cloud_machines_user_id_created_at ON public.cloud_machines USING btree (user_id, created_at DESC);
 CREATE UNIQUE INDEX cloud_machines_user_id_idempotency_key ON public.cloud_machines USING btree (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
@@ -463,7 +466,8 @@ CREATE FUNCTION public.claim_machine(
     p_error_code text DEFAULT NULL::text,
     p_error_message text DEFAULT NULL::text,
     p_name_prefix text DEFAULT NULL::text,
-    p_project_host text DEFAULT NULL::text
+    p_project_host text DEFAULT NULL::text,
+    p_own_app boolean DEFAULT false
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -473,7 +477,9 @@ declare
   v_slot_at timestamptz;
   v_wait_ms integer := 0;
   v_granted boolean;
-  v_app_name text := p_fly_app_names[1];
+  -- What is paced: the app that machines share, or the organisation in which each gets its own.
+  v_bucket text := p_fly_app_names[1];
+  v_app_name text;
   v_error_code text := p_error_code;
   v_error_message text := p_error_message;
   v_machine_id text := p_machine_id;
@@ -541,7 +547,7 @@ begin
   begin
     if v_error_code is null then
       select slot.app_name, slot.slot_at, slot.wait_ms, slot.granted
-      into v_app_name, v_slot_at, v_wait_ms, v_granted
+      into v_bucket, v_slot_at, v_wait_ms, v_granted
       from public.reserve_create_slot(
         p_fly_app_names, p_user_id, p_rate_per_second, p_burst, p_wait_at_most_ms
       ) slot;
@@ -551,13 +557,14 @@ begin
       end if;
     end if;
 
+    v_app_name := case when p_own_app and v_bucket is not null then v_machine_id else v_bucket end;
     insert into public.cloud_machines (
-      user_id, machine_id, fly_app_name, region, cpu_priority,
+      user_id, machine_id, fly_app_name, create_bucket, region, cpu_priority,
       status, error_code, error_message,
       websocket_url, idempotency_key, request_hash, request_id,
       deadline_at, reconcile_at
     ) values (
-      p_user_id, v_machine_id, v_app_name, p_region, p_cpu_priority,
+      p_user_id, v_machine_id, v_app_name, v_bucket, p_region, p_cpu_priority,
       case when v_error_code is null then 'provisioning' else 'error' end,
       v_error_code, left(v_error_message, 2000),
       replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', v_machine_id),
@@ -568,7 +575,7 @@ begin
 
     if v_error_code is null and v_wait_ms > 0 then
       insert into public.fly_create_slots (app_name, slot_at, cloud_machine_id, user_id)
-      values (v_app_name, v_slot_at, v_machine.id, p_user_id);
+      values (v_bucket, v_slot_at, v_machine.id, p_user_id);
     end if;
   exception when foreign_key_violation then
     return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
@@ -592,7 +599,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), unknown_user. With p_error_code the row is written as error at once.';
+COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. p_own_app: its app has that name too, and p_fly_app_names name what is paced. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), unknown_user. With p_error_code the row is written as error at once.';
 
 REVOKE ALL ON FUNCTION public.claim_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_machine TO service_role;
@@ -697,7 +704,7 @@ declare
 begin
   -- The new slot's foreign key locks the row. Locked only then, after the slots, it would be locked in
   -- the opposite order to whoever closes the row meanwhile and gives back its slot: a deadlock.
-  select fly_app_name, user_id into v_app_name, v_user_id from public.cloud_machines
+  select coalesce(create_bucket, fly_app_name), user_id into v_app_name, v_user_id from public.cloud_machines
   where id = p_id for key share;
   perform 1 from public.fly_create_buckets b where b.app_name = v_app_name for update;
   if not found then
@@ -1022,6 +1029,29 @@ COMMENT ON FUNCTION public.list_running_machines IS 'A page of an app''s running
 
 REVOKE ALL ON FUNCTION public.list_running_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_running_machines TO service_role;
+
+-- list_running_own_apps ---------------------------------------------------------------------------
+
+CREATE FUNCTION public.list_running_own_apps(
+    p_limit integer,
+    p_after uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid
+) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(jsonb_agg(to_jsonb(m) order by m.id), '[]')
+  from (
+    select * from public.cloud_machines
+    where fly_app_name = machine_id and status = 'running' and id > p_after
+    order by id
+    limit p_limit
+  ) m
+$$;
+
+COMMENT ON FUNCTION public.list_running_own_apps IS 'A page of the running rows whose machines have apps of their own, in the order of their id, after p_after.';
+
+REVOKE ALL ON FUNCTION public.list_running_own_apps FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_running_own_apps TO service_role;
 
 -- machine_events_after_insert ---------------------------------------------------------------------
 
@@ -1796,7 +1826,7 @@ GRANT ALL ON FUNCTION public.reserve_create_slot TO service_role;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261126000300' $$;
+    AS $$ select '20261126000400' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

@@ -51,6 +51,7 @@ function complaints(checks: Record<string, Check>): Record<string, string> {
 Deno.test("health", async (t) => {
   await using stack = await startStack({
     fly: { apps: [FLY_APP, FORBIDDEN_APP] },
+    env: { FLY_ROUTER_URL: "wss://router.example.com" },
   });
   assert.equal((await stack.reconcile()).status, 200);
 
@@ -135,6 +136,18 @@ Deno.test("health", async (t) => {
     });
   });
 
+  await t.step("a shared app without a router: a warning", async () => {
+    const { answer, checks } = await health(stack, { FLY_ROUTER_URL: undefined });
+    assert.deepEqual([answer.status, answer.body.status], [200, "warn"]);
+    assert.deepEqual(Object.keys(complaints(checks)), ["fly:isolation"]);
+  });
+
+  await t.step("an organisation that the token does not reach", async () => {
+    const { answer, checks } = await health(stack, { FLY_ORG_SLUG: "somebody-elses" });
+    assert.equal(answer.status, 503);
+    assert.match(complaints(checks)["fly:organization"] ?? "", /^fail: .*organisation token/);
+  });
+
   await t.step(
     "without the platform's own settings anyone gets 503, and nothing more",
     async () => {
@@ -169,7 +182,7 @@ Deno.test("health", async (t) => {
     const found = complaints(checks);
     assert.deepEqual(Object.keys(found), [`fly:${FORBIDDEN_APP}`, "fly:no-such-app"]);
     assert.match(found[`fly:${FORBIDDEN_APP}`] ?? "", /^fail: .*403/);
-    assert.match(found["fly:no-such-app"] ?? "", /^fail: .*404/);
+    assert.equal(found["fly:no-such-app"], "fail: Fly.io does not know this app");
   });
 
   await t.step(

@@ -151,9 +151,15 @@ Deno.test("rules, dashboard, log queries and documents name what the function re
     const section = sectionsOf(operations).find(({ heading }) => heading === "Health")?.text ?? "";
     const listed = tableRows(section).slice(1).map(([name = ""]) => codeIn(name));
     const { body } = await stack.callAsService({ method: "GET", path: "/health" });
+    await using ownApps = await stack.start({ FLY_ORG_SLUG: "personal" });
+    const headers = { apikey: stack.supabase.secretKey };
+    const other = await ownApps.call(null, { method: "GET", path: "/health", headers });
     const kinds = new Set(
-      Object.keys(body.checks).map((name) =>
-        name.replace(/^environment:.+/, "environment:<VARIABLE>").replace(/^fly:.+/, "fly:<app>")
+      [...Object.keys(body.checks), ...Object.keys(other.body.checks)].map((name) =>
+        name.replace(/^environment:.+/, "environment:<VARIABLE>").replace(
+          /^fly:(?!isolation|organization).+/,
+          "fly:<app>",
+        )
       ),
     );
     assert.deepEqual(listed.sort(), [...kinds].sort());

@@ -90,16 +90,16 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "sweep machines without checking whose they are",
-    file: `${FUNCTION}/reconcile/compare-machines.ts`,
-    from: "living.filter(({ name }) => hasNameOf(tag, name))",
-    to: "living.filter(({ name }) => hasNameOf(tag, name) || name !== tag)",
+    file: `${FUNCTION}/hosting/shared-app.ts`,
+    from: "machines.filter(({ name }) => hasNameOf(tag, name))",
+    to: "machines.filter(({ name }) => hasNameOf(tag, name) || name !== tag)",
     tests: ["ownership", "model"],
   },
   {
     name: "do not sweep at all",
     file: `${FUNCTION}/reconcile/settle-orphans.ts`,
-    from: "      await destroyMachine(fly, app, machine.id, { deadline });",
-    to: "      if (machine.id === app) await destroyMachine(fly, app, machine.id, { deadline });",
+    from: "      await hosting.destroyFound(context, found);",
+    to: "      if (found.key === found.app) await hosting.destroyFound(context, found);",
     tests: ["regressions"],
   },
   {
@@ -139,9 +139,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "destroy by id without checking the name",
-    file: `${FUNCTION}/destroy/destroy-machine.ts`,
-    from: "if (found?.name !== machine.name) return",
-    to: "if (found === undefined) return",
+    file: `${FUNCTION}/hosting/destroy-machine.ts`,
+    from: 'found.name === name ? "ours" : "foreign"',
+    to: 'found.name === "" ? "foreign" : "ours"',
     tests: ["destroying a row's machine"],
   },
   {

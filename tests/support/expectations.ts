@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { ErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
 import type { Answer, MachineRow, Stack } from "./stack.ts";
 
-const MACHINE_NAME = /^machine-[0-9a-f]{6}-[0-9a-z]{14}$/;
+const MACHINE_NAME = /^(machine|test-app)-[0-9a-f]{6}-[0-9a-z]{14}$/;
 
 /**
  * Asserts that an answer is an error of exactly the contract's shape.

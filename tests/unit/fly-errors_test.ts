@@ -68,7 +68,13 @@ const CASES: Case[] = [
     nameIsTaken: true,
   },
   { status: 409, body: "already exists; no capacity", code: "fly_capacity" },
-  { status: 422, body: TAKEN, code: "fly_rejected" },
+  {
+    status: 422,
+    body: "Validation failed: Name has already been taken",
+    code: "fly_unavailable",
+    mayHaveTakenEffect: true,
+    nameIsTaken: true,
+  },
 ];
 
 Deno.test("fly errors: the code, whether a look-up is needed, whether the name is taken", () => {

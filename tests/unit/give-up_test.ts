@@ -38,7 +38,9 @@ async function giveUpWith(
 ): Promise<{ provisioning: Provisioning; error: AppError | null }> {
   const provisioning = scriptProvisioning(script);
   const { context, input } = provisioning;
-  const error = await provisioning.run(() => giveUp(context, input, { machine, mayExist }, thrown))
+  const error = await provisioning.run(() =>
+    giveUp(context, input, { machine, mayExist, appMayExist: false }, thrown)
+  )
     .then(
       () => null,
       (error: unknown) => {

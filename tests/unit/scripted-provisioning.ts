@@ -8,6 +8,7 @@ import { DatabaseCaller } from "../../supabase/functions/provision-machine/datab
 import { Claims } from "../../supabase/functions/provision-machine/database/claims.ts";
 import { Machines } from "../../supabase/functions/provision-machine/database/machines.ts";
 import { FlyClient } from "../../supabase/functions/provision-machine/fly/client.ts";
+import { chooseHosting } from "../../supabase/functions/provision-machine/hosting/choose-hosting.ts";
 import { Measurements } from "../../supabase/functions/provision-machine/logging/measurements.ts";
 import { Redactor } from "../../supabase/functions/provision-machine/logging/redactor.ts";
 import { RequestLog } from "../../supabase/functions/provision-machine/logging/request-log.ts";
@@ -166,6 +167,7 @@ export function scriptProvisioning(
       requestTimeoutMs: 30_000,
       redact: (text) => redactor.redact(text),
     }),
+    hosting: chooseHosting({ FLY_APP_NAME: [ROW.fly_app_name] }),
     claims: new Claims(database),
     machines: new Machines(database),
     log: new RequestLog(log.logger, clock, "request-1"),
@@ -201,7 +203,7 @@ export function scriptProvisioning(
       loggableBody: { ...body, region: "unknown", config: { ...body.config, image: "logged" } },
       regions,
     },
-    progress: { machine: undefined, mayExist: false },
+    progress: { machine: undefined, mayExist: false, appMayExist: false },
     calls,
     arguments: rpcArguments,
     log,

@@ -86,13 +86,25 @@ export const ENVIRONMENT = {
     (secret) => secret.length >= MIN_SECRET_CHARACTERS,
     `expected at least ${MIN_SECRET_CHARACTERS} characters`,
   ).optional(),
+  /** An app of its own for each machine, in this organisation. */
+  FLY_ORG_SLUG: text.regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "expected an organisation's slug",
+  )
+    .optional(),
+  /** A router app in front of all machines. */
+  FLY_ROUTER_URL: text.refine(
+    (value) => /^wss?:\/\//.test(value) && URL.canParse(value) && !/[?#]/.test(value),
+    "expected a ws:// or wss:// URL without a query",
+  ).transform((value) => value.replace(/\/+$/, "")).optional(),
   WEBSOCKET_URL_TEMPLATE: text.refine(
-    (value) =>
-      /^wss?:\/\//.test(value) && value.includes("{machineId}") &&
-      URL.canParse(value.replaceAll("{app}", "a").replaceAll("{machineId}", "m")) &&
-      !/[{}]/.test(value.replaceAll("{app}", "").replaceAll("{machineId}", "")),
-    "expected a ws:// or wss:// URL with {machineId} and, if wanted, {app}",
-  ).default("wss://{app}.fly.dev/machines/{machineId}"),
+    (value) => {
+      const filled = value.replaceAll("{app}", "a").replaceAll("{machineId}", "m");
+      return /^wss?:\/\//.test(value) && filled !== value && URL.canParse(filled) &&
+        !/[{}]/.test(filled);
+    },
+    "expected a ws:// or wss:// URL with {app}, {machineId} or both",
+  ).optional(),
   MAX_MACHINES_PER_USER: positiveInteger(text).default("1"),
   PROVISION_TIMEOUT_SECONDS: positiveNumber(text, { atLeast: 1 }).refine(
     (seconds) => seconds < PLATFORM_IDLE_LIMIT_SECONDS,
@@ -230,6 +242,7 @@ function crossProblems(
   const found: EnvironmentProblem[] = [];
   const broken = (variable: VariableName) => problems.some((p) => p.variable === variable);
   const { FLY_REGION, FLY_REGIONS, SUPABASE_SECRET_KEYS, SUPABASE_SERVICE_ROLE_KEY } = settings;
+  const { FLY_ORG_SLUG, FLY_APP_NAME = [] } = settings;
   if (
     !SUPABASE_SECRET_KEYS && !SUPABASE_SERVICE_ROLE_KEY && !broken("SUPABASE_SECRET_KEYS") &&
     !broken("SUPABASE_SERVICE_ROLE_KEY")
@@ -238,6 +251,16 @@ function crossProblems(
       variable: "SUPABASE_SERVICE_ROLE_KEY",
       kind: "missing",
       reason: "neither SUPABASE_SECRET_KEYS nor SUPABASE_SERVICE_ROLE_KEY is set",
+    });
+  }
+  if (
+    FLY_ORG_SLUG && !broken("FLY_APP_NAME") && !/^[a-z][a-z0-9-]{0,39}$/.test(FLY_APP_NAME.join())
+  ) {
+    found.push({
+      variable: "FLY_APP_NAME",
+      kind: "invalid",
+      reason:
+        "expected, with FLY_ORG_SLUG, one name that starts with a letter, of at most 40 characters",
     });
   }
   if (FLY_REGION && FLY_REGIONS && !FLY_REGIONS.includes(FLY_REGION)) {

@@ -17,8 +17,10 @@ export interface ClaimInput {
   projectHost: string | null;
   requestHash: string;
   idempotencyKey: string | null;
-  /** The apps that may hold the machine; null when the setting is broken. */
-  flyAppNames: string[] | null;
+  /** What the create is paced with: one of the shared apps, or the organisation; null: unknown. */
+  buckets: string[] | null;
+  /** The app gets the machine's name; otherwise it is the bucket's. */
+  ownApp: boolean;
   websocketUrlTemplate: string | null;
   machineLimit: number;
   timeoutMs: number;
@@ -55,7 +57,8 @@ export class Claims {
         p_burst: input.rate.burst,
         p_wait_at_most_ms: Math.max(0, Math.floor(input.maxSlotWaitMs)),
         ...unlessNull("p_project_host", input.projectHost),
-        ...unlessNull("p_fly_app_names", input.flyAppNames),
+        p_own_app: input.ownApp,
+        ...unlessNull("p_fly_app_names", input.buckets),
         ...unlessNull("p_websocket_url_template", input.websocketUrlTemplate),
         ...unlessNull("p_idempotency_key", input.idempotencyKey),
         ...unlessNull("p_error_code", input.failure?.code ?? null),

@@ -47,6 +47,15 @@ export class Ownership {
     return this.database.rpc("list_running_machines", args, z.array(RunningMachine), deadline);
   }
 
+  /** The same for running rows whose machines have apps of their own. */
+  listRunningOwnApps(
+    { after, limit }: { after: string | null; limit: number },
+    deadline: Deadline,
+  ): Promise<RunningMachine[]> {
+    const args = { p_limit: limit, ...unlessNull("p_after", after) };
+    return this.database.rpc("list_running_own_apps", args, z.array(RunningMachine), deadline);
+  }
+
   /** The rows that own machines with one of these names or Fly ids, in any status. */
   readOwners(
     { names, flyMachineIds }: { names: string[]; flyMachineIds: string[] },

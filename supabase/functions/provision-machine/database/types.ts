@@ -41,14 +41,14 @@ isOneToOne: false
                   ]
                 },"cloud_machines": {
                   Row: {
-                    "cpu_priority": string,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"region": string,"request_hash": string,"request_id": string,"status": string,"updated_at": string,"user_id": string | null,"websocket_url": string | null
+                    "cpu_priority": string,"create_bucket": string | null,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"region": string,"request_hash": string,"request_id": string,"status": string,"updated_at": string,"user_id": string | null,"websocket_url": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "cpu_priority": string,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region": string,"request_hash": string,"request_id": string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority": string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region": string,"request_hash": string,"request_id": string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Update: {
-                    "cpu_priority"?: string,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority"?: string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Relationships: [
                     
@@ -202,7 +202,7 @@ isOneToOne: false
 { Args: { "p_project_host"?: string }; Returns: Json
                            },
 "claim_machine":
-{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_name_prefix"?: string,"p_project_host"?: string,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
+{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_name_prefix"?: string,"p_own_app"?: boolean,"p_project_host"?: string,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
                            },
 "delay_creates":
 { Args: { "p_burst": number,"p_id": string,"p_rate_per_second": number,"p_retry_after_ms": number }; Returns: Json
@@ -233,6 +233,9 @@ isOneToOne: false
                            },
 "list_running_machines":
 { Args: { "p_after"?: string,"p_fly_app_name": string,"p_limit": number }; Returns: Json
+                           },
+"list_running_own_apps":
+{ Args: { "p_after"?: string,"p_limit": number }; Returns: Json
                            },
 "mark_machine_cleaned_up":
 { Args: { "p_detail"?: Json,"p_duration_ms": number,"p_id": string,"p_request_id": string }; Returns: Json

@@ -11,7 +11,8 @@ import type { RequestContext } from "../http/context.ts";
 import { machineIdOf, noSuchMachine } from "../http/machine-path.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { Deadline } from "../time.ts";
-import { destroyMachineOfRow } from "./destroy-machine.ts";
+import { destroyMachineOfRow } from "../hosting/destroy-machine.ts";
+import { machineOfRow } from "../hosting/hosting.ts";
 
 const BUDGET_MS = 60_000;
 /** Kept for closing the row: a slow Fly.io must not look like a database that does not answer. */
@@ -56,15 +57,12 @@ async function destroyAtFly(
   row: CloudMachine,
   deadline: Deadline,
 ): Promise<boolean> {
-  if (row.fly_app_name === null) return true;
+  const machine = machineOfRow(row);
+  if (machine === null) return true;
   const settings = requireSettings(environment);
   const fly = openFlyClient(isolate, settings, trace);
   try {
-    return await destroyMachineOfRow({ runtime: isolate.runtime, fly, deadline }, {
-      app: row.fly_app_name,
-      name: row.machine_id,
-      flyMachineId: row.fly_machine_id,
-    });
+    return await destroyMachineOfRow({ runtime: isolate.runtime, fly, deadline }, machine);
   } catch (error) {
     if (!(error instanceof FlyError)) throw error;
     const hint = "The machine could not be destroyed yet; it will be within minutes";

@@ -65,10 +65,16 @@ export class FlyError extends UpstreamError {
       /insufficient[_ ](capacity|resources|memory|cpus?)|no capacity/i.test(this.body ?? "");
   }
 
-  /** A machine with this name already lives in the app. */
+  /** A machine with this name already lives in the app, or an app with this name at Fly.io. */
   get nameIsTaken(): boolean {
-    return this.status === 409 && !this.lacksCapacity &&
-      /already_exists|already exists|unique machine name|name_taken/i.test(this.body ?? "");
+    return (this.status === 409 || this.status === 422) && !this.lacksCapacity &&
+      /already_exists|already exists|unique machine name|name_taken|has already been taken|uniqueness/i
+        .test(this.body ?? "");
+  }
+
+  /** Fly.io does not know the app: not yet, if it is new. */
+  get appIsUnknown(): boolean {
+    return this.status === 404 && /\bapp\b|no rows in result set/i.test(this.body ?? "");
   }
 
   /** Fly.io's id of the machine that has the name, where the answer says so. */

@@ -149,13 +149,6 @@ export async function destroyMachine(
   }));
 }
 
-/** Whether the token may use the app. Throws {@link FlyError} when it may not. */
-export async function getApp(fly: FlyClient, app: string, options: CallOptions): Promise<void> {
-  const path = `/apps/${encodeURIComponent(app)}`;
-  const schema = z.object({ name: z.string().optional() });
-  await fly.request({ method: "GET", path, schema, ...options });
-}
-
 function machinePath(app: string, id: string): string {
   return `/apps/${encodeURIComponent(app)}/machines/${encodeURIComponent(id)}`;
 }

@@ -2,7 +2,7 @@
 import { type DatabaseHealth, EXPECTED_SCHEMA_VERSION } from "../database/observations.ts";
 import type { Platform } from "../config/environment.ts";
 import { openFlyClient } from "../fly/client.ts";
-import { getApp } from "../fly/machines.ts";
+import { chooseHosting } from "../hosting/choose-hosting.ts";
 import type { OpenContext } from "../http/context.ts";
 import { Deadline } from "../time.ts";
 
@@ -140,26 +140,23 @@ function projectResult(health: DatabaseHealth, platform: Platform | null): Resul
   };
 }
 
-/** One cheap authenticated call per app: is the token valid for it? */
+/** Cheap authenticated calls: is the token valid for the apps, or for the organisation? */
 async function checkFly({ isolate, environment, trace }: OpenContext): Promise<Named[]> {
-  const { FLY_API_TOKEN, FLY_API_HOSTNAME, FLY_APP_NAME: apps = [] } = environment.settings;
-  if (FLY_API_TOKEN === undefined || FLY_API_HOSTNAME === undefined) return [];
+  const { settings } = environment;
+  const { FLY_API_TOKEN, FLY_API_HOSTNAME, FLY_APP_NAME } = settings;
+  if (!FLY_API_TOKEN || !FLY_API_HOSTNAME || !FLY_APP_NAME) return [];
   const limit = { FLY_REQUEST_TIMEOUT_SECONDS: CHECK_TIMEOUT_MS / 1_000 };
   const fly = openFlyClient(isolate, { FLY_API_TOKEN, FLY_API_HOSTNAME, ...limit }, trace);
-  const { clock } = isolate.runtime;
-  return await Promise.all(apps.map(async (app): Promise<Named> => {
-    const startedAt = clock.now();
-    try {
-      await getApp(fly, app, { deadline: Deadline.after(clock, CHECK_TIMEOUT_MS) });
-      return [`fly:${app}`, "component", {
-        status: "pass",
-        observedValue: clock.now() - startedAt,
-        observedUnit: "ms",
-      }];
-    } catch (error) {
-      return [`fly:${app}`, "component", { status: "fail", output: reason(error) }];
-    }
-  }));
+  const { runtime } = isolate;
+  const startedAt = runtime.clock.now();
+  const deadline = Deadline.after(runtime.clock, CHECK_TIMEOUT_MS);
+  const results = await chooseHosting(settings).checkHealth({ runtime, fly, deadline });
+  return results.map(({ name, ...result }): Named => [name, "component", {
+    ...result,
+    ...(result.status === "pass"
+      ? { observedValue: runtime.clock.now() - startedAt, observedUnit: "ms" }
+      : {}),
+  }]);
 }
 
 function reason(error: unknown): string {

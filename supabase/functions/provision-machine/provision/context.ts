@@ -3,6 +3,7 @@ import type { Claims, CreateRate } from "../database/claims.ts";
 import type { Machines } from "../database/machines.ts";
 import type { ProvisioningMachine } from "../database/rows.ts";
 import type { FlyClient } from "../fly/client.ts";
+import type { Hosting } from "../hosting/hosting.ts";
 import type { CreateMachineBody, FlyMachine } from "../fly/machines.ts";
 import type { Measurements } from "../logging/measurements.ts";
 import type { Redactor } from "../logging/redactor.ts";
@@ -13,6 +14,7 @@ import type { Deadline } from "../time.ts";
 export interface ProvisionContext {
   runtime: Runtime;
   fly: FlyClient;
+  hosting: Hosting;
   claims: Claims;
   machines: Machines;
   log: RequestLog;
@@ -44,4 +46,6 @@ export interface Progress {
   machine: FlyMachine | undefined;
   /** Fly.io may hold a machine of this row. */
   mayExist: boolean;
+  /** Fly.io may hold an app that was made for this row. */
+  appMayExist: boolean;
 }

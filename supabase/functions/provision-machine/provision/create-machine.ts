@@ -30,7 +30,7 @@ export async function createMachine(
   input: ProvisionInput,
   progress: Progress,
 ): Promise<FlyMachine> {
-  const { runtime, workDeadline } = context;
+  const { runtime, hosting, workDeadline } = context;
   let [region, ...fallbacks] = input.regions;
   for (let attempt = 1;; attempt++) {
     let failure: FlyError;
@@ -52,7 +52,7 @@ export async function createMachine(
     const rateLimited = failure.code === "fly_rate_limited";
     const maxAttempts = rateLimited ? MAX_RATE_LIMITED_ATTEMPTS : MAX_ATTEMPTS;
     const waitMs = backoffMs(runtime, attempt, failure.retryAfterMs);
-    const canHelp = failure.mayHaveTakenEffect || rateLimited;
+    const canHelp = failure.mayHaveTakenEffect || rateLimited || hosting.isNotReadyYet(failure);
     if (!canHelp || attempt >= maxAttempts || waitMs >= workDeadline.remainingMs()) {
       noteFailure(context, failure);
       throw toProvisioningError(failure, workDeadline);

@@ -1,7 +1,7 @@
 /** What happens when a machine cannot be had: its row is closed and what may be left is removed. */
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine, RunningMachine } from "../database/rows.ts";
-import { destroyMachineOfRow } from "../destroy/destroy-machine.ts";
+import { destroyMachineOfRow } from "../hosting/destroy-machine.ts";
 import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { destroyedMeanwhile } from "./create-slot.ts";
@@ -24,6 +24,7 @@ export async function giveUp(
   let error = toAppError(thrown);
   let stale = false;
   const flyMachineId = progress.machine?.id ?? null;
+  const mayHaveLeftovers = progress.mayExist || progress.appMayExist;
   try {
     const closed = await measurements.time("finish", () =>
       machines.markError(
@@ -33,7 +34,7 @@ export async function giveUp(
           code: isProvisioningErrorCode(error.code) ? error.code : "internal_error",
           message: redactor.redact(error.message),
           flyMachineId,
-          recheckInMs: progress.mayExist ? CLEANUP_LEASE_MS : null,
+          recheckInMs: mayHaveLeftovers ? CLEANUP_LEASE_MS : null,
         },
         { ...originOf(context), detail: measurements.report() },
         closeDeadline,
@@ -49,9 +50,9 @@ export async function giveUp(
     log.errorEvent("The row could not be marked as error; reconcile will", databaseError);
   }
 
-  const clean = !progress.mayExist ||
+  const clean = !mayHaveLeftovers ||
     await measurements.time("cleanup", () => removeLeftovers(context, input, progress));
-  if (clean && !stale && progress.mayExist) {
+  if (clean && !stale && mayHaveLeftovers) {
     await machines.markCleanedUp(row.id, originOf(context), closeDeadline).catch((cause) =>
       log.deferWarning("The clean-up could not be noted; reconcile will check again", {
         reason: String(cause.cause ?? cause),

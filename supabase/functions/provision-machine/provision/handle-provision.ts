@@ -8,13 +8,14 @@ import { AppError, toAppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import { ownerTags } from "../fly/identity.ts";
 import { readJsonBody } from "../http/body.ts";
+import { chooseHosting } from "../hosting/choose-hosting.ts";
 import type { HandlerResult, RequestContext } from "../http/context.ts";
 import { idempotencyKeyOf, prefersAsync } from "../http/headers.ts";
 import { Deadline } from "../time.ts";
 import type { ProvisionContext, ProvisionInput } from "./context.ts";
 import { destroyedMeanwhile, longestSlotWaitMs, slotTooLate } from "./create-slot.ts";
 import { IN_FLIGHT } from "./in-flight.ts";
-import { buildCreateBody, loggableBody, NAME_PREFIX, randomNamePart } from "./machine-config.ts";
+import { buildCreateBody, loggableBody, randomNamePart } from "./machine-config.ts";
 import {
   hashRequest,
   invalid,
@@ -85,6 +86,7 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
       workDeadline,
       closeDeadline,
       fly: openFlyClient(isolate, environment.settings, context.trace),
+      hosting: chooseHosting(environment.settings),
     },
   );
 }
@@ -113,9 +115,10 @@ async function claimRow(
 ): Promise<Claim> {
   const { settings } = environment;
   const { closeDeadline, maxSlotWaitMs } = budget;
+  const { claim: hosted, addressTemplate } = chooseHosting(settings);
   const input = {
     userId: wanted.userId,
-    namePrefix: NAME_PREFIX,
+    ...hosted,
     random: randomNamePart(runtime),
     region,
     cpuPriority: wanted.cpuPriority,
@@ -124,8 +127,8 @@ async function claimRow(
     // Compared only with a request of the same key.
     requestHash: idempotencyKey === null ? "" : await hashRequest(wanted, runtime),
     idempotencyKey,
-    flyAppNames: settings.FLY_APP_NAME ?? null,
-    websocketUrlTemplate: settings.FLY_APP_NAME ? settings.WEBSOCKET_URL_TEMPLATE ?? null : null,
+    buckets: settings.FLY_APP_NAME ? hosted.buckets : null,
+    websocketUrlTemplate: settings.FLY_APP_NAME ? addressTemplate : null,
     machineLimit: settings.MAX_MACHINES_PER_USER ?? 1,
     timeoutMs: closeDeadline.remainingMs(),
     rate,
@@ -208,9 +211,11 @@ function regionsToTry(region: string, settings: Settings): [string, ...string[]]
 async function provision(
   context: RequestContext,
   input: ProvisionInput,
-  { connectKey, ...more }: Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly"> & {
-    connectKey: string | null;
-  },
+  { connectKey, ...more }:
+    & Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly" | "hosting">
+    & {
+      connectKey: string | null;
+    },
 ): Promise<HandlerResult> {
   const { isolate, log, measurements, requestId, startedAt, database: { claims, machines } } =
     context;

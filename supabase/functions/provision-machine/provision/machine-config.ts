@@ -18,8 +18,6 @@ export const GUESTS = {
 /** Crockford's base 32: no vowels that spell words, no letters that look like digits. */
 const NAME_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const RANDOM_LENGTH = 14;
-/** In front of every machine's name; the database adds its own tag and the random part. */
-export const NAME_PREFIX = "machine";
 
 /**
  * The random part of a new `machine_id`, which is also the Fly machine's name: 70 random bits make

@@ -4,6 +4,8 @@
  * says what the row says.
  */
 import type { RunningMachine } from "../database/rows.ts";
+import { AppError } from "../errors.ts";
+import type { FlyMachine } from "../fly/machines.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { createMachine } from "./create-machine.ts";
 import { awaitCreateSlot } from "./create-slot.ts";
@@ -19,18 +21,45 @@ export async function provisionMachine(
   input: ProvisionInput,
 ): Promise<RunningMachine> {
   const { log, measurements } = context;
-  const progress: Progress = { machine: undefined, mayExist: false };
+  const progress: Progress = { machine: undefined, mayExist: false, appMayExist: false };
   try {
     await awaitCreateSlot(context, input.row, input.slotWaitMs);
     const machine = await measurements.time(
       "create",
-      () => createMachine(context, input, progress),
+      () => makeMachine(context, input, progress),
     );
-    progress.machine = machine;
     measurements.region = machine.region;
     log.flyMachineCreated(machine.id, machine.region);
     return await startMachine(context, input.row, machine);
   } catch (thrown) {
     return await giveUp(context, input, progress, thrown);
   }
+}
+
+/** The app first, where each machine has its own; then its addresses beside the machine. */
+async function makeMachine(
+  context: ProvisionContext,
+  input: ProvisionInput,
+  progress: Progress,
+): Promise<FlyMachine> {
+  const { hosting, workDeadline: deadline } = context;
+  const { row } = input;
+  progress.appMayExist = hosting.claim.ownApp;
+  const prepared = await hosting.prepare({ ...context, deadline }, row);
+  if (prepared === "foreign") {
+    progress.appMayExist = false;
+    throw new AppError("fly_rejected", "The app's name belongs to somebody else at Fly.io", {
+      hint: "Try again: the next machine gets another name",
+    });
+  }
+  const reachable = hosting.makeReachable({ ...context, deadline }, row);
+  // Both have ended before a failure of one leads to the clean-up.
+  const [machine, addresses] = await Promise.allSettled([
+    createMachine(context, input, progress),
+    reachable,
+  ]);
+  if (machine.status === "fulfilled") progress.machine = machine.value;
+  else throw machine.reason;
+  if (addresses.status === "rejected") throw addresses.reason;
+  return machine.value;
 }

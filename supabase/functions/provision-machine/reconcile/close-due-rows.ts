@@ -4,9 +4,10 @@
  */
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine, ProvisioningMachine, Transition } from "../database/rows.ts";
-import { destroyMachineOfRow } from "../destroy/destroy-machine.ts";
 import { AppError } from "../errors.ts";
 import { findMachineByName, type FlyMachine, getMachine } from "../fly/machines.ts";
+import { destroyMachineOfRow } from "../hosting/destroy-machine.ts";
+import { machineOfRow } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
 import type { ReconcileContext } from "./context.ts";
 
@@ -94,8 +95,8 @@ async function finishCleanUp(context: ReconcileContext, row: CloudMachine): Prom
 }
 
 async function destroy(context: ReconcileContext, row: CloudMachine): Promise<boolean> {
-  const { fly_app_name: app, machine_id: name, fly_machine_id: flyMachineId } = row;
-  return app === null || await destroyMachineOfRow(context, { app, name, flyMachineId });
+  const machine = machineOfRow(row);
+  return machine === null || await destroyMachineOfRow(context, machine);
 }
 
 async function findMachine(

@@ -1,15 +1,13 @@
 /**
- * Compares an app's machines at Fly.io with our rows. A machine of ours that no live row owns is an
- * orphan; a running row whose machine is not there has lost it. A machine with a name that is not
- * ours is never touched.
+ * Compares what is ours at Fly.io with our rows. What no live row owns is an orphan; a running row
+ * whose machine is not there has lost it. What has a name that is not ours is never touched.
  */
-import type { CloudMachine } from "../database/rows.ts";
-import { hasNameOf } from "../fly/identity.ts";
-import { type FlyMachine, listMachines, type MachineList } from "../fly/machines.ts";
 import { originOf } from "../database/machines.ts";
+import type { CloudMachine } from "../database/rows.ts";
+import type { Found, FoundList, Hosting } from "../hosting/hosting.ts";
 import type { ReconcileContext } from "./context.ts";
 import { findLostMachines } from "./find-lost-machines.ts";
-import { type OrphanMachine, settleOrphans } from "./settle-orphans.ts";
+import { type Orphan, settleOrphans } from "./settle-orphans.ts";
 
 /** Names per query. */
 const OWNERS_PER_QUERY = 500;
@@ -17,76 +15,76 @@ const OWNERS_PER_QUERY = 500;
 /** Returns how many machines are held back; null when Fly.io could not be asked. */
 export async function compareMachines(
   context: ReconcileContext,
-  app: string,
+  hosting: Hosting,
 ): Promise<number | null> {
-  const { fly, tag, deadline, report } = context;
-  let list: MachineList;
+  const { tag, report } = context;
+  let list: FoundList;
   try {
-    list = await listMachines(fly, app, { deadline });
+    list = await hosting.list(context, tag);
   } catch (error) {
     report.fail("the machines could not be listed", error, { machineId: null, flyMachineId: null });
     return null;
   }
-  const living = list.machines.filter(({ state }) =>
-    state !== "destroyed" && state !== "destroying"
-  );
-  const ours = living.filter(({ name }) => hasNameOf(tag, name));
+  const living = list.found.filter(({ state }) => state !== "destroyed" && state !== "destroying");
   // The machines are listed before the rows are read, and every row is written before its machine
   // is created: a machine without a row is truly orphaned, not racing its insert.
-  const owners = await readOwners(context, ours);
-  const orphans: OrphanMachine[] = [];
-  for (const machine of ours) {
-    const owner = owners.byFlyId.get(machine.id) ?? owners.byName.get(machine.name);
-    if (wasLost(machine, owner)) await markFound(context, machine, owner);
-    else if (isOrphan(machine, owner) && !isNew(machine, context)) {
-      orphans.push({ machine, app, owner });
-    }
+  const owners = await readOwners(context, living);
+  const orphans: Orphan[] = [];
+  for (const found of living) {
+    const owner = owners.byFlyId.get(found.flyMachineId ?? "") ?? owners.byName.get(found.name);
+    if (wasLost(found, owner)) await markFound(context, found, owner);
+    else if (isOrphan(found, owner) && !isNew(found, context)) orphans.push({ found, owner });
   }
-  const held = await settleOrphans(context, orphans, ours.length);
+  const held = await settleOrphans(context, hosting, { orphans, living: living.length });
   // An incomplete list proves nothing about what it lacks.
-  if (list.complete) await findLostMachines(context, app, new Set(living.map(({ id }) => id)));
+  if (list.complete) {
+    const ids = living.flatMap(({ flyMachineId }) => flyMachineId ?? []);
+    await findLostMachines(context, hosting, new Set(ids));
+  }
   return held;
 }
 
 /** A row that is open owns its machine; a running row owns exactly the one that it names. */
-function isOrphan(machine: FlyMachine, owner: CloudMachine | undefined): boolean {
+function isOrphan({ flyMachineId }: Found, owner: CloudMachine | undefined): boolean {
   if (owner === undefined || owner.status === "error" || owner.status === "destroyed") return true;
-  return owner.status === "running" && owner.fly_machine_id !== machine.id;
+  return owner.status === "running" && flyMachineId !== null &&
+    owner.fly_machine_id !== flyMachineId;
 }
 
 /** It was written off, and runs all the same: Fly.io's answers were wrong for a while. */
-function wasLost(machine: FlyMachine, owner: CloudMachine | undefined): owner is CloudMachine {
-  return machine.state === "started" && owner?.status === "error" &&
-    owner.error_code === "machine_lost" && owner.fly_machine_id === machine.id &&
+function wasLost(found: Found, owner: CloudMachine | undefined): owner is CloudMachine {
+  return found.state === "started" && owner?.status === "error" &&
+    owner.error_code === "machine_lost" && owner.fly_machine_id === found.flyMachineId &&
     owner.user_id !== null;
 }
 
 async function markFound(
   context: ReconcileContext,
-  machine: FlyMachine,
+  { name, flyMachineId }: Found,
   owner: CloudMachine,
 ): Promise<void> {
   const { ownership, deadline, report } = context;
   if (!await ownership.markFound(owner.id, originOf(context), deadline)) return;
-  report.add({ action: "found", machineId: machine.name, flyMachineId: machine.id });
+  report.add({ action: "found", machineId: name, flyMachineId });
 }
 
 /**
- * Younger than any request, or of unknown age: the request that created it may still be at work,
- * whatever its row says.
+ * Younger than any request, or a machine of unknown age: the request that created it may still be
+ * at work, whatever its row says.
  */
-function isNew(machine: FlyMachine, { runtime, settings }: ReconcileContext): boolean {
-  const ageMs = runtime.clock.now() - Date.parse(machine.created_at ?? "");
+function isNew(found: Found, { runtime, settings }: ReconcileContext): boolean {
+  if (found.flyMachineId === null) return false;
+  const ageMs = runtime.clock.now() - Date.parse(found.createdAt ?? "");
   return !(ageMs >= settings.PROVISION_TIMEOUT_SECONDS * 1_000);
 }
 
-async function readOwners({ ownership, deadline }: ReconcileContext, machines: FlyMachine[]) {
+async function readOwners({ ownership, deadline }: ReconcileContext, all: Found[]) {
   const byName = new Map<string, CloudMachine>();
   const byFlyId = new Map<string, CloudMachine>();
-  for (let first = 0; first < machines.length; first += OWNERS_PER_QUERY) {
-    const page = machines.slice(first, first + OWNERS_PER_QUERY);
+  for (let first = 0; first < all.length; first += OWNERS_PER_QUERY) {
+    const page = all.slice(first, first + OWNERS_PER_QUERY);
     const names = page.map(({ name }) => name);
-    const flyMachineIds = page.map(({ id }) => id);
+    const flyMachineIds = page.flatMap(({ flyMachineId }) => flyMachineId ?? []);
     for (const row of await ownership.readOwners({ names, flyMachineIds }, deadline)) {
       byName.set(row.machine_id, row);
       if (row.fly_machine_id !== null) byFlyId.set(row.fly_machine_id, row);

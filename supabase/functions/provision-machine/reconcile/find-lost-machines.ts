@@ -2,6 +2,7 @@
 import { originOf } from "../database/machines.ts";
 import type { RunningMachine } from "../database/rows.ts";
 import { getMachine } from "../fly/machines.ts";
+import type { Hosting } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
 import type { ReconcileContext } from "./context.ts";
 
@@ -13,15 +14,16 @@ const MAX_SUSPECTS_PER_RUN = 100;
 /** `living`: the ids of the machines that Fly.io listed; the list was complete. */
 export async function findLostMachines(
   context: ReconcileContext,
-  app: string,
+  hosting: Hosting,
   living: ReadonlySet<string>,
 ): Promise<void> {
   const { ownership, runtime, deadline, report } = context;
   const suspects: RunningMachine[] = [];
   const back: string[] = [];
   for (let after: string | null = null; !deadline.passed();) {
-    const page: RunningMachine[] = await ownership.listRunning(
-      { app, after, limit: PAGE },
+    const page: RunningMachine[] = await hosting.listRunning(
+      ownership,
+      { after, limit: PAGE },
       deadline,
     );
     for (const row of page) {

@@ -10,6 +10,7 @@ import { otherProject, requireSettings } from "../config/problems.ts";
 import { AppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import type { RequestContext } from "../http/context.ts";
+import { hostingsToCompare } from "../hosting/choose-hosting.ts";
 import { readJsonBody } from "../http/body.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { Deadline } from "../time.ts";
@@ -77,10 +78,10 @@ async function compareAllApps(
   const { settings, ownership, deadline, report } = context;
   let held = 0;
   let complete = true;
-  for (const app of settings.FLY_APP_NAME) {
-    const heldInApp = await compareMachines(context, app);
-    held += heldInApp ?? 0;
-    complete &&= heldInApp !== null;
+  for (const hosting of hostingsToCompare(settings)) {
+    const heldHere = await compareMachines(context, hosting);
+    held += heldHere ?? 0;
+    complete &&= heldHere !== null;
   }
   // Machines that could not be seen keep an earlier hold in force.
   if (!complete && held === 0) return;

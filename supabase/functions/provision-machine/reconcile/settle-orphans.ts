@@ -4,7 +4,9 @@
  * operator decides: they may be healthy machines of customers.
  */
 import type { CloudMachine } from "../database/rows.ts";
-import { destroyMachine, type FlyMachine, getMachine } from "../fly/machines.ts";
+import { getMachine } from "../fly/machines.ts";
+import { chooseHosting } from "../hosting/choose-hosting.ts";
+import type { Found, Hosting } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
 import type { ReconcileContext } from "./context.ts";
 
@@ -14,90 +16,90 @@ const MAX_PER_RUN = 50;
 /** More machines without a row than this, in number and in share, are held back. */
 const BRAKE = { count: 5, share: 0.05 };
 
-export interface OrphanMachine {
-  machine: FlyMachine;
-  app: string;
+export interface Orphan {
+  found: Found;
   /** The closed row that once owned it. */
   owner: CloudMachine | undefined;
 }
 
 /**
- * `living`: how many machines of ours the list had. Returns how many are held back for an operator's
+ * `living`: how many of ours the list had. Returns how many are held back for an operator's
  * decision.
  */
 export async function settleOrphans(
   context: ReconcileContext,
-  orphans: readonly OrphanMachine[],
-  living: number,
+  hosting: Hosting,
+  { orphans, living }: { orphans: readonly Orphan[]; living: number },
 ): Promise<number> {
   const { orphans: decision } = context;
   const withoutRow = orphans.filter(({ owner }) => owner === undefined);
   const tooMany = withoutRow.length > BRAKE.count && withoutRow.length > BRAKE.share * living;
   const held = tooMany && decision === undefined ? withoutRow.length : 0;
+
   if (decision === "adopt") await adoptOrphans(context, withoutRow);
   const mayBeDestroyed = orphans.filter(({ owner }) =>
     owner !== undefined || (held === 0 && decision !== "adopt")
   );
-  await destroyOrphans(context, mayBeDestroyed.slice(0, MAX_PER_RUN));
+  await destroyOrphans(context, hosting, mayBeDestroyed.slice(0, MAX_PER_RUN));
   return held;
 }
 
 async function destroyOrphans(
   context: ReconcileContext,
-  orphans: readonly OrphanMachine[],
+  hosting: Hosting,
+  orphans: readonly Orphan[],
 ): Promise<void> {
-  const { fly, ownership, deadline, report } = context;
+  const { ownership, deadline, report } = context;
   if (orphans.length === 0) return;
   const seen = new Set<string>();
-  await inParallel(PARALLEL, orphans, async ({ machine, app }) => {
+  await inParallel(PARALLEL, orphans, async ({ found }) => {
     try {
-      // Each sighting is by the list and by the machine itself.
-      const now = await getMachine(fly, app, machine.id, { deadline });
-      if (now?.name === machine.name && now.state !== "destroyed") seen.add(machine.id);
+      // Each sighting is by the list and by the machine, or its app, itself.
+      if (await hosting.confirm(context, found)) seen.add(found.key);
     } catch (error) {
-      report.fail("an orphaned machine could not be checked", error, idsOf(machine));
+      report.fail("an orphaned machine could not be checked", error, idsOf(found));
     }
   });
   const confirmed = await ownership.noteOrphans([...seen], deadline);
-  const sighted = orphans.filter(({ machine }) => seen.has(machine.id));
-  await inParallel(PARALLEL, sighted, async ({ machine, app, owner }) => {
+  const sighted = orphans.filter(({ found }) => seen.has(found.key));
+  await inParallel(PARALLEL, sighted, async ({ found, owner }) => {
     const reason = owner ? `its row is ${owner.status}` : "it has no row";
-    if (!confirmed.has(machine.id)) {
-      return report.add({ action: "suspected", ...idsOf(machine), reason });
+    if (!confirmed.has(found.key)) {
+      return report.add({ action: "suspected", ...idsOf(found), reason });
     }
     try {
-      await destroyMachine(fly, app, machine.id, { deadline });
-      report.add({ action: "orphansDestroyed", ...idsOf(machine), reason });
+      await hosting.destroyFound(context, found);
+      report.add({ action: "orphansDestroyed", ...idsOf(found), reason });
     } catch (error) {
-      report.fail("an orphaned machine could not be destroyed", error, idsOf(machine));
+      report.fail("an orphaned machine could not be destroyed", error, idsOf(found));
     }
   });
 }
 
 /** Writes the rows of started machines again, from what Fly.io knows and a machine cannot change. */
-async function adoptOrphans(
-  context: ReconcileContext,
-  orphans: readonly OrphanMachine[],
-): Promise<void> {
+async function adoptOrphans(context: ReconcileContext, orphans: readonly Orphan[]): Promise<void> {
   const { fly, ownership, settings, deadline, report, requestId } = context;
-  await inParallel(PARALLEL, orphans, async ({ machine, app }) => {
+  const { addressTemplate } = chooseHosting(settings);
+  await inParallel(PARALLEL, orphans, async ({ found }) => {
+    const { app, flyMachineId } = found;
     try {
-      const now = await getMachine(fly, app, machine.id, { deadline });
+      if (flyMachineId === null) return;
+      const now = await getMachine(fly, app, flyMachineId, { deadline });
       const { USER_ID: userId, CPU_PRIORITY: cpuPriority = "normal" } = now?.config?.env ?? {};
-      if (now?.name !== machine.name || now.state !== "started" || userId === undefined) return;
-      const websocketUrl = settings.WEBSOCKET_URL_TEMPLATE
-        .replaceAll("{app}", app).replaceAll("{machineId}", now.name);
-      const { id: flyMachineId, name: machineId, region } = now;
+      if (now?.name !== found.name || now.state !== "started" || userId === undefined) return;
+      const { name: machineId, region } = now;
+      const websocketUrl = addressTemplate
+        .replaceAll("{app}", app).replaceAll("{machineId}", machineId);
       const orphan = { machineId, flyMachineId, app, region, cpuPriority, userId, websocketUrl };
       if (await ownership.adopt(orphan, requestId, deadline)) {
-        report.add({ action: "adopted", ...idsOf(machine), reason: "it had no row" });
+        report.add({ action: "adopted", ...idsOf(found), reason: "it had no row" });
       }
     } catch (error) {
-      report.fail("an orphaned machine could not be adopted", error, idsOf(machine));
+      report.fail("an orphaned machine could not be adopted", error, idsOf(found));
     }
   });
 }
 
-function idsOf({ name, id }: FlyMachine) {
-  return { machineId: name, flyMachineId: id };
+function idsOf({ name, flyMachineId }: Found) {
+  return { machineId: name, flyMachineId };
 }

@@ -1,0 +1,172 @@
+/**
+ * An app of its own for each machine, with the machine's name and a private network of that name:
+ * what Fly.io advises for machines of different users.
+ * https://fly.io/docs/machines/guides-examples/one-app-per-user-why/
+ */
+import {
+  type AddressType,
+  assignAddress,
+  createApp,
+  deleteApp,
+  type FlyApp,
+  getApp,
+  listAddressTypes,
+  listApps,
+  listOrgMachines,
+} from "../fly/apps.ts";
+import { FlyError, toProvisioningError } from "../fly/errors.ts";
+import { hasNameOf } from "../fly/identity.ts";
+import { backoffMs, sleep } from "../time.ts";
+import type { Found, HostedRow, Hosting, PrepareContext } from "./hosting.ts";
+
+const MAX_ATTEMPTS = 5;
+/** Free, and enough for HTTPS and WebSockets. https://fly.io/docs/networking/services/ */
+const ADDRESSES: readonly AddressType[] = ["shared_v4", "v6"];
+
+export interface OwnAppOptions {
+  orgSlug: string;
+  namePrefix: string;
+  addressTemplate: string;
+  /** Behind a router the app needs no public address. */
+  hasRouter: boolean;
+}
+
+export function ownApps(options: OwnAppOptions): Hosting {
+  const { orgSlug, namePrefix, addressTemplate, hasRouter } = options;
+  return {
+    // Fly.io publishes no limit for creating apps; this keeps to one per second all the same.
+    claim: { buckets: [`org:${orgSlug}`], ownApp: true, namePrefix },
+    addressTemplate,
+
+    prepare: (context, row) =>
+      untilDone(context, "app create", () => createOrAdoptApp(context, row, orgSlug)),
+    async makeReachable(context, row) {
+      if (hasRouter) return;
+      await untilDone(context, "address", () => assignMissing(context, row));
+    },
+    // Seen by several clients within seconds of an app's creation.
+    isNotReadyYet: (failure) => failure.appIsUnknown || failure.status === 401,
+
+    async list({ fly, deadline }, tag) {
+      const [apps, { machines, complete }] = await Promise.all([
+        listApps(fly, orgSlug, { deadline }),
+        listOrgMachines(fly, orgSlug, { deadline }),
+      ]);
+      const found = new Map<string, Found>();
+      for (const { name } of apps) {
+        if (hasNameOf(tag, name)) found.set(name, foundApp(name));
+      }
+      for (const machine of machines) {
+        const { id, name, app_name: app, state, created_at } = machine;
+        // In an app of ours, but not made by us: it goes with its app.
+        if (!hasNameOf(tag, app) || name !== app) continue;
+        found.set(app, {
+          ...foundApp(app),
+          flyMachineId: id,
+          state,
+          createdAt: created_at ?? null,
+        });
+      }
+      return { found: [...found.values()], complete };
+    },
+    confirm: async ({ fly, deadline }, { app }) =>
+      isOurs(await getApp(fly, app, { deadline }), app, orgSlug),
+    destroyFound: ({ fly, deadline }, { app }) => deleteApp(fly, app, { deadline }),
+    listRunning: (ownership, page, deadline) => ownership.listRunningOwnApps(page, deadline),
+
+    async checkHealth({ fly, deadline }) {
+      const name = "fly:organization";
+      try {
+        await listApps(fly, orgSlug, { deadline });
+        return [{ name, status: "pass" }];
+      } catch (error) {
+        if (!(error instanceof FlyError)) throw error;
+        const hint = error.code === "fly_unauthorized"
+          ? ": apps of their own need an organisation token (fly tokens create org)"
+          : "";
+        return [{ name, status: "fail", output: `${error.message}${hint}` }];
+      }
+    },
+  };
+}
+
+/** An app without a machine, or before its machine is known. */
+function foundApp(name: string): Found {
+  return { key: name, name, app: name, flyMachineId: null, state: "created", createdAt: null };
+}
+
+/** Name, organisation and network together prove that an app is ours: names are global. */
+function isOurs(app: FlyApp | null, name: string, orgSlug: string): boolean {
+  return app?.name === name && app.network === name && app.organization?.slug === orgSlug;
+}
+
+/** The same key with the same name gives the first app back, so a lost answer costs nothing. */
+async function createOrAdoptApp(
+  { fly, deadline }: PrepareContext,
+  { id, fly_app_name: name }: HostedRow,
+  orgSlug: string,
+): Promise<"ready" | "foreign"> {
+  try {
+    await createApp(fly, { name, orgSlug, network: name, idempotencyKey: id }, { deadline });
+  } catch (error) {
+    if (!(error instanceof FlyError) || !error.nameIsTaken) throw error;
+    const existing = await getApp(fly, name, { deadline }).catch((refusal) => {
+      // 403: the app is in an organisation that our token does not see.
+      if (refusal instanceof FlyError && refusal.status === 403) return { name, network: null };
+      throw refusal;
+    });
+    // Taken, and not visible yet.
+    if (existing === null) throw error;
+    return isOurs(existing, name, orgSlug) ? "ready" : "foreign";
+  }
+  return "ready";
+}
+
+/** Repeating a POST can be refused or assign a second address, so what is there is listed first. */
+async function assignMissing(
+  { fly, deadline }: PrepareContext,
+  { fly_app_name: app }: HostedRow,
+): Promise<void> {
+  const assigned = await listAddressTypes(fly, app, { deadline });
+  await Promise.all(
+    ADDRESSES.filter((type) => !assigned.has(type)).map(async (type) => {
+      try {
+        await assignAddress(fly, app, type, { deadline });
+      } catch (error) {
+        const has = error instanceof FlyError && (error.status === 409 || error.status === 422) &&
+          /already/i.test(error.body ?? "");
+        if (!has) throw error;
+      }
+    }),
+  );
+}
+
+/** Repeats what is safe to repeat. Throws {@link AppError}. */
+async function untilDone<T>(
+  { runtime, deadline, log, measurements }: PrepareContext,
+  what: string,
+  step: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof FlyError)) throw error;
+      error.attempt = attempt;
+      const waitMs = backoffMs(runtime, attempt, error.retryAfterMs);
+      const canHelp = error.mayHaveTakenEffect || error.code === "fly_rate_limited" ||
+        error.appIsUnknown;
+      if (!canHelp || attempt >= MAX_ATTEMPTS || waitMs >= deadline.remainingMs()) {
+        measurements.failedCall(what, error);
+        throw toProvisioningError(error, deadline);
+      }
+      const next = `trying again in ${waitMs} ms`;
+      measurements.failedCall(what, error, next);
+      log.deferWarning(`Fly.io ${what} failed, ${next}: ${error.message}`, {
+        attempt,
+        flyRequestId: error.flyRequestId,
+      });
+      await sleep(runtime.clock, waitMs);
+    }
+  }
+}
