@@ -4,6 +4,7 @@ import type { MachineRunner } from "../serve/machine-runner.ts";
 import type { Connections } from "./connections.ts";
 import type { Names } from "./names.ts";
 import type { ProxyError, ProxyLogEntry } from "./proxy-error.ts";
+import type { ReplayCache } from "./replay-cache.ts";
 import type { ProxySettings } from "./settings.ts";
 import type { Sightings } from "./sightings.ts";
 import type { Wakes } from "./wakes.ts";
@@ -15,6 +16,7 @@ export interface ProxyContext {
   connections: Connections;
   sightings: Sightings;
   wakes: Wakes;
+  replayCache: ReplayCache;
   settings: () => ProxySettings;
   log: ProxyLogEntry[];
 }

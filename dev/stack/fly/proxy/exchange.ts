@@ -7,6 +7,7 @@ import { forward, type Forwarded, type Outcome } from "./forward.ts";
 import { type Headers, responseHeaders, statusAndHeaders } from "./headers.ts";
 import { ProxyError } from "./proxy-error.ts";
 import { parseReplay, REPLAY_JSON } from "./replay.ts";
+import type { Place } from "./replay-cache.ts";
 import type { RequestBody } from "./request-body.ts";
 import { type Splice, splice } from "./splice.ts";
 import { fallbackTarget, replayTarget, type Target } from "./target.ts";
@@ -20,7 +21,7 @@ export interface Exchange {
   context: ProxyContext;
   client: Client;
   requestId: string;
-  path: string;
+  place: Place;
   headers: Headers;
   body: RequestBody;
 }
@@ -38,26 +39,27 @@ type Reached =
  * @throws {ProxyError} when no answer of a Machine can be passed on.
  */
 export async function passOn(exchange: Exchange, first: Target): Promise<void> {
+  const { context, client, place } = exchange;
   let target = first;
   let source: App = first.app;
   for (let replays = 0;;) {
-    const startedMs = exchange.context.world.now();
+    const startedMs = context.world.now();
     let reached: Reached;
     try {
       reached = await reach(exchange, target);
     } catch (error) {
       const next = error instanceof ProxyError
-        ? fallbackTarget(target, source, failureOf(error), exchange.context.world.now() - startedMs)
+        ? fallbackTarget(target, source, failureOf(error), context.world.now() - startedMs)
         : null;
       if (next === null || !(error instanceof ProxyError)) throw error;
-      logError(exchange.context, target.app, error);
+      logError(context, target.app, error);
       target = next;
       continue;
     }
     if (reached.kind === "joined") return;
     const { found, answer, release } = reached;
     if (!isReplay(answer)) {
-      await exchange.client.answer(answer, exchange.requestId).finally(release);
+      await client.answer(answer, exchange.requestId).finally(release);
       return;
     }
     const replay = await readReplay(answer).finally(release);
@@ -67,7 +69,9 @@ export async function passOn(exchange: Exchange, first: Target): Promise<void> {
       throw new ProxyError("PA01", 502, "the request is too large to be replayed");
     }
     source = target.app;
-    target = replayTarget(exchange.context, target, found.machine, replay);
+    const next = replayTarget(context, target, found.machine, replay);
+    context.replayCache.obey(place, answer.headers, replay, source, context.world.now());
+    target = next;
   }
 }
 
@@ -105,7 +109,7 @@ async function reach(exchange: Exchange, target: Target): Promise<Reached> {
 
 /** @returns null when the Machine refused the connection */
 async function attempt(
-  { context, client, path, headers, body, requestId }: Exchange,
+  { context, client, place, headers, body, requestId }: Exchange,
   { headers: added, transform }: Target,
   found: Found,
   signal: AbortSignal,
@@ -131,7 +135,7 @@ async function attempt(
   }
   const request: Forwarded = {
     method: client.method,
-    path: transform?.path ?? path,
+    path: transform?.path ?? place.path,
     headers: changed(headers, {
       ...added,
       ...(missed === null ? {} : { "fly-preferred-instance-unavailable": missed }),
@@ -194,8 +198,5 @@ async function readReplay({ headers, body }: MachineAnswer) {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of body) text += decoder.decode(chunk, { stream: true });
-  if (headers["fly-replay-cache"] !== undefined) {
-    throw new ProxyError("PA03", 502, "fly-replay-cache is not modelled");
-  }
   return parseReplay([headers["fly-replay"] ?? []].flat()[0], text);
 }

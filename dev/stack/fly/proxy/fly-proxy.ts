@@ -14,10 +14,11 @@ import { requestHeaders } from "./headers.ts";
 import { destinationOf, Names } from "./names.ts";
 import { allocateAddress } from "./operator.ts";
 import { ProxyError, type ProxyLogEntry } from "./proxy-error.ts";
+import { ReplayCache } from "./replay-cache.ts";
 import { serviceAt } from "./services.ts";
 import { DEFAULT_PROXY_SETTINGS, type ProxySettings } from "./settings.ts";
 import { Sightings } from "./sightings.ts";
-import { firstTarget } from "./target.ts";
+import { cachedTarget, firstTarget } from "./target.ts";
 import { Wakes } from "./wakes.ts";
 
 /** How long a client may take to close its end once its machine has closed the other. */
@@ -129,6 +130,7 @@ function createContext(
     names: new Names(world, settings),
     wakes: new Wakes(world, sightings, settings, closing),
     log: [],
+    replayCache: new ReplayCache(),
     runner: new MachineRunner({
       world,
       inProcess,
@@ -178,8 +180,12 @@ async function handle(context: ProxyContext, client: Client): Promise<void> {
     const arrival = { clientIp: client.ip, port, host, secure, requestId };
     const headers = requestHeaders(client.headers, arrival, settings());
     const body = await client.readBody(maxReplayBodyBytes);
-    const exchange = { context, client, requestId, path, headers, body };
-    await passOn(exchange, firstTarget(app, port, client.headers));
+    const place = { host, path };
+    const cached = context.replayCache.find(place, client.headers, world.now());
+    const first = cached
+      ? cachedTarget(context, port, cached.replay, cached.source)
+      : firstTarget(app, port, client.headers);
+    await passOn({ context, client, requestId, place, headers, body }, first);
   } catch (error) {
     if (client.left.aborted) return;
     if (!(error instanceof ProxyError)) return failed(client, requestId, error);

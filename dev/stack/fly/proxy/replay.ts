@@ -32,6 +32,12 @@ const jsonSchema = headerSchema.extend({
     delete_headers: z.array(z.string()).default([]),
     set_headers: z.array(z.strictObject({ name: z.string(), value: z.string() })).default([]),
   }).optional(),
+  cache: z.strictObject({
+    prefix: z.string().optional(),
+    ttl: z.number().optional(),
+    invalidate: z.boolean().optional(),
+    allow_bypass: z.boolean().optional(),
+  }).optional(),
 });
 
 export type Replay = z.infer<typeof jsonSchema>;
@@ -43,9 +49,9 @@ export type Replay = z.infer<typeof jsonSchema>;
  */
 export function parseReplay(header: string | undefined, body: string): Replay {
   const replay = header === undefined ? parseJson(body) : parseHeader(header);
-  if (Object.keys(replay).length === 0) throw invalid("it names no target");
+  if (Object.keys(replay).length === 0) throw invalidReplay("it names no target");
   if (replay.instance !== undefined && replay.prefer_instance !== undefined) {
-    throw invalid("it has both instance and prefer_instance");
+    throw invalidReplay("it has both instance and prefer_instance");
   }
   return replay;
 }
@@ -53,18 +59,18 @@ export function parseReplay(header: string | undefined, body: string): Replay {
 function parseHeader(header: string): Replay {
   const fields = [...header.matchAll(/\s*([^=;]+)=("[^"]*"|[^;]*)(?:;|$)/gy)];
   const read = fields.reduce((length, [text]) => length + text.length, 0);
-  if (fields.length === 0 || read !== header.length) throw invalid("it cannot be read");
+  if (fields.length === 0 || read !== header.length) throw invalidReplay("it cannot be read");
   const values: Record<string, string> = {};
   for (const [, name = "", value = ""] of fields) {
     const key = name.trim();
-    if (Object.hasOwn(values, key)) throw invalid(`it has ${key} twice`);
+    if (Object.hasOwn(values, key)) throw invalidReplay(`it has ${key} twice`);
     if (key === "region" && value.includes(",") && !value.startsWith('"')) {
-      throw invalid("a list of regions must be quoted");
+      throw invalidReplay("a list of regions must be quoted");
     }
     values[key] = value.replace(/^"(.*)"$/, "$1").trim();
   }
   const parsed = headerSchema.safeParse(values);
-  if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
+  if (!parsed.success) throw invalidReplay(z.prettifyError(parsed.error));
   return parsed.data;
 }
 
@@ -73,14 +79,15 @@ function parseJson(body: string): Replay {
   try {
     value = JSON.parse(body);
   } catch (error) {
-    if (error instanceof SyntaxError) throw invalid("its body is no JSON");
+    if (error instanceof SyntaxError) throw invalidReplay("its body is no JSON");
     throw error;
   }
   const parsed = jsonSchema.safeParse(value);
-  if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
+  if (!parsed.success) throw invalidReplay(z.prettifyError(parsed.error));
   return parsed.data;
 }
 
-function invalid(why: string): ProxyError {
+/** PA03. */
+export function invalidReplay(why: string): ProxyError {
   return new ProxyError("PA03", 502, `invalid fly-replay: ${why}`);
 }

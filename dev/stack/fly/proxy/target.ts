@@ -55,32 +55,57 @@ export function replayTarget(
   source: Machine,
   replay: Replay,
 ): Target {
-  const { world } = context;
-  const app = world.app(replay.app ?? from.app.name);
-  if (app === undefined) throw new ProxyError("PA04", 502, `no app "${replay.app}"`);
-  requireConsent(context, from.app, app);
-  requireSameApp(context, app, replay.instance);
   const { id, region } = source.identity;
+  const src = [
+    `instance=${id}`,
+    `region=${region}`,
+    // Microseconds.
+    `t=${context.world.now() * 1_000}`,
+    ...(replay.state === undefined ? [] : [`state=${replay.state}`]),
+  ];
+  return {
+    ...namedTarget(context, from.app, from.port, replay),
+    excluded: new Set(replay.elsewhere ? [id] : []),
+    headers: { "fly-replay-src": src.join(";"), "fly-replay-cache-status": "miss" },
+    fallback: replay.fallback && { mode: replay.fallback, source },
+  };
+}
+
+/** The target of a replay from the cache: no Machine was asked, and none is named as its source. */
+export function cachedTarget(
+  context: ProxyContext,
+  port: number,
+  replay: Replay,
+  source: App,
+): Target {
+  const headers = { "fly-replay-cache-status": "hit" };
+  return { ...namedTarget(context, source, port, replay), headers };
+}
+
+/** @throws {ProxyError} when a Machine of `sender` may not send requests there. */
+function namedTarget(
+  context: ProxyContext,
+  sender: App,
+  port: number,
+  replay: Replay,
+): Target {
+  const { world } = context;
+  const app = world.app(replay.app ?? sender.name);
+  if (app === undefined) throw new ProxyError("PA04", 502, `no app "${replay.app}"`);
+  requireConsent(context, sender, app);
+  requireSameApp(context, app, replay.instance);
   return {
     app,
-    port: from.port,
+    port,
     instance: replay.instance,
     preferredInstance: replay.prefer_instance,
     regions: replay.region,
     regionsOnly: replay.region !== undefined,
-    excluded: new Set(replay.elsewhere ? [id] : []),
-    headers: {
-      "fly-replay-src": [
-        `instance=${id}`,
-        `region=${region}`,
-        // Microseconds.
-        `t=${world.now() * 1_000}`,
-        ...(replay.state === undefined ? [] : [`state=${replay.state}`]),
-      ].join(";"),
-    },
+    excluded: new Set(),
+    headers: {},
     transform: replay.transform,
     timeoutMs: replay.timeout,
-    fallback: replay.fallback && { mode: replay.fallback, source },
+    fallback: undefined,
     isFallback: false,
   };
 }
