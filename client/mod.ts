@@ -14,8 +14,9 @@
  * });
  *
  * try {
- *   const { machineId, websocketUrl } = await machines.provision({ cpuPriority: "low" });
- *   const socket = new WebSocket(websocketUrl);
+ *   const { machineId } = await machines.provision({ cpuPriority: "low" });
+ *   const { url } = await machines.connect(machineId); // again before each new connection
+ *   const socket = new WebSocket(url);
  *   await machines.destroy(machineId);
  * } catch (error) {
  *   if (!(error instanceof ProvisionMachineError)) throw error;
@@ -58,6 +59,20 @@ export interface Machine {
   replayed: boolean;
 }
 
+/** Where to connect to a machine, and what proves that the user may. */
+export interface Connection {
+  machineId: string;
+  status: "running";
+  websocketUrl: string;
+  /** Opens this one machine until it expires. Do not log it. */
+  token: string;
+  /** `websocketUrl` with the token in it, for `new WebSocket(url)`. Do not log it either. */
+  url: string;
+  /** ISO 8601; a minute after the call. A connection may outlive it. */
+  expiresAt: string;
+  requestId: string;
+}
+
 export interface ClientOptions {
   /** `https://<project>.supabase.co/functions/v1/provision-machine` */
   functionUrl: string;
@@ -90,6 +105,12 @@ export interface ProvisionOptions extends CallOptions {
 export interface ProvisionMachineClient {
   /** @throws {ProvisionMachineError} */
   provision(request?: ProvisionRequest, options?: ProvisionOptions): Promise<Machine>;
+  /**
+   * Where to connect, for a minute; ask before each connection. A machine that does not run is
+   * `machine_state_conflict`, with `retryAfterSeconds` while it is on its way.
+   * @throws {ProvisionMachineError}
+   */
+  connect(machineId: string, options?: CallOptions): Promise<Connection>;
   /** Done already is done: destroying twice is no error. @throws {ProvisionMachineError} */
   destroy(machineId: string, options?: CallOptions): Promise<{ requestId: string }>;
 }
@@ -139,6 +160,11 @@ export function createProvisionMachineClient(options: ClientOptions): ProvisionM
         body: JSON.stringify(request),
       }, rest);
       return toMachine(body, headers);
+    },
+    async connect(machineId, callOptions = {}) {
+      const path = `/${encodeURIComponent(machineId)}/connect`;
+      const { body } = await call(path, { method: "POST" }, callOptions);
+      return toConnection(body);
     },
     async destroy(machineId, callOptions = {}) {
       const path = `/${encodeURIComponent(machineId)}`;
@@ -203,6 +229,30 @@ function toMachine(body: Record<string, unknown>, headers: Headers): Machine {
     message: text(message) ?? "",
     requestId: text(requestId) ?? "",
     replayed: headers.get("idempotency-replayed") === "true",
+  };
+}
+
+function toConnection(body: Record<string, unknown>): Connection {
+  const { machineId, status, websocketUrl, token, expiresAt, requestId } = body;
+  if (
+    typeof machineId !== "string" || status !== "running" || typeof token !== "string" ||
+    typeof expiresAt !== "string" || typeof websocketUrl !== "string" ||
+    !URL.canParse(websocketUrl)
+  ) {
+    throw new ProvisionMachineError("unexpected_response", "The answer describes no connection", {
+      requestId: text(requestId),
+    });
+  }
+  const url = new URL(websocketUrl);
+  url.searchParams.set("token", token);
+  return {
+    machineId,
+    status,
+    websocketUrl,
+    token,
+    url: url.href,
+    expiresAt,
+    requestId: text(requestId) ?? "",
   };
 }
 

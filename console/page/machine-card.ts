@@ -1,4 +1,5 @@
 /** One machine: its status, its progress, what went wrong, its WebSocket, and its actions. */
+import type { Connection } from "../../client/mod.ts";
 import { badge } from "./badge.ts";
 import { sizeOf } from "./cpu-sizes.ts";
 import { destroyDialog } from "./destroy-dialog.ts";
@@ -15,6 +16,8 @@ import { timeline } from "./timeline.ts";
 
 export interface MachineCardOptions {
   onDestroy: () => void;
+  /** Asks for an address with a token. @throws {ProvisionMachineError} */
+  connect: (signal: AbortSignal) => Promise<Connection>;
   /** When it was requested, in milliseconds since the epoch. */
   requestedAt: number;
   /** How long provisioning usually takes; null: not known. */
@@ -135,7 +138,7 @@ export class MachineCard {
       this.#terminal = undefined;
       fill(this.#terminalSlot);
     } else if (this.#terminal === undefined) {
-      this.#terminal = new Terminal(machine_id, address);
+      this.#terminal = new Terminal(machine_id, address, this.#options.connect);
       fill(this.#terminalSlot, this.#terminal.element);
     }
   }

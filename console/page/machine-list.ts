@@ -1,4 +1,5 @@
 /** The user's machines: a card for each live one and the newest, a line for each earlier one. */
+import type { Connection } from "../../client/mod.ts";
 import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
 import { dateTime } from "./format-time.ts";
@@ -7,6 +8,12 @@ import { isLive, STATUSES } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
 import { regionName } from "./regions.ts";
 import { usualDurationMs } from "./usual-duration.ts";
+
+export interface MachineListOptions {
+  onDestroy: (machineId: string) => void;
+  /** Asks for an address with a token. @throws {ProvisionMachineError} */
+  connect: (machineId: string, signal: AbortSignal) => Promise<Connection>;
+}
 
 export class MachineList {
   readonly element: HTMLElement;
@@ -25,10 +32,10 @@ export class MachineList {
   #machines: MachineRow[] = [];
   /** The rows have been read at least once. */
   #known = false;
-  readonly #onDestroy: (machineId: string) => void;
+  readonly #options: MachineListOptions;
 
-  constructor(onDestroy: (machineId: string) => void) {
-    this.#onDestroy = onDestroy;
+  constructor(options: MachineListOptions) {
+    this.#options = options;
     this.element = h("div", {}, this.#current, this.#earlierBox);
     this.#earlierBox.hidden = true;
     fill(this.#current, loading());
@@ -101,7 +108,8 @@ export class MachineList {
     }
     const created = Date.parse(machine.created_at);
     const card = new MachineCard(machine, {
-      onDestroy: () => this.#onDestroy(machine.machine_id),
+      onDestroy: () => this.#options.onDestroy(machine.machine_id),
+      connect: (signal) => this.#options.connect(machine.machine_id, signal),
       requestedAt: machine.status === "provisioning" ? requestedAt ?? created : created,
       usualMs: usualDurationMs(this.#machines),
     });

@@ -1,6 +1,8 @@
 /** A conversation with the machine over its WebSocket. */
+import { type Connection, ProvisionMachineError } from "../../client/mod.ts";
 import { badge } from "./badge.ts";
 import { copyButton, fill, h, setText } from "./dom.ts";
+import { explain } from "./error-sentences.ts";
 import { TerminalLog } from "./terminal-log.ts";
 import type { Tone } from "./tone.ts";
 
@@ -8,20 +10,30 @@ const CLOSED_BY_USER = 1000;
 
 export class Terminal {
   readonly element: HTMLElement;
-  readonly #url: string;
+  readonly #requestConnection: (signal: AbortSignal) => Promise<Connection>;
   readonly #log: TerminalLog;
   readonly #state = h("div", { role: "status", class: "terminal-state" });
   readonly #toggle: HTMLButtonElement;
   readonly #input: HTMLInputElement;
   readonly #send = h("button", { type: "submit" }, "Send");
+  /** While a token is asked for. */
+  #asking: AbortController | undefined;
   #socket: WebSocket | undefined;
 
-  constructor(machineId: string, url: string) {
-    this.#url = url;
+  /**
+   * @param address where the machine listens, as it is shown: without a token
+   * @param requestConnection called before each connection; throws ProvisionMachineError
+   */
+  constructor(
+    machineId: string,
+    address: string,
+    requestConnection: (signal: AbortSignal) => Promise<Connection>,
+  ) {
+    this.#requestConnection = requestConnection;
     this.#log = new TerminalLog(machineId);
     this.#toggle = h("button", {
       type: "button",
-      onclick: () => this.#socket ? this.disconnect() : this.#connect(),
+      onclick: () => this.#isBusy() ? this.disconnect() : void this.#connect(),
     });
     this.#input = h("input", {
       id: `message-${machineId}`,
@@ -34,8 +46,8 @@ export class Terminal {
       h(
         "header",
         {},
-        h("code", { class: "address", title: url }, url),
-        copyButton(url, "WebSocket address"),
+        h("code", { class: "address", title: address }, address),
+        copyButton(address, "WebSocket address"),
         this.#state,
         this.#toggle,
       ),
@@ -47,7 +59,12 @@ export class Terminal {
 
   /** Ends the connection, for instance because the machine is being destroyed. */
   disconnect(): void {
+    this.#asking?.abort();
     this.#socket?.close(CLOSED_BY_USER, "closed by the user");
+  }
+
+  #isBusy(): boolean {
+    return this.#asking !== undefined || this.#socket !== undefined;
   }
 
   #form(): HTMLFormElement {
@@ -72,22 +89,42 @@ export class Terminal {
 
   #show(tone: Tone, text: string): void {
     fill(this.#state, badge(tone, text));
-    setText(this.#toggle, this.#socket ? "Disconnect" : "Connect");
+    setText(this.#toggle, this.#isBusy() ? "Disconnect" : "Connect");
     const open = this.#socket?.readyState === WebSocket.OPEN;
     this.#input.disabled = !open;
     this.#input.placeholder = open ? "Type a message" : "Connect to send a message";
     this.#send.disabled = !open;
   }
 
-  #connect(): void {
-    const socket = new WebSocket(this.#url);
+  /** A token is valid for a minute, so each connection needs its own. */
+  async #connect(): Promise<void> {
+    const asking = new AbortController();
+    this.#asking = asking;
+    this.#show("busy", "Connecting");
+    try {
+      const connection = await this.#requestConnection(asking.signal);
+      this.#asking = undefined;
+      if (asking.signal.aborted) this.#show("quiet", "Not connected");
+      else this.#open(connection);
+    } catch (error) {
+      this.#asking = undefined;
+      if (asking.signal.aborted) return this.#show("quiet", "Not connected");
+      if (!(error instanceof ProvisionMachineError)) throw error;
+      this.#show("bad", explain(error.code).sentence);
+      const request = error.requestId === null ? "" : ` (request ${error.requestId})`;
+      this.#log.add("note", `${error.message}. ${error.hint}${request}`);
+    }
+  }
+
+  #open({ url, websocketUrl }: Connection): void {
+    const socket = new WebSocket(url);
     let opened = false;
     this.#socket = socket;
     this.#show("busy", "Connecting");
     socket.addEventListener("open", () => {
       opened = true;
       this.#show("good", "Connected");
-      this.#log.add("note", `connected to ${this.#url}`);
+      this.#log.add("note", `connected to ${websocketUrl}`);
       this.#input.focus();
     });
     socket.addEventListener("message", ({ data }) => {

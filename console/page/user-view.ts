@@ -67,7 +67,10 @@ export class UserView implements View {
       onChange: () => this.#setWaiting(false),
       onMakeRoom: (machineId) => this.#list.askToDestroy(machineId),
     });
-    this.#list = new MachineList((machineId) => void this.#destroy(machineId));
+    this.#list = new MachineList({
+      onDestroy: (machineId) => void this.#destroy(machineId),
+      connect: (machineId, signal) => this.#client.connect(machineId, { signal }),
+    });
     this.element = this.#layout();
     this.#watcher = new MachineWatcher({
       supabase,

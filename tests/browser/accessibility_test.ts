@@ -56,7 +56,7 @@ async function checkUser(system: ConsoleStack, options: BrowserContextOptions): 
   await page.locator(".machine[data-status=running]").waitFor();
   await page.getByRole("button", { name: "Connect" }).click();
   await page.getByText("Connected", { exact: true }).waitFor();
-  await page.getByText('"machine": ').waitFor();
+  await page.getByText('"machineId": ').waitFor();
   await page.getByText("Earlier machines").click();
   await check("a machine with its terminal");
   await page.getByRole("button", { name: "Provision another" }).click();

@@ -13,7 +13,9 @@ import {
   RECONCILE_CODES,
 } from "../../supabase/functions/provision-machine/errors.ts";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
-import { type Stack, startStack } from "../support/stack.ts";
+import { checkConnectToken } from "../../examples/machine/connect-token.mjs";
+import { machineKey } from "../examples/tokens.ts";
+import { CONNECT_SECRET, type Stack, startStack } from "../support/stack.ts";
 
 Deno.test("the client knows every code of the function, and the page explains each", () => {
   const answered = [...Object.keys(CALLER_CODES), ...Object.keys(PROVISIONING_CODES)];
@@ -69,6 +71,25 @@ const STEPS: Record<string, (system: ClientSystem) => Promise<void>> = {
     await client.destroy(machine.machineId);
     await client.destroy(machine.machineId);
     assert.equal((await stack.row(machine.machineId)).status, "destroyed");
+  },
+
+  "connects with a new token each time; never to a machine that is gone": async (system) => {
+    const { stack } = system;
+    const { client, user } = await system.signIn();
+    const { machineId, websocketUrl } = await client.provision();
+    const connection = await client.connect(machineId);
+    const { token, url, expiresAt } = connection;
+    assert.deepEqual([connection.machineId, connection.websocketUrl], [machineId, websocketUrl]);
+    assert.equal(url, `${websocketUrl}?token=${token}`);
+    const claims = await checkConnectToken(url, {
+      machineId,
+      key: machineKey(machineId, CONNECT_SECRET),
+    });
+    assert.deepEqual([claims.sub, claims.exp * 1_000], [user.id, Date.parse(expiresAt)]);
+    await client.destroy(machineId);
+    const error = await failure(client.connect(machineId));
+    assert.deepEqual([error.code, error.machineId], ["machine_state_conflict", machineId]);
+    stack.secrets.add("a connect token", token);
   },
 
   "after a lost response the same key finds the same machine": async (system) => {

@@ -60,7 +60,7 @@ async function shootUser(
 
   await page.getByRole("button", { name: "Connect" }).click();
   await page.getByText("Connected", { exact: true }).waitFor();
-  await page.getByLabel("Message to the machine").fill("hello, machine");
+  await page.getByLabel("Message to the machine").fill('{"id":"1","text":"hello, machine"}');
   await page.keyboard.press("Enter");
   await page.getByText('"echo"').waitFor();
   await page.getByRole("heading", { name: "Your machines" }).click();

@@ -44,11 +44,12 @@ await consoleTest("user", options, {
 
     await page.getByRole("button", { name: "Connect" }).click();
     await page.getByText("Connected", { exact: true }).waitFor();
-    await page.getByLabel("Message to the machine").fill("is anyone there?");
+    const message = '{"id":"1","text":"is anyone there?"}';
+    await page.getByLabel("Message to the machine").fill(message);
     await page.getByRole("button", { name: "Send" }).click();
     const log = page.getByRole("log");
-    await log.getByText(`"machine": "${machineId}"`).waitFor();
-    await log.getByText('{ "echo": "is anyone there?" }').waitFor();
+    await log.getByText(`"machineId": "${machineId}"`).waitFor();
+    await log.getByText('{ "echo": "is anyone there?", "id": "1" }').waitFor();
 
     await page.getByRole("button", { name: "Destroy", exact: true }).click();
     await page.getByRole("button", { name: "Keep it" }).click();
@@ -105,9 +106,9 @@ await consoleTest("user", options, {
     await page.getByRole("button", { name: "Connect" }).focus();
     await page.keyboard.press("Enter");
     await page.getByText("Connected", { exact: true }).waitFor();
-    await page.keyboard.type("typed");
+    await page.keyboard.type('{"id":"1","text":"typed"}');
     await page.keyboard.press("Enter");
-    await page.getByText('{ "echo": "typed" }').waitFor();
+    await page.getByText('{ "echo": "typed", "id": "1" }').waitFor();
 
     await page.getByRole("button", { name: "Destroy", exact: true }).focus();
     await page.keyboard.press("Enter");
@@ -119,6 +120,44 @@ await consoleTest("user", options, {
     await page.keyboard.press("Enter");
     await page.locator(".machine[data-status=destroyed]").waitFor();
     await page.getByRole("heading", { name: "Your machines" }).and(focused).waitFor();
+  },
+
+  "asks for a token before each connection, and never shows one": async (system) => {
+    const { page, problems } = await system.open();
+    await system.signUp(page);
+    const tokens: string[] = [];
+    let asked = 0;
+    page.on("request", (request) => {
+      if (request.method() === "POST" && request.url().endsWith("/connect")) asked++;
+    });
+    page.on("websocket", (socket) => {
+      const token = new URL(socket.url()).searchParams.get("token");
+      if (token !== null) tokens.push(token);
+    });
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    const log = page.getByRole("log");
+    for (const n of [1, 2]) {
+      await page.getByRole("button", { name: "Connect" }).click();
+      await page.getByText("Connected", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Disconnect" }).click();
+      await page.getByText("Disconnected", { exact: true }).waitFor();
+      assert.equal(await log.getByText("connected to").count(), n);
+      assert.deepEqual([asked, tokens.length], [n, n]);
+    }
+    const shown = await page.content();
+    for (const token of tokens) assert.ok(!shown.includes(token), "the page shows a token");
+    assert.deepEqual(problems, []);
+  },
+
+  "says why there is no token": async (system) => {
+    await system.restart({ CONNECT_TOKEN_SECRET: undefined });
+    const { page } = await system.open();
+    await system.signUp(page);
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("The service is not fully set up.").waitFor();
+    await page.getByRole("log").getByText("CONNECT_TOKEN_SECRET not configured").waitFor();
+    await page.getByRole("button", { name: "Connect" }).waitFor();
   },
 
   "signing in and out leaves the focus on the new heading": async (system) => {

@@ -29,7 +29,7 @@ Deno.test("--once provisions a machine that runs, shows it and exits with 0", as
     "Row in cloud_machines",
     `machine_id      ${machineId}`,
     "status          running",
-    `{"machine":"${machineId}","region":"iad"`,
+    `{"machineId":"${machineId}","userId":"`,
     `✅ The machine is running: ${machineId}`,
   ]);
   assert.match(stderr, /migration \d+_cloud_machines\.sql/);
@@ -66,8 +66,11 @@ Deno.test("serves with commands that work as they are printed, until SIGINT", as
   assert.match(stdout, /From your shell\s+FLY_REGION\n/);
   for (const key of ["sb_publishable_", "sb_secret_"]) assert.match(stdout, new RegExp(key));
 
-  const [provision, fault] = curlCommands(stdout);
-  assert.ok(provision && fault, stdout);
+  const [provision, connect, fault] = curlCommands(stdout);
+  assert.ok(provision && connect && fault, stdout);
+  const connected = await connect();
+  assert.equal(connected.status, 200);
+  assert.match((await connected.json()).token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
   assert.deepEqual(await (await fault()).json(), { id: 1 });
   const refused = await provision();
   assert.equal(refused.status, 500);

@@ -12,7 +12,10 @@ const answerSchema = z.object({
   websocketUrl: z.string().nullish(),
 });
 
+const connectSchema = z.object({ websocketUrl: z.string(), token: z.string() });
+
 export interface FirstMachine extends FunctionAnswer {
+  machineId: string | null;
   /** The row as its owner reads it; `null` when there is none. */
   row: Record<string, unknown> | null;
   connection: Connection;
@@ -35,12 +38,13 @@ export async function provisionFirstMachine(
   const { machineId, websocketUrl } = answerSchema.safeParse(answer).data ?? {};
   const row = machineId == null ? null : await readRow(user, machineId);
   const answered = isSuccess(status);
-  const connection: Connection = !answered || websocketUrl == null
+  const connection: Connection = !answered || machineId == null || websocketUrl == null
     ? { kind: "not-tried", reason: "there is no machine to connect to" }
-    : await connect(websocketUrl, signal);
+    : await connect(user, { machineId, url: websocketUrl }, signal);
   return {
     status,
     answer,
+    machineId: machineId ?? null,
     row,
     connection,
     runs: answered && row?.status === "running" && connection.kind !== "failed",
@@ -59,19 +63,33 @@ async function readRow(
   return data;
 }
 
-async function connect(url: string, signal: AbortSignal): Promise<Connection> {
+/** With a token, as an application connects. The address in what it returns has none. */
+async function connect(
+  user: DemoUser,
+  { machineId, url }: { machineId: string; url: string },
+  signal: AbortSignal,
+): Promise<Connection> {
   if (!isOnThisMachine(url)) {
     return { kind: "not-tried", reason: `${url} is not on this machine` };
   }
+  const path = `/${machineId}/connect`;
+  const { status, answer } = await callFunction(user.client, { path, signal });
+  const issued = connectSchema.safeParse(answer).data;
+  if (issued === undefined) {
+    const reason = `POST ${path} was answered HTTP ${status}: ${JSON.stringify(answer)}`;
+    return { kind: "failed", url, reason };
+  }
+  const withToken = new URL(issued.websocketUrl);
+  withToken.searchParams.set("token", issued.token);
   try {
-    return { kind: "greeted", url, greeting: await firstMessage(url, signal) };
+    return { kind: "greeted", url, greeting: await firstMessage(withToken, signal) };
   } catch (error) {
     return { kind: "failed", url, reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
 /** The first thing that a WebSocket server says. Rejects with a reason. */
-async function firstMessage(url: string, signal: AbortSignal): Promise<string> {
+async function firstMessage(url: URL, signal: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const tooLate = AbortSignal.timeout(GREETING_TIMEOUT_MS);
   const ended = AbortSignal.any([signal, tooLate]);

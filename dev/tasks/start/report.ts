@@ -52,6 +52,8 @@ export interface StackFacts {
   /** Who provisions with the printed command, and a token of theirs. */
   curlUser: DemoUser;
   curlToken: string;
+  /** Whose machine the other command connects to; null if there is none. */
+  connectable: { machineId: string; email: string; token: string } | null;
   reconcileIntervalMs: number;
 }
 
@@ -93,6 +95,14 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
       `-H 'Content-Type: application/json'`,
       `-d '{"cpuPriority": "low"}'`,
     ]),
+    ...(facts.connectable === null ? [] : command(
+      `Get the address of ${facts.connectable.email}'s machine and a token for it, for a minute ` +
+        "(connect to websocketUrl?token=…):",
+      [
+        `curl -X POST ${functionUrl}/${facts.connectable.machineId}/connect`,
+        `-H 'Authorization: Bearer ${facts.connectable.token}'`,
+      ],
+    )),
     ...(simulator
       ? command("Let Fly.io refuse the next machine, then provision again:", [
         `curl -X POST ${simulator.api.url}/_control/faults`,

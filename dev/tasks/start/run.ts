@@ -42,9 +42,9 @@ export async function runDevCommand(
   });
   terminal.step("ready");
   const demoUser = await signUpOrIn(stack.supabase, DEMO_EMAIL);
-  const { runs } = await showFirstMachine(demoUser, terminal, signal);
-  if (once) return runs ? 0 : 1;
-  return await serve(stack, demoUser, terminal, signal);
+  const firstMachine = await showFirstMachine(demoUser, terminal, signal);
+  if (once) return firstMachine.runs ? 0 : 1;
+  return await serve(stack, demoUser, firstMachine, terminal, signal);
 }
 
 async function showFirstMachine(
@@ -64,6 +64,7 @@ async function showFirstMachine(
 async function serve(
   stack: LocalStack,
   demoUser: DemoUser,
+  { runs, machineId }: FirstMachine,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<number> {
@@ -82,6 +83,13 @@ async function serve(
     users: [demoUser, curlUser],
     curlUser,
     curlToken,
+    connectable: runs && machineId !== null
+      ? {
+        machineId,
+        email: demoUser.email,
+        token: await longLivedToken(supabase, demoUser),
+      }
+      : null,
     reconcileIntervalMs: RECONCILE_INTERVAL_MS,
   }, paintForStdout));
   const stopTimer = startReconcileTimer({

@@ -73,6 +73,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       env: {
         FLY_API_TOKEN: flyAccess(settings).token,
         FLY_APP_NAME: flyAccess(settings).apps.join(","),
+        CONNECT_TOKEN_SECRET: crypto.getRandomValues(new Uint8Array(32)).toHex(),
         DOCKER_IMAGE: `registry.fly.io/${flyAccess(settings).apps[0]}:latest`,
         ...(simulator && {
           FLY_API_HOSTNAME: simulator.api.url,

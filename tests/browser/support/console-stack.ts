@@ -127,9 +127,22 @@ export class ConsoleStack implements AsyncDisposable {
     await this.closeTabs();
     this.stack.simulator.clearFaults();
     this.stack.supabase.clearFaults();
+    await this.#destroyMachines();
     this.stack.supabase.clearRequests();
     if (this.#changed) await this.restart();
     this.#changed = false;
+  }
+
+  /** All machines share an app, so a connection would lead to any of those that were left. */
+  async #destroyMachines(): Promise<void> {
+    const rows = await this.stack.supabase.sql<{ machine_id: string }>(
+      "select machine_id from cloud_machines where status = 'running'",
+    );
+    await Promise.all(rows.map(async ({ machine_id }) => {
+      const path = `/${machine_id}`;
+      const { status, body } = await this.stack.callAsService({ method: "DELETE", path });
+      if (status !== 200) throw new Error(`${machine_id} is left: ${JSON.stringify(body)}`);
+    }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
