@@ -50,7 +50,7 @@ Deno.test("a running machine below its soft limit is enough; above it another on
   await open.close();
 });
 
-Deno.test("without autostart a machine sleeps on, or is woken all the same: no lock, no promise", async () => {
+Deno.test("without autostart a machine sleeps on, or may be woken: it is no lock", async () => {
   for (const [wakesWithoutAutostart, statuses] of [["never", [503]], ["always", [200]]] as const) {
     await using world = await proxyWorld({ settings: { wakesWithoutAutostart } });
     await stopped(world, { service: { autostart: false } });

@@ -163,7 +163,7 @@ async function attempt(
   }
 }
 
-/** Tells the client of the upgrade and lets the bytes flow. */
+/** Passes the upgrade on to the client and lets the bytes flow. */
 function join(
   client: Client,
   { headers, socket, head }: Extract<Outcome, { kind: "upgraded" }>,

@@ -23,7 +23,7 @@ const CHOICES = new Set([
   "fly-force-region",
   "fly-prefer-region",
 ]);
-/** They tell of a replay. */
+/** Signs of a replay. */
 const REPLAY_SIGNS = new Set([
   "fly-replay-src",
   "fly-replay-failed",

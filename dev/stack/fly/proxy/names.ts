@@ -54,7 +54,7 @@ export class Names {
 
   /**
    * Looks up `{app}.fly.dev`. A name appears some time after the app's first public address
-   * (https://fly.io/docs/networking/services/: "a small delay"). Whoever asks before is answered that
+   * (https://fly.io/docs/networking/services/: "a small delay"). A look-up before that is answered that
    * there is none, and is answered so from a cache for a while.
    *
    * @returns the app, or null when the name does not resolve.
