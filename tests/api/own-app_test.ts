@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
 import { killWhile } from "../support/interruptions.ts";
+import { assertRun } from "../support/reconcile-run.ts";
 import { FLY_APP, type MachineRow, type Stack, startStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 
 const OWN_APP = { FLY_ORG_SLUG: "personal" };
 
@@ -142,4 +144,73 @@ Deno.test("behind a router machines have no address of their own", async () => {
   const row = await provision(stack);
   assert.equal(row.websocket_url, `wss://router.example.com/${row.machine_id}`);
   assert.deepEqual(stack.simulator.world.addresses.all(), []);
+});
+
+Deno.test("reconcile compares apps with rows", async (t) => {
+  await using stack = await startStack({ env: OWN_APP });
+  const { simulator, supabase } = stack;
+  const [{ tag } = { tag: "" }] = await supabase.sql<{ tag: string }>(
+    "select tag from installation",
+  );
+  const nameOf = (n: number) => `${FLY_APP}-${tag}-${String(n).padStart(14, "0")}`;
+  // What is compared here is there to be read.
+  simulator.configure({ newAppListDelayMs: 0, newAppDelayMs: 0 });
+
+  await t.step("an app of ours without a row: destroyed at the second sighting", async () => {
+    const { name } = simulator.addApp(nameOf(1), "personal", nameOf(1));
+    await assertRun(stack, { suspected: 1 });
+    await stack.ageSightings();
+    await assertRun(stack, { orphansDestroyed: 1 });
+    await until("it is gone", () => !simulator.world.apps().some((app) => app.name === name));
+  });
+
+  await t.step("what is not ours is never touched", async () => {
+    // With our name in another organisation, on another network; and with another tag.
+    simulator.addApp(nameOf(2), "somebody-elses", nameOf(2));
+    simulator.addApp(nameOf(3), "personal", "default");
+    simulator.addApp(`${FLY_APP}-ffffff-00000000000000`, "personal");
+    for (let run = 0; run < 3; run++) {
+      await assertRun(stack, {});
+      await stack.ageSightings();
+    }
+    assert.ok(apps(stack).includes(nameOf(2)) && apps(stack).includes(nameOf(3)));
+  });
+
+  await t.step("an app that was deleted behind our back: lost at the second sighting", async () => {
+    const { machine_id } = await provision(stack);
+    await assertRun(stack, {});
+    const app = simulator.world.apps().find(({ name }) => name === machine_id);
+    assert.ok(app);
+    simulator.world.deleteApp(app);
+    await until("it is gone", () => !simulator.world.apps().includes(app));
+    await assertRun(stack, { suspected: 1 });
+    await stack.ageSightings();
+    await assertRun(stack, { lost: 1 });
+    assert.equal((await stack.row(machine_id)).error_code, "machine_lost");
+  });
+
+  await t.step("a region that does not answer proves nothing", async () => {
+    const { machine_id } = await provision(stack);
+    for (let run = 0; run < 3; run++) {
+      simulator.addFault({
+        match: { action: "organization-machines" },
+        do: { kind: "status", status: 200, body: { machines: [], error_regions: ["iad"] } },
+      });
+      await assertRun(stack, {});
+      await stack.ageSightings();
+    }
+    assert.equal((await stack.row(machine_id)).status, "running");
+  });
+});
+
+Deno.test("the function was killed before the app was made: the row is closed", async () => {
+  await using stack = await startStack({ env: OWN_APP });
+  stack.simulator.addFault({
+    match: { action: "app", method: "POST" },
+    do: { kind: "hang", when: "before" },
+  });
+  const { row } = await killWhile(stack, ({ status }) => status === "provisioning");
+  await stack.makeDue(row.machine_id);
+  await assertRun(stack, { interrupted: 1 });
+  assert.equal((await stack.row(row.machine_id)).error_code, "interrupted");
 });

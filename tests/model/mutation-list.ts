@@ -139,8 +139,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "destroy by id without checking the name",
-    file: `${FUNCTION}/hosting/destroy-machine.ts`,
-    from: 'found.name === name ? "ours" : "foreign"',
+    file: `${FUNCTION}/hosting/machine-of-row.ts`,
+    from: 'found.name === machine.name ? "ours" : "foreign"',
     to: 'found.name === "" ? "foreign" : "ours"',
     tests: ["destroying a row's machine"],
   },

@@ -14,7 +14,7 @@ export const TESTS = {
     "test",
     "-A",
     "--no-check",
-    "tests/unit/destroy-machine_test.ts",
+    "tests/unit/machine-of-row_test.ts",
   ],
   "ownership": ["test", "-A", "--no-check", "tests/api/ownership_test.ts"],
   "moved project": ["test", "-A", "--no-check", "tests/api/moved-project_test.ts"],

@@ -11,7 +11,7 @@ import type { RequestContext } from "../http/context.ts";
 import { machineIdOf, noSuchMachine } from "../http/machine-path.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { Deadline } from "../time.ts";
-import { destroyMachineOfRow } from "../hosting/destroy-machine.ts";
+import { destroyMachineOfRow } from "../hosting/machine-of-row.ts";
 import { machineOfRow } from "../hosting/hosting.ts";
 
 const BUDGET_MS = 60_000;

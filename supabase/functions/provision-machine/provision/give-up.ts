@@ -1,7 +1,7 @@
 /** What happens when a machine cannot be had: its row is closed and what may be left is removed. */
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine, RunningMachine } from "../database/rows.ts";
-import { destroyMachineOfRow } from "../hosting/destroy-machine.ts";
+import { destroyMachineOfRow } from "../hosting/machine-of-row.ts";
 import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { destroyedMeanwhile } from "./create-slot.ts";

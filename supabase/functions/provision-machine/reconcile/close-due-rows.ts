@@ -5,8 +5,8 @@
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine, ProvisioningMachine, Transition } from "../database/rows.ts";
 import { AppError } from "../errors.ts";
-import { findMachineByName, type FlyMachine, getMachine } from "../fly/machines.ts";
-import { destroyMachineOfRow } from "../hosting/destroy-machine.ts";
+import type { FlyMachine } from "../fly/machines.ts";
+import { destroyMachineOfRow, findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { machineOfRow } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
 import type { ReconcileContext } from "./context.ts";
@@ -103,13 +103,9 @@ async function findMachine(
   context: ReconcileContext,
   row: ProvisioningMachine,
 ): Promise<FlyMachine | null> {
-  const { fly, deadline } = context;
-  const { fly_app_name: app, fly_machine_id: id } = row;
-  const name = row.machine_id;
-  const machine = id === null
-    ? await findMachineByName(fly, { app, name }, { deadline })
-    : await getMachine(fly, app, id, { deadline });
-  return machine?.name === name ? machine : null;
+  const machine = machineOfRow(row);
+  const found = machine && await findMachineOfRow(context, machine);
+  return found?.name === row.machine_id ? found : null;
 }
 
 function assertFound(transition: Transition): void {

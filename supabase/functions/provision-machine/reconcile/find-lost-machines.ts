@@ -1,8 +1,8 @@
 /** Running rows whose Fly machine is gone, such as one destroyed in Fly.io's dashboard. */
 import { originOf } from "../database/machines.ts";
 import type { RunningMachine } from "../database/rows.ts";
-import { getMachine } from "../fly/machines.ts";
 import type { Hosting } from "../hosting/hosting.ts";
+import { findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { inParallel } from "../time.ts";
 import type { ReconcileContext } from "./context.ts";
 
@@ -53,9 +53,10 @@ export async function findLostMachines(
 
 /** A list can miss a machine that lives, so the machine itself is asked for, and asked for twice. */
 async function checkSuspect(context: ReconcileContext, row: RunningMachine): Promise<void> {
-  const { machines, ownership, fly, deadline, report } = context;
+  const { machines, ownership, deadline, report } = context;
   const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
-  const machine = await getMachine(fly, row.fly_app_name, row.fly_machine_id, { deadline });
+  const { fly_app_name: app, machine_id: name, fly_machine_id: flyMachineId } = row;
+  const machine = await findMachineOfRow(context, { app, name, flyMachineId });
   if (machine !== null && machine.state !== "destroyed") {
     if (row.missing_since !== null) await ownership.notePresent([machine.id], deadline);
     return;

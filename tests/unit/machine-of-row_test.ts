@@ -1,6 +1,6 @@
 /** Destroying a row's machine: when it is certain that none is left, and how often it is tried. */
 import assert from "node:assert/strict";
-import { destroyMachineOfRow } from "../../supabase/functions/provision-machine/hosting/destroy-machine.ts";
+import { destroyMachineOfRow } from "../../supabase/functions/provision-machine/hosting/machine-of-row.ts";
 import { FlyError } from "../../supabase/functions/provision-machine/fly/errors.ts";
 import { lost, OWN, ROW, says, type Script, scriptProvisioning } from "./scripted-provisioning.ts";
 

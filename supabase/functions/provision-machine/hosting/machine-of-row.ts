@@ -1,4 +1,7 @@
-/** Destroys what a row has at Fly.io, for a DELETE, a failed provisioning and reconcile alike. */
+/**
+ * What a row has at Fly.io: its machine, or the app that the machine has of its own. A row keeps the
+ * mode it was made in, which the app's name shows.
+ */
 import { deleteApp, getApp } from "../fly/apps.ts";
 import { FlyError } from "../fly/errors.ts";
 import { destroyMachine, findMachineByName, type FlyMachine, getMachine } from "../fly/machines.ts";
@@ -15,9 +18,30 @@ interface LookedUp {
 }
 
 /**
+ * The row's machine as it is now, found by its id or its name; null when Fly.io does not know it.
+ * Throws {@link FlyError}.
+ */
+export async function findMachineOfRow(
+  { fly, deadline }: FlyContext,
+  machine: MachineOfRow,
+): Promise<FlyMachine | null> {
+  const { app, name, flyMachineId, seen } = machine;
+  if (seen) return seen;
+  try {
+    const found = flyMachineId === null
+      ? await findMachineByName(fly, machine, { deadline })
+      : await getMachine(fly, app, flyMachineId, { deadline });
+    return found ?? null;
+  } catch (error) {
+    // An app of its own goes with its machine; a shared one that is missing is another matter.
+    if (app === name && error instanceof FlyError && error.appIsUnknown) return null;
+    throw error;
+  }
+}
+
+/**
  * Destroys the row's machine, or the app that it has of its own, once its name has proved that it is
- * ours. A row keeps the mode it was made in, which the app's name shows. Returns whether it is
- * certain that nothing is left: a create whose answer was lost may still land after a look-up that
+ * ours. Returns whether it is certain that nothing is left: a create whose answer was lost may still land after a look-up that
  * found nothing, and what Fly.io does not know at the moment may only not be visible; then the row
  * has to be checked again later. Throws {@link FlyError} when Fly.io did not destroy it.
  */
@@ -47,21 +71,13 @@ export async function destroyMachineOfRow(
   }
 }
 
-async function lookUpMachine(
-  { fly, deadline }: FlyContext,
-  machine: MachineOfRow,
-): Promise<LookedUp> {
-  const { app, name, flyMachineId, seen } = machine;
-  let found: FlyMachine | null | undefined = seen;
-  if (found === undefined && flyMachineId === null) {
-    found = await findMachineByName(fly, machine, { deadline });
-  } else if (found === undefined && flyMachineId !== null) {
-    found = await getMachine(fly, app, flyMachineId, { deadline });
-  }
+async function lookUpMachine(context: FlyContext, machine: MachineOfRow): Promise<LookedUp> {
+  const { fly, deadline } = context;
+  const found = await findMachineOfRow(context, machine);
   const id = found?.id ?? "";
   return {
-    what: !found ? "nothing" : found.name === name ? "ours" : "foreign",
-    destroy: () => destroyMachine(fly, app, id, { deadline }),
+    what: found === null ? "nothing" : found.name === machine.name ? "ours" : "foreign",
+    destroy: () => destroyMachine(fly, machine.app, id, { deadline }),
   };
 }
 
