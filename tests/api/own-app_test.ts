@@ -51,6 +51,11 @@ Deno.test("an app for each machine", async (t) => {
     assert.deepEqual(addressTypes(stack, row.machine_id), ["shared_v4", "v6"]);
   });
 
+  await t.step("the answer says that a new name takes its time", async () => {
+    const { body } = await stack.call(await stack.supabase.createUser(), { body: {} });
+    assert.match(body.message, /^Machine provisioned successfully; its address may take a minute/);
+  });
+
   await t.step("no call too many, once a new app is known at once", async () => {
     const { newAppDelayMs } = simulator.world.settings;
     simulator.configure({ newAppDelayMs: 0 });

@@ -91,7 +91,9 @@ const ROW = {
 } as const;
 
 Deno.test("responses: a machine as callers see it, in the contract's words", async () => {
-  const response = machineResponse(200, ROW, "request-1", { "idempotency-replayed": "true" });
+  const response = machineResponse(200, ROW, "request-1", {
+    headers: { "idempotency-replayed": "true" },
+  });
   assert.equal(response.status, 200);
   assert.deepEqual([...response.headers], [JSON_TYPE, ["idempotency-replayed", "true"]]);
   assert.deepEqual(await response.json(), {

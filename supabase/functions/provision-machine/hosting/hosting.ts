@@ -76,6 +76,8 @@ export interface Hosting {
   };
   /** Where clients connect: `{app}` and `{machineId}` are filled in. */
   readonly addressTemplate: string;
+  /** What a caller should know of a new address; null when it can be used at once. */
+  readonly addressNote: string | null;
 
   /**
    * Makes sure that the row's app exists. `foreign`: its name belongs to somebody else. Throws

@@ -37,6 +37,8 @@ export function ownApps(options: OwnAppOptions): Hosting {
     // Fly.io publishes no limit for creating apps; this keeps to one per second all the same.
     claim: { buckets: [`org:${orgSlug}`], ownApp: true, namePrefix },
     addressTemplate,
+    // Seen by clients: 30 to 60 seconds, sometimes minutes.
+    addressNote: hasRouter ? null : "its address may take a minute to resolve, so keep trying",
 
     prepare: (context, row) =>
       untilDone(context, "app create", () => createOrAdoptApp(context, row, orgSlug)),

@@ -16,6 +16,7 @@ export function sharedApps(
   return {
     claim: { buckets: apps, ownApp: false, namePrefix: "machine" },
     addressTemplate,
+    addressNote: null,
 
     // The app and its addresses are the operator's: docs/OPERATIONS.md has the commands.
     prepare: () => Promise.resolve("ready"),

@@ -234,10 +234,13 @@ async function provision(
   if (!prefersAsync(context.request.headers)) {
     // A caller who hangs up must not end the work: its row would be left to reconcile.
     runtime.waitUntil(working.catch(() => {/* thrown below */}));
-    return machineResponse(200, await working, requestId);
+    const { addressNote } = more.hosting;
+    return machineResponse(200, await working, requestId, { note: addressNote });
   }
   return {
-    response: machineResponse(202, row, requestId, { "preference-applied": "respond-async" }),
+    response: machineResponse(202, row, requestId, {
+      headers: { "preference-applied": "respond-async" },
+    }),
     background: working.then(({ status }) => status),
   };
 }

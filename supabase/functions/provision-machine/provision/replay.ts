@@ -21,13 +21,12 @@ export async function replay(
 ): Promise<Response> {
   if (row.status === "provisioning" && prefersAsync(context.request.headers)) {
     return machineResponse(202, row, context.requestId, {
-      ...REPLAYED,
-      "preference-applied": "respond-async",
+      headers: { ...REPLAYED, "preference-applied": "respond-async" },
     });
   }
   const settled = await untilSettled(context, row, deadline);
   if (settled.status === "running") {
-    return machineResponse(200, settled, context.requestId, REPLAYED);
+    return machineResponse(200, settled, context.requestId, { headers: REPLAYED });
   }
   throw replayedFailure(settled);
 }

@@ -14,13 +14,13 @@ export function machineResponse(
   status: 200 | 202,
   row: CloudMachine,
   requestId: string,
-  headers: Record<string, string> = {},
+  { headers = {}, note = null }: { headers?: Record<string, string>; note?: string | null } = {},
 ): Response {
   return jsonResponse(status, {
     machineId: row.machine_id,
     websocketUrl: row.websocket_url,
     status: row.status,
-    message: MESSAGES[row.status],
+    message: note === null ? MESSAGES[row.status] : `${MESSAGES[row.status]}; ${note}`,
     region: row.region,
     flyMachineId: row.fly_machine_id,
     requestId,
