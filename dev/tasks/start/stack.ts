@@ -77,7 +77,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         DOCKER_IMAGE: `registry.fly.io/${flyAccess(settings).apps[0]}:latest`,
         ...(simulator && {
           FLY_API_HOSTNAME: simulator.api.url,
-          WEBSOCKET_URL_TEMPLATE: simulator.proxy.websocketUrlTemplate,
+          ...hostingSettings(settings, simulator.proxy),
         }),
         ...settings,
         SUPABASE_URL: supabase.url,
@@ -100,6 +100,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     fn,
     fromShell: Object.keys(settings),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+/** An app of its own for each machine, as recommended, unless the shell names several apps to share. */
+function hostingSettings(settings: Variables, proxy: ServedFlyProxy): Variables {
+  if (flyAccess(settings).apps.length > 1) {
+    return { WEBSOCKET_URL_TEMPLATE: proxy.websocketUrlTemplate };
+  }
+  return {
+    FLY_ORG_SLUG: "personal",
+    WEBSOCKET_URL_TEMPLATE: proxy.address("{app}").replace(/^http/, "ws"),
   };
 }
 
