@@ -63,8 +63,6 @@ export class ConsoleStack implements AsyncDisposable {
     this.#changed = Object.keys(env).length > 0;
     await this.stack.restart({
       WEBSOCKET_URL_TEMPLATE: this.proxy.websocketUrlTemplate,
-      // The console sends no connect tokens yet, so its machines demand none.
-      CONNECT_TOKEN_SECRET: undefined,
       ...env,
     });
   }
