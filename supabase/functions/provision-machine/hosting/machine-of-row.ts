@@ -33,17 +33,16 @@ export async function findMachineOfRow(
       : await getMachine(fly, app, flyMachineId, { deadline });
     return found ?? null;
   } catch (error) {
-    // An app of its own goes with its machine; a shared one that is missing is another matter.
-    if (app === name && error instanceof FlyError && error.appIsUnknown) return null;
+    if (app === name && (isWithoutApp(error) || isOfStrangers(error, machine))) return null;
     throw error;
   }
 }
 
 /**
  * Destroys the row's machine, or the app that it has of its own, once its name has proved that it is
- * ours. Returns whether it is certain that nothing is left: a create whose answer was lost may still land after a look-up that
- * found nothing, and what Fly.io does not know at the moment may only not be visible; then the row
- * has to be checked again later. Throws {@link FlyError} when Fly.io did not destroy it.
+ * ours. Returns whether it is certain that nothing is left: a create whose answer was lost may still
+ * land after a look-up that found nothing, and what Fly.io does not know at the moment may only not
+ * be visible; then the row has to be checked again later. Throws {@link FlyError} when Fly.io did not destroy it.
  */
 export async function destroyMachineOfRow(
   context: FlyContext,
@@ -83,12 +82,32 @@ async function lookUpMachine(context: FlyContext, machine: MachineOfRow): Promis
 
 async function lookUpApp(
   { fly, deadline }: FlyContext,
-  { app }: MachineOfRow,
+  machine: MachineOfRow,
 ): Promise<LookedUp> {
-  const found = await getApp(fly, app, { deadline });
-  return {
+  const { app } = machine;
+  const destroy = () => deleteApp(fly, app, { deadline });
+  try {
+    const found = await getApp(fly, app, { deadline });
     // A stranger's app with our name has another network.
-    what: found === null ? "nothing" : found.network === app ? "ours" : "foreign",
-    destroy: () => deleteApp(fly, app, { deadline }),
-  };
+    const what = found === null ? "nothing" : found.network === app ? "ours" : "foreign";
+    return { what, destroy };
+  } catch (error) {
+    if (isOfStrangers(error, machine)) return { what: "foreign", destroy };
+    throw error;
+  }
+}
+
+/** An app of its own goes with its machine; a shared one that is missing is another matter. */
+function isWithoutApp(error: unknown): boolean {
+  return error instanceof FlyError && error.appIsUnknown;
+}
+
+/**
+ * 403: the app's name is in an organisation that our token does not see, so a row without a machine
+ * never got it. Should it be the token's fault instead, the app is found on the organisation's list
+ * once the token is good again.
+ */
+function isOfStrangers(error: unknown, { flyMachineId, seen }: MachineOfRow): boolean {
+  return error instanceof FlyError && error.status === 403 && flyMachineId === null &&
+    seen === undefined;
 }
