@@ -1,4 +1,4 @@
-/** I4: nothing bills unseen, a running row has its machine, and machines of others stay untouched. */
+/** I4: nothing bills unseen, a running row has its machine, and what belongs to others stays untouched. */
 import type { EventRow, Machine, MachineRow } from "./evidence.ts";
 
 type Row = Pick<MachineRow, "machine_id" | "fly_machine_id" | "status">;
@@ -65,4 +65,36 @@ export function destroyedForeigners(
 ): string[] {
   return machines.filter(({ id, live }) => !live && foreignIds.includes(id))
     .map(({ name }) => `I4: ${name}, not ours, was destroyed`);
+}
+
+/** Apps at Fly.io, by name. */
+export interface AppsLeft {
+  /** Those that exist. */
+  apps: readonly string[];
+  /** Those that belong to others; an app that machines share is its operator's. */
+  foreignApps: readonly string[];
+}
+
+/** Once reconcile has come to rest: apps of ours that are not those of a running row. */
+export function unseenApps(rows: readonly Row[], { apps, foreignApps }: AppsLeft): string[] {
+  return apps.filter((name) => !foreignApps.includes(name)).flatMap((name) => {
+    const row = rows.find(({ machine_id }) => machine_id === name);
+    return row?.status === "running"
+      ? []
+      : [`I4: app ${name} is left, and its row is ${row?.status ?? "missing"}`];
+  });
+}
+
+/** Apps of others that were destroyed, or that got a machine of ours. */
+export function touchedApps(
+  machines: readonly (Machine & { app: string })[],
+  { apps, foreignApps }: AppsLeft,
+): string[] {
+  return [
+    ...foreignApps.filter((name) => !apps.includes(name))
+      .map((name) => `I4: app ${name}, not ours, was destroyed`),
+    // Where machines have apps of their own, an app of the machine's name is nobody else's.
+    ...machines.filter(({ app, name }) => app === name && foreignApps.includes(app))
+      .map(({ name }) => `I4: a machine was made in ${name}, a stranger's app`),
+  ];
 }

@@ -71,6 +71,8 @@ const SETUP = [
      delete from public.reconcile_runs;
      delete from public.alerts;
      update public.alert_states set firing = false, last_alert_at = null;
+     delete from public.fly_orphans;
+     update public.installation set tag = 'c0ffee', project_host = null, orphans_held = 0;
      delete from public.metric_counters;
      delete from public.metric_durations;
      truncate model.row_versions;

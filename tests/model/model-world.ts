@@ -10,6 +10,8 @@ import type { VirtualClock } from "../../dev/stack/clock.ts";
 import { trackCrypto } from "./track-crypto.ts";
 
 export const FLY_APPS = ["model-app", "second-app"] as const;
+/** Where the simulator puts the apps that exist from the start. */
+export const ORGANIZATION = "personal";
 export const REGIONS = ["iad", "lhr", "nrt"];
 
 /** What must never surface anywhere (I6). */

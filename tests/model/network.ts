@@ -10,6 +10,7 @@ import type { SimulatedIsolate } from "./simulated-isolate.ts";
 import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
+import { STRANGERS } from "./foreign-machines.ts";
 import { WEBHOOK_URL } from "./model-world.ts";
 
 /** One call to an upstream as it went. */
@@ -18,9 +19,12 @@ export interface UpstreamCall {
   upstream: Upstream;
   isolate: string;
   method: string;
-  /** `create`, `list`, … of Fly.io, or the name of the database function. */
+  /** `create`, `list`, `app-create`, … of Fly.io, or the name of the database function. */
   action: string;
-  /** The machine's name for a create, its id for the rest of Fly.io's calls, if there is one. */
+  /**
+   * The machine's name for a create, the app's for calls to apps and addresses, the machine's id for the
+   * rest of Fly.io's calls, if there is one.
+   */
   subject: string | null;
   fault: ScheduledFault;
   sentAtMs: number;
@@ -55,6 +59,9 @@ export class Network {
   readonly alerts: string[] = [];
   /** Whether calls still meet the schedule's faults and latencies. */
   faulty = true;
+  /** Apps whose names strangers took. */
+  readonly strangerApps: string[] = [];
+  #appCreates = 0;
   #latencies = 0;
   readonly #sent: Record<Upstream, number> = { fly: 0, database: 0 };
 
@@ -115,7 +122,7 @@ export class Network {
       action: upstream === "fly"
         ? flyAction(request.method, url)
         : url.pathname.split("/").at(-1) ?? "",
-      subject: upstream === "fly" ? url.pathname.split("/")[5] ?? null : null,
+      subject: upstream === "fly" ? flySubject(url) : null,
       fault,
       sentAtMs: time.now(),
       sentStep: time.step,
@@ -178,6 +185,7 @@ export class Network {
 
   async #askFly(call: UpstreamCall, request: Request): Promise<Response> {
     const { simulator, time } = this.options;
+    if (call.action === "app-create") this.#letStrangerTake((await request.clone().json()).name);
     if (call.action !== "create") return await buffered(await simulator.fetch(request));
     const fault = this.#machineFault();
     const name = call.subject ?? "";
@@ -193,6 +201,14 @@ export class Network {
       time.sleep(fault.afterMs).then(() => this.kill(name));
     }
     return response;
+  }
+
+  /** A stranger may have the name of the new app first. */
+  #letStrangerTake(name: string): void {
+    const { simulator, schedule } = this.options;
+    if (this.#appCreates++ !== schedule.settings.strangerTakes || simulator.world.app(name)) return;
+    simulator.addApp(name, STRANGERS);
+    this.strangerApps.push(name);
   }
 
   /** Takes the schedule's next one. */
@@ -221,10 +237,19 @@ export class Network {
 }
 
 function flyAction(method: string, { pathname }: URL): string {
-  const [, , , , machines, id, verb] = pathname.split("/");
-  if (machines !== "machines") return pathname;
+  const [, , root, app, part, id, verb] = pathname.split("/");
+  if (root === "orgs") return "organization-machines";
+  if (app === undefined) return method === "POST" ? "app-create" : "app-list";
+  if (part === undefined) return `app-${method.toLowerCase()}`;
+  if (part === "ip_assignments") return method === "POST" ? "address-assign" : "address-list";
+  if (part !== "machines") return pathname;
   if (id === undefined) return method === "POST" ? "create" : "list";
   return verb ?? method.toLowerCase();
+}
+
+function flySubject({ pathname }: URL): string | null {
+  const [, , , app, part, id] = pathname.split("/");
+  return part === "machines" ? id ?? null : app ?? null;
 }
 
 async function buffered(response: Response): Promise<Response> {

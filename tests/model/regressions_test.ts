@@ -11,6 +11,9 @@ import { ModelWorld } from "./model-world.ts";
 
 const QUIET: Schedule = {
   settings: {
+    hosting: "shared",
+    strangerTakes: null,
+    tokenReachesStrangers: false,
     provisionTimeoutSeconds: 120,
     regionFallback: false,
     machineLimit: 1,
@@ -206,6 +209,16 @@ const CASES: Case[] = [
       machineFaults: [{ kind: "never-starts", state: "starting" }],
     },
     answers: ["no answer", "200"],
+    rows: ["error interrupted"],
+  },
+  {
+    name: "a row whose app's name a stranger took is closed, and not visited for all time",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app", strangerTakes: 0 },
+      operations: [PROVISION],
+      flyFaults: [{ kind: "crash", when: "answered" }],
+    },
+    answers: ["no answer"],
     rows: ["error interrupted"],
   },
 ];

@@ -5,14 +5,15 @@ import type { EventRow, MachineRow } from "../invariants/evidence.ts";
 import type { RowVersion } from "./model-database.ts";
 import { Network, type UpstreamCall } from "./network.ts";
 import { Callers, type FunctionRequest, type ReconcileCounts } from "./callers.ts";
-import { addForeignMachines } from "./foreign-machines.ts";
+import { addForeigners, STRANGERS } from "./foreign-machines.ts";
 import type { ScheduledMachineFault } from "./draw-faults.ts";
-import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
+import { ISOLATES, type Operation, type Schedule, type ScheduleSettings } from "./schedule.ts";
 import { VirtualClock } from "../../dev/stack/clock.ts";
 import {
   FLY_APPS,
   type LogLine,
   type ModelWorld,
+  ORGANIZATION,
   REGIONS,
   userId,
   WEBHOOK_URL,
@@ -46,6 +47,10 @@ export interface Observation {
   databaseText: string;
   machines: MachineRecord[];
   foreignIds: string[];
+  /** Every app that exists at the end. */
+  apps: string[];
+  /** Apps that are not this project's. */
+  foreignApps: string[];
   /** What the alert webhook was sent. */
   alerts: string[];
   lines: LogLine[];
@@ -67,6 +72,7 @@ class Run {
   readonly #isolates: SimulatedIsolate[] = [];
   readonly #random;
   readonly #everyIsolate: SimulatedIsolate[] = [];
+  #foreignIds: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly world: ModelWorld,
@@ -77,7 +83,12 @@ class Run {
     this.#simulator = new FlySimulator({
       clock: time,
       random: seededRandom(schedule.seed + 1),
-      tokens: [world.flyToken],
+      tokens: [
+        world.flyToken,
+        ...(schedule.settings.tokenReachesStrangers
+          ? [{ token: world.flyToken, organization: STRANGERS }]
+          : []),
+      ],
       apps: FLY_APPS,
       regions: REGIONS,
       settings: {
@@ -93,7 +104,8 @@ class Run {
   async observe(): Promise<Observation> {
     const { time, world, schedule } = this;
     const startedAt = time.now();
-    const foreignIds = await addForeignMachines(this.#simulator, world);
+    const foreign = await addForeigners(this.#simulator, world);
+    this.#foreignIds = new Set(foreign.machineIds);
     const operating = this.#operate();
     let operated = false;
     operating.then(() => operated = true);
@@ -131,7 +143,11 @@ class Run {
       events: await world.database.events(),
       databaseText: await world.database.allText(),
       machines: this.#simulator.machines(),
-      foreignIds,
+      foreignIds: foreign.machineIds,
+      apps: this.#simulator.world.apps().filter(({ deletion }) => !deletion).map(({ name }) =>
+        name
+      ),
+      foreignApps: [...foreign.apps, ...this.#network.strangerApps],
       alerts: this.#network.alerts,
       lines: world.lines,
       unhandled: world.unhandled,
@@ -163,9 +179,7 @@ class Run {
         await this.#sql("delete from auth.users where id = $1", [userId(operation.user)]);
         return;
       case "kill": {
-        const living = this.#simulator.liveMachines().filter(({ name }) =>
-          name.startsWith("machine-")
-        );
+        const living = this.#simulator.liveMachines().filter(({ id }) => !this.#foreignIds.has(id));
         const machine = living[operation.machine % living.length];
         if (machine) this.#network.kill(machine.id);
         return;
@@ -192,7 +206,7 @@ class Run {
       name: `isolate ${this.#everyIsolate.length}`,
       env: {
         ...this.world.environment(),
-        FLY_APP_NAME: FLY_APPS.slice(0, settings.apps).join(","),
+        ...hostingEnvironment(settings),
         PROVISION_TIMEOUT_SECONDS: String(settings.provisionTimeoutSeconds),
         FLY_REGION_FALLBACK: String(settings.regionFallback),
         MAX_MACHINES_PER_USER: String(settings.machineLimit),
@@ -210,6 +224,15 @@ class Run {
   #sql<T extends object>(query: string, params?: unknown[]): Promise<T[]> {
     return this.time.track(this.world.database.sql<T>(this.time, query, params));
   }
+}
+
+function hostingEnvironment({ hosting, apps }: ScheduleSettings): Record<string, string> {
+  if (hosting === "shared") return { FLY_APP_NAME: FLY_APPS.slice(0, apps).join(",") };
+  return {
+    FLY_APP_NAME: FLY_APPS[0],
+    FLY_ORG_SLUG: ORGANIZATION,
+    ...(hosting === "own-app" ? {} : { FLY_ROUTER_URL: "wss://router.example.com" }),
+  };
 }
 
 /** No machine's name: one that could be, one that Postgres cannot store, one that is no name. */

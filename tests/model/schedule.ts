@@ -41,7 +41,15 @@ export type Operation =
     | { kind: "shutdown" }
   );
 
+/** Where machines live, and how they are reached. */
+export const HOSTINGS = ["shared", "own-app", "own-app behind a router"] as const;
+
 export interface ScheduleSettings {
+  hosting: typeof HOSTINGS[number];
+  /** Which app create, the first being 0, finds its name taken by a stranger; null is none. */
+  strangerTakes: number | null;
+  /** Whether the token reaches the strangers' organisation too, as a person's own token may. */
+  tokenReachesStrangers: boolean;
   provisionTimeoutSeconds: number;
   regionFallback: boolean;
   machineLimit: number;
@@ -121,6 +129,9 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 
 export const scheduleArbitrary: fc.Arbitrary<Schedule> = fc.record({
   settings: fc.record({
+    hosting: fc.constantFrom(...HOSTINGS),
+    strangerTakes: fc.constantFrom(null, null, null, null, null, null, 0, 1),
+    tokenReachesStrangers: fc.boolean(),
     provisionTimeoutSeconds: fc.constantFrom(120, 20),
     regionFallback: fc.boolean(),
     machineLimit: fc.constantFrom(1, 1, 2),

@@ -9,6 +9,8 @@ import {
 import {
   destroyedForeigners,
   runningWithoutMachine,
+  touchedApps,
+  unseenApps,
   unseenMachines,
 } from "../invariants/leftovers.ts";
 import { brokenLeases, openRows } from "../invariants/rows.ts";
@@ -34,6 +36,8 @@ export function violations(seen: Observation, secrets: SecretFinder): string[] {
     ...unseenMachines(rows, ours),
     ...runningWithoutMachine(rows, ours, "live"),
     ...destroyedForeigners(machines, foreignIds),
+    ...unseenApps(rows, seen),
+    ...touchedApps(ours, seen),
     ...modelLogViolations(seen),
     ...leaks(secrets, [
       ["a log line", seen.lines.map(({ line }) => line).join("\n")],
