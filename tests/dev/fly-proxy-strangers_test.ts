@@ -1,59 +1,92 @@
 /**
- * What provision-machine's addresses lead to while all users' machines share one app: the app's
- * machines, any of them. Fly Proxy looks at neither path nor machine id.
+ * What provision-machine's addresses lead to while all users' machines share one app without a
+ * router: the app's machines, any of them. Fly Proxy looks at neither path nor machine id.
  */
 import assert from "node:assert/strict";
-import { z } from "zod";
 import { seededRandom } from "../../dev/stack/fly/mod.ts";
+import { sightSchema } from "../../dev/stack/fly/serve/programs/hostile.ts";
 import { buildCreateBody } from "../../supabase/functions/provision-machine/provision/machine-config.ts";
-import { ProxyClient, proxyWorld, publish } from "../support/fly-proxy.ts";
+import { claims, machineKey, sign, USER_ID } from "../examples/tokens.ts";
+import {
+  HOSTILE_IMAGE,
+  ProxyClient,
+  type ProxyWorld,
+  proxyWorld,
+  publish,
+} from "../support/fly-proxy.ts";
 
 const SEED = 7;
 const CONNECTIONS = 100;
+const USERS = ["machine-of-alice", "machine-of-bob"];
 
-const greetingSchema = z.object({ machine: z.string() });
+/** What the function asks Fly.io for. */
+function createBody(machineId: string, image: string) {
+  return buildCreateBody({
+    machineId,
+    userId: USER_ID,
+    region: "iad",
+    cpuPriority: "normal",
+    image,
+    port: 8080,
+    extraEnv: {},
+    connectKey: machineKey(machineId),
+    tags: {},
+  });
+}
 
-Deno.test("in a shared app about half of two users' connections reach the stranger's machine", async () => {
-  await using world = await proxyWorld({ simulator: { random: seededRandom(SEED) } });
+/** Two users' machines in one app, and their ids at Fly.io. */
+async function sharedApp(world: ProxyWorld, image: string): Promise<Map<string, string>> {
   await publish(world, "demo");
-  const users = ["machine-of-alice", "machine-of-bob"];
-  for (const machineId of users) {
-    const created = await world.send("POST /machines", createBody(machineId));
-    assert.equal(created.status, 200, JSON.stringify(created.json));
+  const ids = new Map<string, string>();
+  for (const machineId of USERS) {
+    const { status, body, json } = await world.send("POST /machines", createBody(machineId, image));
+    assert.equal(status, 200, JSON.stringify(json));
+    ids.set(machineId, body.id);
   }
   await world.clock.advance(300);
+  return ids;
+}
 
+/** Connects each user in turn to the address of their machine, with a token for it. */
+async function connectInTurn(
+  world: ProxyWorld,
+  arrived: (machineId: string, client: ProxyClient) => Promise<boolean>,
+): Promise<void> {
   let strangers = 0;
   for (let n = 0; n < CONNECTIONS; n++) {
-    const machineId = users[n % users.length] ?? "";
+    const machineId = USERS[n % USERS.length] ?? "";
     const template = world.proxy.websocketUrlTemplate;
     const url = template.replace("{app}", "demo").replace("{machineId}", machineId);
-    const client = new ProxyClient(url);
-    const { machine } = greetingSchema.parse(await client.next());
-    assert.ok(users.includes(machine));
-    if (machine !== machineId) strangers += 1;
-    await client.close();
+    const token = sign(claims({ aud: machineId, app: "demo" }), { key: machineKey(machineId) });
+    const client = new ProxyClient(`${url}?token=${token}`);
+    if (!await arrived(machineId, client)) strangers += 1;
   }
   const share = strangers / CONNECTIONS;
   assert.ok(share > 0.35 && share < 0.65, `seed ${SEED}: ${strangers} of ${CONNECTIONS} strayed`);
+}
+
+Deno.test("in a shared app about half of two users' connections reach the stranger's machine", async () => {
+  await using world = await proxyWorld({ simulator: { random: seededRandom(SEED) } });
+  const ids = await sharedApp(world, HOSTILE_IMAGE);
+  await connectInTurn(world, async (machineId, client) => {
+    const { hostile, path } = sightSchema.parse(await client.next());
+    assert.match(path, /\?token=/, "and whatever runs there sees the token");
+    await client.close();
+    return hostile === ids.get(machineId);
+  });
 });
 
-/** What the function asks Fly.io for. */
-function createBody(machineId: string) {
-  return buildCreateBody({
-    machineId,
-    userId: "6f9619ff-8b86-4011-b42d-00cf4fc964ff",
-    region: "iad",
-    cpuPriority: "normal",
-    image: "registry.fly.io/demo:v1",
-    port: 8080,
-    extraEnv: {},
-    connectKey: null,
-    tags: {
-      managed_by: "provision-machine",
-      cloud_machine_id: "11111111-1111-4111-8111-111111111111",
-      user_id: "6f9619ff-8b86-4011-b42d-00cf4fc964ff",
-      supabase_project: "example",
-    },
+Deno.test("with the example image about half of them are refused, and none gets in wrongly", async () => {
+  await using world = await proxyWorld({ simulator: { random: seededRandom(SEED) } });
+  await sharedApp(world, "registry.fly.io/demo:v1");
+  await connectInTurn(world, async (machineId, client) => {
+    const greeting = await client.next();
+    if (greeting === null) {
+      assert.match(await client.refusal(), /401/);
+      return false;
+    }
+    assert.deepEqual(greeting, { machineId, userId: USER_ID });
+    await client.close();
+    return true;
   });
-}
+});

@@ -2,8 +2,6 @@
 import assert from "node:assert/strict";
 import { ProxyClient, proxyWorld, publish } from "../support/fly-proxy.ts";
 
-const EXAMPLE = "registry.fly.io/demo:v1";
-
 Deno.test("messages pass both ways, large ones too, and so do close codes of the client", async () => {
   await using world = await proxyWorld();
   await world.machine();
@@ -52,7 +50,7 @@ Deno.test("a replay leads a WebSocket on; the router never upgrades it", async (
 
 Deno.test("a machine that is stopped closes its WebSockets with 1001", async () => {
   await using world = await proxyWorld({ simulator: { apps: ["demo"] } });
-  const id = await world.machine({ image: EXAMPLE });
+  const id = await world.machine();
   await publish(world, "demo");
   const client = new ProxyClient(world.proxy.address("demo").replace("http", "ws"));
   await client.next();
@@ -62,7 +60,7 @@ Deno.test("a machine that is stopped closes its WebSockets with 1001", async () 
 
 Deno.test("of a machine that is killed no close frame comes", async () => {
   await using world = await proxyWorld();
-  const id = await world.machine({ image: EXAMPLE });
+  const id = await world.machine();
   await publish(world, "demo");
   for (const how of ["fail", "kill"]) {
     if (how === "kill") {

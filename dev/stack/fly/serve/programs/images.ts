@@ -1,7 +1,6 @@
 /** Which program an image's name stands for. */
 import { exampleMachine } from "./example-machine.ts";
 import { hostile } from "./hostile.ts";
-import { plainEcho } from "./plain-echo.ts";
 import { exampleProcess, type OnLine } from "./process.ts";
 import type { Program, ProgramInput, RunningProgram } from "./program.ts";
 
@@ -19,10 +18,8 @@ export function startImage(input: ProgramInput, options: ImageOptions): RunningP
   return programOf(input, options)(input);
 }
 
-function programOf({ image, env }: ProgramInput, { inProcess, onLine }: ImageOptions): Program {
+function programOf({ image }: ProgramInput, { inProcess, onLine }: ImageOptions): Program {
   if (image.includes("hostile")) return hostile;
   if (image.includes("router")) return exampleProcess("router/router.mjs", onLine);
-  // Temporary, see plain-echo.ts.
-  if (env.CONNECT_KEY === undefined) return plainEcho;
   return inProcess ? exampleMachine : exampleProcess("machine/server.mjs", onLine);
 }
