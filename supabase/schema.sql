@@ -79,6 +79,7 @@ CREATE TABLE public.cloud_machines (
     provisioned_at timestamp with time zone,
     missing_since timestamp with time zone,
     create_bucket text,
+    reconcile_attempts integer DEFAULT 0 NOT NULL,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
     CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
@@ -111,6 +112,7 @@ COMMENT ON COLUMN public.cloud_machines.destroy_requested_at IS 'Somebody wants 
 COMMENT ON COLUMN public.cloud_machines.provisioned_at IS 'When the machine was first seen started.';
 COMMENT ON COLUMN public.cloud_machines.missing_since IS 'When Fly.io first did not know the machine of this running row; null again once it is seen.';
 COMMENT ON COLUMN public.cloud_machines.create_bucket IS 'What the row''s create is paced with: the app that machines share, or the organisation.';
+COMMENT ON COLUMN public.cloud_machines.reconcile_attempts IS 'How often reconcile has taken the row since it last became due.';
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
@@ -131,6 +133,7 @@ CREATE TRIGGER cloud_machines_after_close AFTER UPDATE OF status ON public.cloud
 CREATE TRIGGER cloud_machines_before_update BEFORE UPDATE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_before_update();
 CREATE TRIGGER cloud_machines_count AFTER INSERT OR DELETE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_count();
 CREATE TRIGGER cloud_machines_recount AFTER UPDATE ON public.cloud_machines FOR EACH ROW WHEN (((old.status <> new.status) OR (old.region <> new.region))) EXECUTE FUNCTION public.cloud_machines_count();
+CREATE TRIGGER cloud_machines_reset_attempts BEFORE UPDATE ON public.cloud_machines FOR EACH ROW WHEN (((new.reconcile_attempts > 0) AND ((new.reconcile_at IS NULL) OR (new.status <> old.status) OR (new.destroy_requested_at IS DISTINCT FROM old.destroy_requested_at)))) EXECUTE FUNCTION public.cloud_machines_reset_attempts();
 
 ALTER TABLE public.cloud_machines ENABLE ROW LEVEL SECURITY;
 
@@ -682,6 +685,21 @@ $$;
 
 REVOKE ALL ON FUNCTION public.cloud_machines_count FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cloud_machines_count TO service_role;
+
+-- cloud_machines_reset_attempts -------------------------------------------------------------------
+
+CREATE FUNCTION public.cloud_machines_reset_attempts() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  new.reconcile_attempts := 0;
+  return new;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.cloud_machines_reset_attempts FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cloud_machines_reset_attempts TO service_role;
 
 -- delay_creates -----------------------------------------------------------------------------------
 
@@ -1826,7 +1844,7 @@ GRANT ALL ON FUNCTION public.reserve_create_slot TO service_role;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261126000400' $$;
+    AS $$ select '20261126000600' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 
@@ -1899,23 +1917,39 @@ CREATE FUNCTION public.take_due_machines(p_limit integer, p_lease_ms integer) RE
     SET search_path TO ''
     AS $$
   with due as (
-    select id from public.cloud_machines
-    where reconcile_at <= now()
-    order by reconcile_at
+    select m.id
+    from public.cloud_machines m
+    join (
+      select id, row_number() over (
+        partition by user_id order by reconcile_attempts, reconcile_at
+      ) as turn
+      from public.cloud_machines
+      where reconcile_at <= now()
+    ) queue on queue.id = m.id
+    where m.reconcile_at <= now()
+    order by m.status <> 'provisioning', m.reconcile_attempts, queue.turn, m.reconcile_at
     limit p_limit
-    for update skip locked
+    for update of m skip locked
   ), taken as (
-    -- The lease keeps others away while the taker talks to Fly.io, and gives the row back should it die.
+    -- The lease keeps others away while the taker talks to Fly.io, and gives the row back should it
+    -- die. A row that is taken again and again waits longer each time, up to an hour.
     update public.cloud_machines m
-    set reconcile_at = now() + make_interval(secs => p_lease_ms / 1000.0)
+    set reconcile_attempts = m.reconcile_attempts + 1,
+      reconcile_at = now() + make_interval(secs => p_lease_ms / 1000.0) * case
+        when m.status = 'provisioning' then 1
+        else least(power(2, m.reconcile_attempts), 60)
+      end
     from due
     where m.id = due.id
     returning m.*
   )
-  select coalesce(jsonb_agg(to_jsonb(taken) order by taken.created_at), '[]') from taken
+  select coalesce(
+    jsonb_agg(to_jsonb(taken) order by taken.status <> 'provisioning', taken.reconcile_attempts),
+    '[]'
+  ) from taken
 $$;
 
-COMMENT ON FUNCTION public.take_due_machines IS 'Hands rows that are due to reconcile, each to one taker at a time, for p_lease_ms.';
+COMMENT ON FUNCTION public.take_due_machines IS 'Hands rows that are due to reconcile, each to one taker at a time, for p_lease_ms at least: provisioning rows first, then users in turn.';
 
 REVOKE ALL ON FUNCTION public.take_due_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_due_machines TO service_role;

@@ -94,7 +94,7 @@ Deno.test("reconcile", async (t) => {
     assert.deepEqual(stack.liveMachines(machine_id), []);
   });
 
-  await t.step("Fly.io is out: the run says what failed, and the next one does it", async () => {
+  await t.step("Fly.io is out: the row is closed all the same, and cleaned up later", async () => {
     simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhileWaiting(stack);
     await stack.makeDue(row.machine_id);
@@ -105,16 +105,30 @@ Deno.test("reconcile", async (t) => {
     });
     const answer = await stack.reconcile();
     assert.equal(answer.status, 200);
+    assert.equal(answer.body.interrupted, 1);
     assert.ok(answer.body.failed >= 1);
     const event = await until(
       "the failure is logged",
       () => stack.fn.events(answer.requestId).find(({ level }) => level === "error"),
     );
     assert.match(event.message, /^Reconcile: /);
-    assert.equal((await stack.row(row.machine_id)).status, "provisioning");
+    assert.ok((await assertInterrupted(stack, row)).reconcile_at);
     simulator.clearFaults();
     await stack.makeDue(row.machine_id);
-    await assertRun(stack, { interrupted: 1 });
+    await assertRun(stack, { cleanedUp: 1 });
+    assert.deepEqual(stack.liveMachines(row.machine_id), []);
+  });
+
+  await t.step("a setting that has nothing to do with it is malformed", async () => {
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
+    const { row } = await killWhileWaiting(stack);
+    await stack.makeDue(row.machine_id);
+    await using fn = await stack.start({ LOG_LEVEL: "verbose" });
+    const headers = { apikey: supabase.secretKey };
+    const { status, body } = await fn.call(null, { path: "/reconcile", headers });
+    assert.equal(status, 200);
+    assert.equal(body.interrupted, 1, JSON.stringify(body));
+    assert.match(body.actions[0].reason, /LOG_LEVEL not valid/);
   });
 
   await t.step("two runs at once do everything once", async () => {
@@ -141,7 +155,10 @@ Deno.test("reconcile", async (t) => {
     await assertProvisioned(stack, await provisioning);
   });
 
-  await t.step("a broken configuration is an error", async () => {
+  await t.step("Fly.io cannot be called: an error, and no row stays provisioning", async () => {
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
+    const { row } = await killWhileWaiting(stack);
+    await stack.makeDue(row.machine_id);
     await using fn = await stack.start({ FLY_API_TOKEN: undefined });
     const headers = { apikey: supabase.secretKey };
     assertError(
@@ -149,6 +166,37 @@ Deno.test("reconcile", async (t) => {
       500,
       "configuration_error",
     );
+    assert.ok((await assertInterrupted(stack, row)).reconcile_at);
+    await stack.makeDue(row.machine_id);
+    await assertRun(stack, { cleanedUp: 1 });
+  });
+
+  await t.step("four machines whose destruction hangs delay nothing else", async () => {
+    const owners = await Promise.all(Array.from({ length: 4 }, () => supabase.createUser()));
+    for (const owner of owners) {
+      await assertProvisioned(stack, await stack.call(owner, { body: {} }));
+    }
+    await supabase.sql("delete from auth.users where id = any ($1)", [owners.map(({ id }) => id)]);
+    simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
+    const { row } = await killWhile(stack, (row) => row.fly_machine_id !== null);
+    await stack.makeDue(row.machine_id);
+    simulator.addFault({
+      match: { action: "delete" },
+      times: 4,
+      do: { kind: "hang", when: "before" },
+    });
+    const { body } = await stack.reconcile();
+    assert.deepEqual([body.interrupted, body.failed], [1, 4], JSON.stringify(body));
+    // They come back after a pause that grows, and at the end of the queue.
+    const rows = await supabase.sql<{ pause: number }>(
+      `select extract(epoch from reconcile_at - now())::int as pause from cloud_machines
+       where destroy_requested_at is not null and status = 'running'`,
+    );
+    assert.equal(rows.length, 4);
+    await supabase.sql(
+      "update cloud_machines set reconcile_at = now() where user_id is null and status = 'running'",
+    );
+    assert.equal((await stack.reconcile()).body.destroyed, 4);
   });
 });
 

@@ -16,6 +16,8 @@ export const TESTS = {
     "--no-check",
     "tests/unit/machine-of-row_test.ts",
   ],
+  "reconcile": ["test", "-A", "--no-check", "tests/api/reconcile_test.ts"],
+  "due rows": ["test", "-A", "--no-check", "tests/database/due-rows_test.ts"],
   "ownership": ["test", "-A", "--no-check", "tests/api/ownership_test.ts"],
   "moved project": ["test", "-A", "--no-check", "tests/api/moved-project_test.ts"],
   "row level security": ["test", "-A", "--no-check", "tests/database/row-level-security_test.ts"],

@@ -17,6 +17,11 @@ export class Deadline {
     return new Deadline(clock, clock.now() + ms);
   }
 
+  /** The end of a part that may take `ms` of what is left. */
+  within(ms: number): Deadline {
+    return new Deadline(this.clock, Math.min(this.at, this.clock.now() + ms));
+  }
+
   /** Milliseconds left, never negative. */
   remainingMs(): number {
     return Math.max(0, this.at - this.clock.now());

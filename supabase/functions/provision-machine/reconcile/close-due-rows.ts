@@ -5,17 +5,18 @@
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine, ProvisioningMachine, Transition } from "../database/rows.ts";
 import { AppError } from "../errors.ts";
+import { FlyError } from "../fly/errors.ts";
 import type { FlyMachine } from "../fly/machines.ts";
 import { destroyMachineOfRow, findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { machineOfRow } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
-import type { ReconcileContext } from "./context.ts";
+import { type DatabaseContext, ITEM_BUDGET_MS, type ReconcileContext } from "./context.ts";
 
 const PAGE = 20;
-const MAX_PAGES = 5;
-const PARALLEL = 4;
-/** Longer than a run: a row comes back only if the run died. */
-const LEASE_MS = 60_000;
+const MAX_PAGES = 10;
+const PARALLEL = 10;
+/** About the interval between runs; a row that fails again and again comes back later and later. */
+const LEASE_MS = 50_000;
 /** When to check again for a machine whose create may still land. */
 const RECHECK_MS = 60_000;
 
@@ -26,7 +27,7 @@ export async function closeDueRows(context: ReconcileContext): Promise<void> {
     await inParallel(PARALLEL, rows, async (row) => {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       try {
-        await closeDueRow(context, row);
+        await closeDueRow({ ...context, deadline: deadline.within(ITEM_BUDGET_MS) }, row);
       } catch (error) {
         report.fail("a due row could not be closed", error, ids);
       }
@@ -48,8 +49,17 @@ async function closeInterrupted(
   context: ReconcileContext,
   row: ProvisioningMachine,
 ): Promise<void> {
-  const { machines, deadline, report } = context;
-  const machine = await findMachine(context, row);
+  const { machines, report } = context;
+  const machine = await findMachine(context, row).catch((error) => {
+    // Fly.io cannot be asked; the row is closed all the same, and cleaned up once it can be.
+    if (!(error instanceof FlyError)) throw error;
+    report.fail("the machine of an interrupted request could not be looked up", error, {
+      machineId: row.machine_id,
+      flyMachineId: row.fly_machine_id,
+    });
+    return null;
+  });
+  const deadline = context.closeDeadline;
   const ids = { machineId: row.machine_id, flyMachineId: machine?.id ?? null };
   if (machine?.state === "started") {
     const { id, region } = machine;
@@ -58,23 +68,46 @@ async function closeInterrupted(
     if (adopted.outcome === "applied") report.add({ action: "adopted", ...ids });
     return;
   }
-  const closed = await machines.markError(
-    row.id,
-    {
-      from: "provisioning",
-      code: "interrupted",
-      message: "The request that provisioned this machine was interrupted before it finished",
-      flyMachineId: machine?.id ?? null,
-      recheckInMs: RECHECK_MS,
-    },
-    originOf(context),
-    deadline,
-  );
+  const closed = await markInterrupted(context, row, machine?.id ?? null);
   if (closed.outcome !== "applied") return;
   report.add({ action: "interrupted", ...ids });
   // Not found is not gone: a create may still land, so this row stays due once more.
   if (machine && await destroy(context, closed.machine)) {
     await machines.markCleanedUp(row.id, originOf(context), deadline);
+  }
+}
+
+function markInterrupted(
+  context: DatabaseContext,
+  row: ProvisioningMachine,
+  flyMachineId: string | null,
+): Promise<Transition> {
+  return context.machines.markError(
+    row.id,
+    {
+      from: "provisioning",
+      code: "interrupted",
+      message: "The request that provisioned this machine was interrupted before it finished",
+      flyMachineId,
+      recheckInMs: RECHECK_MS,
+    },
+    originOf(context),
+    context.closeDeadline,
+  );
+}
+
+/**
+ * For when Fly.io cannot be called with what is configured: no row stays provisioning all the same.
+ * What they may have left is cleaned up once it can be.
+ */
+export async function closeOverdueRows(context: DatabaseContext): Promise<void> {
+  const { machines, closeDeadline, report } = context;
+  for (const row of await machines.takeDue(PAGE * MAX_PAGES, LEASE_MS, closeDeadline)) {
+    if (row.status !== "provisioning") continue;
+    const { outcome } = await markInterrupted(context, row, row.fly_machine_id);
+    if (outcome !== "applied") continue;
+    const { machine_id: machineId, fly_machine_id: flyMachineId } = row;
+    report.add({ action: "interrupted", machineId, flyMachineId });
   }
 }
 

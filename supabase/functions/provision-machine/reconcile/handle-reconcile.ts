@@ -6,17 +6,18 @@ import { ruleOf, webhookOf } from "../alerts/after-failure.ts";
 import { post, sendDueAlerts } from "../alerts/alerter.ts";
 import { heldOrphansMessage } from "../alerts/message.ts";
 import { z } from "zod/v3";
-import { otherProject, requireSettings } from "../config/problems.ts";
+import { configurationError, otherProject } from "../config/problems.ts";
 import { AppError } from "../errors.ts";
+import type { EnvironmentProblem } from "../config/environment.ts";
 import { openFlyClient } from "../fly/client.ts";
 import type { RequestContext } from "../http/context.ts";
 import { hostingsToCompare } from "../hosting/choose-hosting.ts";
 import { readJsonBody } from "../http/body.ts";
 import { jsonResponse } from "../http/responses.ts";
 import { Deadline } from "../time.ts";
-import { closeDueRows } from "./close-due-rows.ts";
+import { closeDueRows, closeOverdueRows } from "./close-due-rows.ts";
 import { compareMachines } from "./compare-machines.ts";
-import type { OrphanDecision, ReconcileContext } from "./context.ts";
+import { type OrphanDecision, type ReconcileContext, reconcileSettings } from "./context.ts";
 import { Report } from "./report.ts";
 
 /** A run is called every minute and ends before the next one begins. */
@@ -24,31 +25,57 @@ const BUDGET_MS = 50_000;
 /** Kept for recording the run: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
 
+const NO_IDS = { machineId: null, flyMachineId: null };
+
+/** Never needed: without it a problem is named. */
+const FLY_NOT_CONFIGURED: EnvironmentProblem = {
+  variable: "FLY_API_TOKEN",
+  kind: "missing",
+  reason: "not set",
+};
+
+/** Of the run's budget, so that no step starves those behind it. */
+const STEP_BUDGETS_MS = { dueRows: 20_000, comparison: 18_000, alerts: 5_000 };
+
 export async function handleReconcile(request: RequestContext): Promise<Response> {
   const { isolate, database, requestId, startedAt, log, environment, trace } = request;
-  const settings = requireSettings(environment);
   const { runtime } = isolate;
   const orphans = parseDecision(await readJsonBody(request.request, runtime.clock));
   const closeDeadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
   const deadline = new Deadline(runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
   const report = new Report(log);
-  const fly = openFlyClient(isolate, settings, trace);
   const { machines, ownership } = database;
   const projectHost = environment.platform?.projectHost ?? null;
   const { fenced, tag } = await ownership.beginReconcile(projectHost, deadline);
   if (fenced) throw otherProject();
-  const context = {
-    ...{ runtime, machines, ownership, fly, settings, tag, orphans },
-    ...{ deadline, report, requestId, startedAt },
-  };
+  const common = { runtime, machines, report, requestId, startedAt, closeDeadline };
 
-  await step(context, "the due rows could not be read", () => closeDueRows(context));
+  const settings = reconcileSettings(environment);
+  if (settings === null) {
+    await closeOverdueRows(common);
+    report.log();
+    throw configurationError(environment.problems[0] ?? FLY_NOT_CONFIGURED);
+  }
+  const fly = openFlyClient(isolate, settings, trace);
+  const context = { ...common, ownership, fly, settings, tag, orphans, deadline };
+  if (!environment.complete) {
+    report.fail("a setting is invalid", configurationError(environment.problems[0]), NO_IDS);
+  }
   await step(
-    context,
-    "the machines could not be compared with their rows",
-    () => compareAllApps(request, context),
+    { ...context, deadline: deadline.within(STEP_BUDGETS_MS.dueRows) },
+    "the due rows could not be read",
+    closeDueRows,
   );
-  await step(context, "alerts could not be sent", () => sendAlerts(request, context));
+  await step(
+    { ...context, deadline: deadline.within(STEP_BUDGETS_MS.comparison) },
+    "the machines could not be compared with their rows",
+    (limited) => compareAllApps(request, limited),
+  );
+  await step(
+    { ...context, deadline: deadline.within(STEP_BUDGETS_MS.alerts) },
+    "alerts could not be sent",
+    (limited) => sendAlerts(request, limited),
+  );
   // Before anything else can fail: what was done has to be logged.
   report.log();
 
@@ -60,19 +87,19 @@ export async function handleReconcile(request: RequestContext): Promise<Response
 
 /** The failure of one step is reported and does not keep the others from their work. */
 async function step(
-  { report }: ReconcileContext,
+  context: ReconcileContext,
   whatFailed: string,
-  work: () => Promise<void>,
+  work: (context: ReconcileContext) => Promise<void>,
 ): Promise<void> {
   try {
-    await work();
+    await work(context);
   } catch (error) {
-    report.fail(whatFailed, error, { machineId: null, flyMachineId: null });
+    context.report.fail(whatFailed, error, NO_IDS);
   }
 }
 
 async function compareAllApps(
-  { isolate, log }: RequestContext,
+  { isolate, log, environment }: RequestContext,
   context: ReconcileContext,
 ): Promise<void> {
   const { settings, ownership, deadline, report } = context;
@@ -87,7 +114,7 @@ async function compareAllApps(
   if (!complete && held === 0) return;
   const before = await ownership.holdOrphans(held, deadline);
   report.held(held, before);
-  const webhookUrl = webhookOf(settings);
+  const webhookUrl = webhookOf(environment.settings);
   if (held === 0 || before > 0 || webhookUrl === null) return;
   const { runtime, redactor } = isolate;
   const failure = await post({ runtime, redactor, webhookUrl }, heldOrphansMessage(held));
@@ -96,8 +123,8 @@ async function compareAllApps(
 
 /** Recoveries, and the messages that could not be sent when they were due. */
 async function sendAlerts(
-  { isolate, database, log }: RequestContext,
-  { settings, deadline, report }: ReconcileContext,
+  { isolate, database, log, environment: { settings } }: RequestContext,
+  { deadline, report }: ReconcileContext,
 ): Promise<void> {
   const webhookUrl = webhookOf(settings);
   if (webhookUrl === null) return;

@@ -8,7 +8,7 @@ import { getMachine } from "../fly/machines.ts";
 import { chooseHosting } from "../hosting/choose-hosting.ts";
 import type { Found, Hosting } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
-import type { ReconcileContext } from "./context.ts";
+import { ITEM_BUDGET_MS, type ReconcileContext } from "./context.ts";
 
 const PARALLEL = 4;
 /** Each costs two calls to Fly.io; the rest waits for the next run. */
@@ -55,7 +55,8 @@ async function destroyOrphans(
   await inParallel(PARALLEL, orphans, async ({ found }) => {
     try {
       // Each sighting is by the list and by the machine, or its app, itself.
-      if (await hosting.confirm(context, found)) seen.add(found.key);
+      const item = { ...context, deadline: deadline.within(ITEM_BUDGET_MS) };
+      if (await hosting.confirm(item, found)) seen.add(found.key);
     } catch (error) {
       report.fail("an orphaned machine could not be checked", error, idsOf(found));
     }
@@ -68,7 +69,7 @@ async function destroyOrphans(
       return report.add({ action: "suspected", ...idsOf(found), reason });
     }
     try {
-      await hosting.destroyFound(context, found);
+      await hosting.destroyFound({ ...context, deadline: deadline.within(ITEM_BUDGET_MS) }, found);
       report.add({ action: "orphansDestroyed", ...idsOf(found), reason });
     } catch (error) {
       report.fail("an orphaned machine could not be destroyed", error, idsOf(found));
@@ -84,7 +85,8 @@ async function adoptOrphans(context: ReconcileContext, orphans: readonly Orphan[
     const { app, flyMachineId } = found;
     try {
       if (flyMachineId === null) return;
-      const now = await getMachine(fly, app, flyMachineId, { deadline });
+      const item = { deadline: deadline.within(ITEM_BUDGET_MS) };
+      const now = await getMachine(fly, app, flyMachineId, item);
       const { USER_ID: userId, CPU_PRIORITY: cpuPriority = "normal" } = now?.config?.env ?? {};
       if (now?.name !== found.name || now.state !== "started" || userId === undefined) return;
       const { name: machineId, region } = now;

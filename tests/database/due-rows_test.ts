@@ -1,0 +1,74 @@
+/** Which due rows reconcile gets first: dead requests, then users in turn, failures last. */
+import assert from "node:assert/strict";
+import { startSupabase } from "../../dev/stack/supabase/mod.ts";
+
+Deno.test("due rows are taken in turn", async (t) => {
+  const supabase = await startSupabase();
+  const [busy, other] = [await supabase.createUser(), await supabase.createUser()];
+  const insert = (machineId: string, userId: string, status: "error" | "provisioning") =>
+    supabase.sql(
+      `insert into cloud_machines (machine_id, user_id, region, cpu_priority, status, error_code,
+         error_message, request_hash, request_id, deadline_at, reconcile_at)
+       values ($1, $2, 'iad', 'low', $3, $4, $4, '', 'r', now(), now() - interval '1 minute')`,
+      [machineId, userId, status, status === "error" ? "interrupted" : null],
+    );
+  const take = async (limit: number) => {
+    const [row] = await supabase.sql<{ taken: { machine_id: string }[] }>(
+      "select take_due_machines($1, 50000) as taken",
+      [limit],
+    );
+    return (row?.taken ?? []).map(({ machine_id }) => machine_id);
+  };
+  const makeDue = () => supabase.sql("update cloud_machines set reconcile_at = now()");
+  try {
+    for (let n = 0; n < 20; n++) await insert(`busy-${n}`, busy.id, "error");
+    await insert("other-1", other.id, "error");
+    await insert("dead-request", busy.id, "provisioning");
+
+    await t.step("a dead request first, whatever else is due", async () => {
+      assert.deepEqual(await take(1), ["dead-request"]);
+    });
+    await t.step("one user's many do not keep another's one waiting", async () => {
+      const taken = await take(2);
+      assert.ok(taken.includes("other-1"), taken.join());
+    });
+    await t.step("what failed before comes after what did not", async () => {
+      await makeDue();
+      const taken = await take(19);
+      assert.ok(!taken.includes("other-1"), taken.join());
+    });
+    await t.step("a row that is taken again and again waits longer and longer", async () => {
+      const pauses: number[] = [];
+      for (let run = 0; run < 4; run++) {
+        await supabase.sql(
+          "update cloud_machines set reconcile_at = now() where machine_id = 'other-1'",
+        );
+        await supabase.sql(
+          "update cloud_machines set reconcile_at = null where machine_id like 'busy-%'",
+        );
+        await take(5);
+        const [row] = await supabase.sql<{ pause: string }>(
+          "select extract(epoch from reconcile_at - now()) as pause from cloud_machines where machine_id = 'other-1'",
+        );
+        pauses.push(Math.round(Number(row?.pause)));
+      }
+      assert.deepEqual(pauses.map((pause, n) => n === 0 || pause > (pauses[n - 1] ?? 0)), [
+        true,
+        true,
+        true,
+        true,
+      ], pauses.join());
+    });
+    await t.step("a row with a new task starts over", async () => {
+      await supabase.sql(
+        "update cloud_machines set destroy_requested_at = now() where machine_id = 'other-1'",
+      );
+      const [row] = await supabase.sql<{ reconcile_attempts: number }>(
+        "select reconcile_attempts from cloud_machines where machine_id = 'other-1'",
+      );
+      assert.equal(row?.reconcile_attempts, 0);
+    });
+  } finally {
+    await supabase.close();
+  }
+});
