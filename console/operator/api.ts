@@ -1,7 +1,14 @@
 /** What the operator's page reads and does, with the service key that was entered. */
 import * as z from "zod/mini";
 import type { ConsoleConfig } from "../page/config.ts";
+import { foreignResponse, isOfFunction, OperatorError, refusal } from "./operator-error.ts";
 import { parsePrometheus, type Sample } from "./prometheus.ts";
+
+const TIMEOUT_MS = 10_000;
+/** Reconcile may use a whole request's time: the platform ends it after 150 s. */
+const RECONCILE_TIMEOUT_MS = 160_000;
+/** PostgREST's default `max_rows` on Supabase, beyond which it cuts off. */
+export const EVENTS_PER_PAGE = 1_000;
 
 const Check = z.object({
   status: z.enum(["pass", "warn", "fail"]),
@@ -20,13 +27,18 @@ const MachineEvent = z.object({
   duration_ms: z.nullable(z.number()),
   request_id: z.string(),
   created_at: z.string(),
-  cloud_machines: z.nullable(z.object({ machine_id: z.string(), region: z.string() })),
+  cloud_machines: z.nullable(z.object({
+    machine_id: z.string(),
+    region: z.string(),
+    user_id: z.nullable(z.string()),
+  })),
 });
-const Reconciled = z.object({
-  actions: z._default(z.array(z.record(z.string(), z.unknown())), []),
-  requestId: z.string(),
-});
+const Reconciled = z.object({ requestId: z.string() });
 
+const COLUMNS = "id,kind,error_code,duration_ms,request_id,created_at," +
+  "cloud_machines(machine_id,region,user_id)";
+
+export type Check = z.output<typeof Check>;
 export type Health = z.output<typeof Health>;
 export type MachineEvent = z.output<typeof MachineEvent>;
 export interface Reconciled {
@@ -35,24 +47,23 @@ export interface Reconciled {
   requestId: string;
 }
 
-/** Number of newest events: PostgREST's default `max_rows`, beyond which it cuts off. */
-export const MAX_EVENTS = 1_000;
-const COLUMNS = "id,kind,error_code,duration_ms,request_id,created_at," +
-  "cloud_machines(machine_id,region)";
-
-/** A request that failed. */
-export class OperatorError extends Error {
-  override name = "OperatorError";
-  constructor(
-    message: string,
-    /** The key is wrong, or the gateway refuses it: repeating the request cannot help. */
-    readonly refused: boolean,
-    readonly requestId: string | null = null,
-  ) {
-    super(message);
-  }
+export interface EventsQuery {
+  /** Only events with a smaller id. */
+  beforeId?: number | undefined;
+  /** Only events from this time on (ISO 8601). */
+  from?: string;
 }
 
+interface Call {
+  method: "GET" | "POST";
+  path: string;
+  signal: AbortSignal;
+  timeoutMs?: number;
+  /** Statuses that are no failure, beside 2xx. */
+  alsoFine?: number[];
+}
+
+/** Every method throws {@link OperatorError}, or the signal's reason when that aborts. */
 export class OperatorApi {
   readonly #config: ConsoleConfig;
   readonly #key: string;
@@ -65,87 +76,93 @@ export class OperatorApi {
   /** Every check, or only the overall status if the key is not a service's. */
   async health(signal: AbortSignal): Promise<Health> {
     // 503 is the function's response when a check fails, not a failed call.
-    const response = await this.#send("GET", this.#functionPath("/health"), signal, [503]);
-    return Health.parse(await response.json());
+    const response = await this.#callFunction({
+      method: "GET",
+      path: "/health",
+      signal,
+      alsoFine: [503],
+    });
+    return await parsed(response, (body) => Health.parse(JSON.parse(body)));
   }
 
   async metrics(signal: AbortSignal): Promise<Sample[]> {
-    const response = await this.#send("GET", this.#functionPath("/metrics"), signal);
-    return parsePrometheus(await response.text());
+    const response = await this.#callFunction({ method: "GET", path: "/metrics", signal });
+    return await parsed(response, parsePrometheus);
   }
 
-  /** Newest first. */
-  async events(signal: AbortSignal): Promise<MachineEvent[]> {
+  /** At most {@link EVENTS_PER_PAGE} events, newest first. */
+  async events({ beforeId, from }: EventsQuery, signal: AbortSignal): Promise<MachineEvent[]> {
     const query = new URLSearchParams({
       select: COLUMNS,
       order: "id.desc",
-      limit: String(MAX_EVENTS),
+      limit: String(EVENTS_PER_PAGE),
+      ...(beforeId === undefined ? {} : { id: `lt.${beforeId}` }),
+      ...(from === undefined ? {} : { created_at: `gte.${from}` }),
     });
-    const response = await this.#send("GET", `/rest/v1/machine_events?${query}`, signal);
-    return z.array(MachineEvent).parse(await response.json());
+    const path = `/rest/v1/machine_events?${query}`;
+    const response = await this.#send({ method: "GET", path, signal });
+    if (!response.ok) throw await refusal(response);
+    return await parsed(response, (body) => z.array(MachineEvent).parse(JSON.parse(body)));
   }
 
   async reconcile(signal: AbortSignal): Promise<Reconciled> {
-    const response = await this.#send("POST", this.#functionPath("/reconcile"), signal);
-    const body: unknown = await response.json();
-    const counts = Object.entries(z.record(z.string(), z.unknown()).parse(body))
-      .filter((entry): entry is [string, number] => typeof entry[1] === "number");
-    return { counts: Object.fromEntries(counts), requestId: Reconciled.parse(body).requestId };
+    const response = await this.#callFunction({
+      method: "POST",
+      path: "/reconcile",
+      signal,
+      timeoutMs: RECONCILE_TIMEOUT_MS,
+    });
+    return await parsed(response, (text) => {
+      const body: unknown = JSON.parse(text);
+      const counts = Object.entries(z.record(z.string(), z.unknown()).parse(body))
+        .filter((entry): entry is [string, number] => typeof entry[1] === "number");
+      return { counts: Object.fromEntries(counts), requestId: Reconciled.parse(body).requestId };
+    });
   }
 
-  #functionPath(path: string): string {
-    return `/functions/v1/${this.#config.functionName}${path}`;
+  async #callFunction({ path, alsoFine = [], ...call }: Call): Promise<Response> {
+    const { functionName, operatorUrl } = this.#config;
+    const response = await this.#send({ ...call, path: `/functions/v1/${functionName}${path}` });
+    if (!isOfFunction(response)) throw await foreignResponse(response, !operatorUrl);
+    if (response.ok || alsoFine.includes(response.status)) return response;
+    throw await refusal(response);
   }
 
-  async #send(
-    method: string,
-    path: string,
-    signal: AbortSignal,
-    alsoFine: number[] = [],
-  ): Promise<Response> {
+  async #send({ method, path, signal, timeoutMs = TIMEOUT_MS }: Call): Promise<Response> {
     const { operatorUrl, supabaseUrl } = this.#config;
-    let response: Response;
+    const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      response = await fetch((operatorUrl || supabaseUrl) + path, {
+      return await fetch((operatorUrl || supabaseUrl) + path, {
         method,
         // Legacy keys are JWTs and are sent as Bearer too; the new ones only as apikey.
         headers: {
           apikey: this.#key,
           ...(this.#key.startsWith("sb_") ? {} : { authorization: `Bearer ${this.#key}` }),
         },
-        signal,
+        signal: AbortSignal.any([signal, timeout]),
       });
     } catch (cause) {
       signal.throwIfAborted();
-      throw new OperatorError(`The project could not be reached (${String(cause)})`, false);
+      throw new OperatorError(
+        timeout.aborted
+          ? `No response within ${timeoutMs / 1_000} s`
+          : `The project could not be reached (${String(cause)})`,
+      );
     }
-    if (response.ok || alsoFine.includes(response.status)) return response;
-    throw await refusal(response, !operatorUrl);
   }
 }
 
-async function refusal(response: Response, fromBrowser: boolean): Promise<OperatorError> {
-  const { status } = response;
-  const body: unknown = await response.json().catch(() => null);
-  const parsed = z.object({
-    error: z.optional(z.string()),
-    message: z.optional(z.string()),
-    code: z.optional(z.string()),
-  }).safeParse(body);
-  const { error, message, code } = parsed.data ?? {};
+async function parsed<T>(response: Response, parse: (body: string) => T): Promise<T> {
   const requestId = response.headers.get("x-request-id");
-  const refused = status === 401 || status === 403;
-  // The function's own refusal has a request id; one without comes from the gateway.
-  if (refused && requestId === null && fromBrowser) {
-    return new OperatorError(
-      `Supabase's gateway refused the key (${
-        message ?? `HTTP ${status}`
-      }). It refuses secret keys ` +
-        "that come from a browser: run the console on your own machine (deno task console), where a " +
-        "small server passes the key on, or use the legacy service_role key.",
-      true,
+  try {
+    return parse(await response.text());
+  } catch {
+    // The details are those of the parser and mean nothing to an operator.
+    throw new OperatorError(
+      `HTTP ${response.status}: the response is not in the expected form. Are the page and the ` +
+        "function of the same version?",
+      false,
+      requestId,
     );
   }
-  const what = error ?? message ?? "no details";
-  return new OperatorError(`HTTP ${status}${code ? ` ${code}` : ""}: ${what}`, refused, requestId);
 }

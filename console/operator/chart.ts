@@ -114,6 +114,32 @@ export const endLabels = {
   },
 };
 
+/** Writes the share that succeeded above each bar with failures, where there is room. */
+export const rateLabels = {
+  id: "rateLabels",
+  afterDatasetsDraw(chart: Chart): void {
+    const { ctx } = chart;
+    const [succeeded, failed] = chart.data.datasets.map(({ data }) => data.map(Number));
+    ctx.save();
+    ctx.font = `600 12px ${Chart.defaults.font.family}`;
+    ctx.fillStyle = currentTheme().vermilion;
+    ctx.textAlign = "center";
+    let taken = -Infinity;
+    for (const [index, bar] of chart.getDatasetMeta(1).data.entries()) {
+      const good = succeeded?.[index] ?? 0;
+      const bad = failed?.[index] ?? 0;
+      if (bad === 0) continue;
+      const text = `${Math.floor(good / (good + bad) * 100)} %`;
+      const { x, y } = bar.getProps(["x", "y"], true);
+      const half = ctx.measureText(text).width / 2;
+      if (x - half < taken) continue;
+      ctx.fillText(text, x, y - 7);
+      taken = x + half + 4;
+    }
+    ctx.restore();
+  },
+};
+
 /** Draws a chart, without animation. */
 export function draw(canvas: HTMLCanvasElement, configuration: ChartConfiguration): Chart {
   const theme = currentTheme();

@@ -1,32 +1,38 @@
 /** The operator's figures and charts, kept current. */
-import { badge } from "../page/badge.ts";
 import { fill, h } from "../page/dom.ts";
 import type { View } from "../page/view.ts";
-import { type MachineEvent, MAX_EVENTS, type OperatorApi, OperatorError } from "./api.ts";
+import type { Health, OperatorApi } from "./api.ts";
 import { onThemeChange } from "./chart.ts";
-import { type OperatorData, readData } from "./data.ts";
-import { Figure } from "./figure.ts";
-import { eventList, healthList } from "./lists.ts";
-import { binOutcomes } from "./outcomes.ts";
-import { failuresPicture, machinesPicture, STATUSES } from "./pictures-of-totals.ts";
+import { EventFeed, type Events } from "./event-feed.ts";
+import { EventList } from "./event-list.ts";
+import { Figure, type Picture } from "./figure.ts";
+import { healthList } from "./health-list.ts";
+import { OperatorError } from "./operator-error.ts";
+import { binOutcomes, startOf } from "./outcomes.ts";
+import { failuresPicture, LIVE_STATUSES, machinesPicture } from "./pictures-of-totals.ts";
 import { durationPicture, successPicture } from "./pictures-over-time.ts";
 import type { Sample } from "./prometheus.ts";
+import { errorOf, lastValue, nextReading, type Reading } from "./reading.ts";
 import { ReconcileButton } from "./reconcile-button.ts";
+import { Section } from "./section.ts";
 import { SpanSelect } from "./span-select.ts";
-import { tiles } from "./tiles.ts";
+import { Tiles } from "./tiles.ts";
+import { Trouble } from "./trouble.ts";
 
 const REFRESH_MS = 5_000;
-const NEWEST_EVENTS = 12;
 
 export class Dashboard implements View {
   readonly element: HTMLElement;
+  /** For the head of the page. */
+  readonly controls: HTMLElement;
   readonly #api: OperatorApi;
+  readonly #feed: EventFeed;
   readonly #onRefused: (error: OperatorError) => void;
   readonly #stopped = new AbortController();
-  readonly #span = new SpanSelect(() => this.#show());
+  readonly #span: SpanSelect;
   readonly #reconcile: ReconcileButton;
-  readonly #trouble = h("div", { role: "alert" });
-  readonly #tiles = h("dl", { class: "tiles" });
+  readonly #trouble = new Trouble();
+  readonly #tiles = new Tiles();
   readonly #success = new Figure("success", "Success rate", [
     { name: "succeeded", mark: "solid", colour: "blue" },
     { name: "failed", mark: "hatch", colour: "vermilion" },
@@ -36,20 +42,34 @@ export class Dashboard implements View {
     { name: "95 % took at most", mark: "dashed", colour: "vermilion" },
   ]);
   readonly #failures = new Figure("failures", "Failures by code");
-  readonly #machines = new Figure("machines", "Machines by region and status", STATUSES);
-  readonly #health = h("div", {});
-  readonly #events = h("div", {});
-  #data: OperatorData | undefined;
+  readonly #machines = new Figure("machines", "Live machines by region", LIVE_STATUSES);
+  readonly #checks = h("div", {});
+  readonly #eventList = new EventList();
+  readonly #healthSection: Section;
+  readonly #eventsSection: Section;
+  #health: Reading<Health> = { state: "loading" };
+  #metrics: Reading<Sample[]> = { state: "loading" };
+  #events: Reading<Events> = { state: "loading" };
+  #refreshes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param onRefused called when the key is no longer accepted */
   constructor(api: OperatorApi, onRefused: (error: OperatorError) => void) {
     this.#api = api;
+    this.#feed = new EventFeed(api);
     this.#onRefused = onRefused;
     const { signal } = this.#stopped;
+    this.#span = new SpanSelect(() => {
+      this.#show();
+      void this.#refresh();
+    });
+    this.controls = this.#span.element;
     this.#reconcile = new ReconcileButton(api, signal, () => void this.#refresh());
+    this.#healthSection = new Section("Health checks", this.#checks, this.#reconcile.element);
+    this.#eventsSection = new Section("Newest events", this.#eventList.element);
     this.element = this.#layout();
-    onThemeChange(() => this.#show(), signal);
+    onThemeChange(() => this.#showFigures("redraw"), signal);
+    this.#show();
     void this.#refresh();
   }
 
@@ -62,81 +82,102 @@ export class Dashboard implements View {
     return h(
       "div",
       { class: "dashboard" },
-      h("div", { class: "toolbar" }, this.#span.element, this.#reconcile.element),
+      this.#trouble.element,
+      this.#tiles.element,
       this.#reconcile.outcome,
-      this.#trouble,
-      this.#tiles,
       h("div", { class: "figures" }, this.#success.element, this.#durations.element),
       h("div", { class: "figures" }, this.#failures.element, this.#machines.element),
-      h(
-        "div",
-        { class: "figures" },
-        h("section", { class: "card" }, h("h2", {}, "Health checks"), this.#health),
-        h("section", { class: "card" }, h("h2", {}, "Newest events"), this.#events),
-      ),
+      this.#eventsSection.element,
+      this.#healthSection.element,
     );
   }
 
   async #refresh(): Promise<void> {
     clearTimeout(this.#timer);
+    const refresh = ++this.#refreshes;
     const { signal } = this.#stopped;
-    const data = await readData(this.#api, signal);
-    if (signal.aborted) return;
-    this.#data = data;
-    const { metrics } = data;
-    if (metrics instanceof OperatorError && metrics.refused) return this.#onRefused(metrics);
-    this.#show();
+    // Each is shown as soon as it is known: one that hangs holds up no other.
+    await Promise.all([
+      settled(this.#api.health(signal)).then((result) => {
+        this.#health = nextReading(this.#health, result, Date.now());
+        this.#show();
+      }),
+      settled(this.#api.metrics(signal)).then((result) => {
+        this.#metrics = nextReading(this.#metrics, result, Date.now());
+        this.#show();
+      }),
+      this.#readEvents().then((result) => {
+        this.#events = nextReading(this.#events, result, Date.now());
+        this.#show();
+      }),
+    ]);
+    // Another refresh may have begun meanwhile, and goes on in place of this one.
+    if (signal.aborted || refresh !== this.#refreshes) return;
     this.#timer = setTimeout(() => void this.#refresh(), REFRESH_MS);
   }
 
+  #readEvents(): Promise<Events | Error> {
+    const since = startOf(this.#span.value, Date.now());
+    return settled(this.#feed.read(since, this.#stopped.signal));
+  }
+
   #show(): void {
-    if (!this.#data) return;
-    const { health, metrics, events } = this.#data;
-    fill(this.#tiles, ...tiles(this.#data, this.#span.value));
-    this.#showTrouble(this.#data);
-    this.#showMetrics(metrics);
-    this.#showEvents(events);
-    if (!(health instanceof Error)) fill(this.#health, healthList(health));
+    if (this.#stopped.signal.aborted) return;
+    const refused = errorOf(this.#metrics);
+    if (refused instanceof OperatorError && refused.refused) return this.#onRefused(refused);
+    this.#showTrouble();
+    this.#tiles.showHealth(this.#health);
+    this.#tiles.showMetrics(this.#metrics);
+    this.#tiles.showEvents(this.#events, this.#span.value);
+    this.#showFigures("show");
+    this.#healthSection.setState(this.#health);
+    const health = lastValue(this.#health);
+    if (health) this.#showChecks(health);
+    this.#eventsSection.setState(this.#events);
+    const events = lastValue(this.#events);
+    if (events) this.#eventList.show(events.events);
   }
 
-  #showTrouble(data: OperatorData): void {
-    const errors = Object.values(data).filter((value) => value instanceof Error);
-    const texts = [...new Set(errors.map(({ message }) => message))];
-    const message = texts.join("\n");
-    // Unchanged trouble is not announced again.
-    if (this.#trouble.dataset["shown"] === message) return;
-    this.#trouble.dataset["shown"] = message;
-    fill(
-      this.#trouble,
-      ...texts.map((text) => h("p", { class: "panel error" }, badge("bad", text))),
-    );
+  #showChecks(health: Health): void {
+    // Unchanged checks keep a reader's place.
+    const seen = JSON.stringify(health);
+    if (seen === this.#checks.dataset["seen"]) return;
+    this.#checks.dataset["seen"] = seen;
+    fill(this.#checks, healthList(health));
   }
 
-  #showMetrics(metrics: Sample[] | Error): void {
-    if (metrics instanceof Error) {
-      for (const figure of [this.#failures, this.#machines]) {
-        figure.unavailable("The metrics cannot be read.");
-      }
-      return;
+  #showTrouble(): void {
+    const errors = new Map<string, Error>();
+    const readings = { Health: this.#health, Metrics: this.#metrics, Events: this.#events };
+    for (const [name, reading] of Object.entries<Reading<unknown>>(readings)) {
+      const error = errorOf(reading);
+      if (error) errors.set(name, error);
     }
-    this.#failures.show(failuresPicture(metrics));
-    this.#machines.show(machinesPicture(metrics));
+    this.#trouble.show(errors);
+    if (errors.size > 0) this.#reconcile.markStale();
   }
 
-  #showEvents(events: MachineEvent[] | Error): void {
-    if (events instanceof Error) {
-      const reason = "The events cannot be read.";
-      for (const figure of [this.#success, this.#durations]) figure.unavailable(reason);
-      fill(this.#events, h("p", { class: "muted" }, reason));
-      return;
-    }
+  #showFigures(how: "show" | "redraw"): void {
     const span = this.#span.value;
-    const bins = binOutcomes(events, span, Date.now());
-    const oldest = events.at(-1)?.created_at ?? "";
-    const shortened = events.length === MAX_EVENTS &&
-      Date.parse(oldest) > (bins[0]?.startMs ?? 0);
-    this.#success.show(successPicture(bins, span, shortened));
-    this.#durations.show(durationPicture(bins, span));
-    fill(this.#events, eventList(events.slice(0, NEWEST_EVENTS)));
+    const now = Date.now();
+    const ofBins =
+      (picture: (bins: ReturnType<typeof binOutcomes>, read: Events) => Picture) =>
+      (read: Events) => picture(binOutcomes(read.events, span, now), read);
+    this.#success[how](
+      this.#events,
+      ofBins((bins, { complete }) => successPicture(bins, span, !complete)),
+    );
+    this.#durations[how](this.#events, ofBins((bins) => durationPicture(bins, span)));
+    this.#failures[how](
+      this.#events,
+      ({ events }) => failuresPicture(events, startOf(span, now), span.name),
+    );
+    this.#machines[how](this.#metrics, machinesPicture);
   }
+}
+
+function settled<T>(promise: Promise<T>): Promise<T | Error> {
+  return promise.catch((error: unknown) =>
+    error instanceof Error ? error : new Error(String(error))
+  );
 }

@@ -3,8 +3,9 @@ import { badge } from "../page/badge.ts";
 import type { ConsoleConfig } from "../page/config.ts";
 import { fill, h } from "../page/dom.ts";
 import type { View } from "../page/view.ts";
-import { OperatorApi, type OperatorError } from "./api.ts";
+import { OperatorApi } from "./api.ts";
 import { Dashboard } from "./dashboard.ts";
+import type { OperatorError } from "./operator-error.ts";
 
 export class OperatorView implements View {
   readonly element = h("div", { class: "operator" });
@@ -34,7 +35,8 @@ export class OperatorView implements View {
       h(
         "div",
         { class: "operator-head" },
-        h("h1", {}, "How provisioning is doing"),
+        h("h1", { tabindex: -1 }, "How provisioning is doing"),
+        this.#dashboard.controls,
         h("button", { type: "button", onclick: () => this.#askForKey() }, "Forget the key"),
       ),
       this.#dashboard.element,
@@ -54,7 +56,7 @@ function keyForm(onKey: (key: string) => void, refusal?: OperatorError): HTMLEle
   const form = h(
     "form",
     { class: "card key-form" },
-    h("h1", {}, "Operator"),
+    h("h1", { tabindex: -1 }, "Operator"),
     h("p", { class: "muted" }, "Success, durations, failures, health and repair, at a glance."),
     h("label", { for: "service-key" }, "Service key"),
     input,

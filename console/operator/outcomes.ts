@@ -29,6 +29,22 @@ export const SPANS: readonly Span[] = [
 const SUCCEEDED = ["running", "adopted"];
 const FAILED = ["failed", "interrupted"];
 
+/** When the first bin of a span begins, in milliseconds since the epoch. */
+export function startOf(span: Span, nowMs: number): number {
+  return (Math.floor(nowMs / span.binMs) + 1 - span.bins) * span.binMs;
+}
+
+/** Failed attempts per error code from `startMs` on, most frequent first. */
+export function failuresByCode(events: MachineEvent[], startMs: number): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { kind, error_code, created_at } of events) {
+    if (!FAILED.includes(kind) || Date.parse(created_at) < startMs) continue;
+    const code = error_code ?? kind;
+    counts.set(code, (counts.get(code) ?? 0) + 1);
+  }
+  return new Map([...counts].sort((a, b) => b[1] - a[1]));
+}
+
 /** Bins that end with the one which holds `nowMs`, oldest first. */
 export function binOutcomes(events: MachineEvent[], span: Span, nowMs: number): Bin[] {
   const end = Math.floor(nowMs / span.binMs) + 1;

@@ -1,34 +1,35 @@
-/** Failures by code, and machines by status and region. */
+/** Failures by code, and live machines by status and region. */
 import { regionName } from "../page/regions.ts";
+import type { MachineEvent } from "./api.ts";
 import { currentTheme, endLabels, fillOf } from "./chart.ts";
 import type { LegendEntry, Picture } from "./figure.ts";
+import { failuresByCode } from "./outcomes.ts";
 import { type Sample, sumBy } from "./prometheus.ts";
 
 const BAR_HEIGHT_PX = 34;
 const AXIS_HEIGHT_PX = 46;
 
-/** Destroyed machines are history and not shown. */
-export const STATUSES: LegendEntry[] = [
+/** The statuses of machines that exist, and how their bars look. */
+export const LIVE_STATUSES: LegendEntry[] = [
   { name: "running", mark: "solid", colour: "blue" },
   { name: "provisioning", mark: "dots", colour: "amber" },
-  { name: "error", mark: "hatch", colour: "vermilion" },
 ];
 
-export function failuresPicture(samples: Sample[]): Picture {
+/** @param spanName the chosen time, such as `1 hour` */
+export function failuresPicture(
+  events: MachineEvent[],
+  startMs: number,
+  spanName: string,
+): Picture {
   const theme = currentTheme();
-  const codes = sumBy(
-    samples,
-    "provision_machine_attempts_total",
-    "code",
-    ({ code }) => Boolean(code),
-  );
+  const codes = failuresByCode(events, startMs);
   const [worst] = codes;
   const sum = [...codes.values()].reduce((a, b) => a + b, 0);
   return {
     summary: worst
-      ? `${count(sum, "attempt has", "attempts have")} failed since the beginning, ` +
+      ? `${count(sum, "attempt", "attempts")} failed in the last ${spanName}, ` +
         `most often with ${worst[0]} (${worst[1]}).`
-      : "No attempt has failed so far.",
+      : `No attempt failed in the last ${spanName}.`,
     height: AXIS_HEIGHT_PX + BAR_HEIGHT_PX * Math.max(1, codes.size),
     columns: ["Code", "Failures"],
     rows: [...codes].map(([code, failures]) => [code, String(failures)]),
@@ -53,7 +54,7 @@ export function failuresPicture(samples: Sample[]): Picture {
 
 export function machinesPicture(samples: Sample[]): Picture {
   const theme = currentTheme();
-  const shown = STATUSES.map(({ name }) => name);
+  const shown = LIVE_STATUSES.map(({ name }) => name);
   const regions = [
     ...sumBy(
       samples,
@@ -74,7 +75,7 @@ export function machinesPicture(samples: Sample[]): Picture {
   const totals = counts.map((values) => values.reduce((a, b) => a + b, 0));
   return {
     summary: regions.length === 0
-      ? "There is no machine."
+      ? "There is no live machine."
       : `${shown.map((status, index) => `${totals[index]} ${status}`).join(", ")} in ` +
         `${count(regions.length, "region", "regions")}.`,
     height: AXIS_HEIGHT_PX + BAR_HEIGHT_PX * Math.max(1, regions.length),
@@ -88,7 +89,7 @@ export function machinesPicture(samples: Sample[]): Picture {
       plugins: [endLabels],
       data: {
         labels: regions,
-        datasets: STATUSES.map(({ name, mark, colour }, index) => ({
+        datasets: LIVE_STATUSES.map(({ name, mark, colour }, index) => ({
           label: name,
           data: counts[index] ?? [],
           backgroundColor: fillOf(

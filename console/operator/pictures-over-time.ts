@@ -1,31 +1,17 @@
 /** Success rate and durations over time. */
 import { formatDuration } from "../page/format-time.ts";
-import { currentTheme, fillOf } from "./chart.ts";
+import { currentTheme, fillOf, rateLabels } from "./chart.ts";
 import type { Picture } from "./figure.ts";
 import { type Bin, rateOf, type Span, total } from "./outcomes.ts";
 import { percent } from "./percent.ts";
 
 const SUCCESS_OPTIONS: NonNullable<Picture["configuration"]["options"]> = {
   interaction: { mode: "index", intersect: false },
+  // Room for the percentage above the highest bar.
+  layout: { padding: { top: 20 } },
   scales: {
     x: { grid: { display: false }, stacked: true, ticks: { maxRotation: 0 } },
-    attempts: {
-      position: "left",
-      stack: "y",
-      stackWeight: 1.2,
-      stacked: true,
-      beginAtZero: true,
-      ticks: { precision: 0, maxTicksLimit: 4 },
-    },
-    rate: {
-      position: "left",
-      stack: "y",
-      stackWeight: 1,
-      offset: true,
-      min: 0,
-      max: 100,
-      ticks: { stepSize: 50, callback: (value) => `${value} %` },
-    },
+    y: { stacked: true, beginAtZero: true, ticks: { precision: 0, maxTicksLimit: 6 } },
   },
 };
 
@@ -35,7 +21,6 @@ export function successPicture(bins: Bin[], span: Span, shortened: boolean): Pic
   const rates = bins.map((bin) => rateOf(bin));
   return {
     summary: successSummary(bins, span, shortened),
-    height: 280,
     columns: ["From", "Succeeded", "Failed", "Success rate"],
     rows: bins.map((bin, index) => [
       labels[index] ?? "",
@@ -45,52 +30,32 @@ export function successPicture(bins: Bin[], span: Span, shortened: boolean): Pic
     ]),
     configuration: {
       type: "bar",
+      plugins: [rateLabels],
       data: {
         labels,
-        datasets: successDatasets(bins, rates),
+        datasets: successDatasets(bins),
       },
       options: SUCCESS_OPTIONS,
     },
   };
 }
 
-function successDatasets(
-  bins: Bin[],
-  rates: (number | null)[],
-): Picture["configuration"]["data"]["datasets"] {
+function successDatasets(bins: Bin[]): Picture["configuration"]["data"]["datasets"] {
   const theme = currentTheme();
-  const flawless = rates.map((rate) => rate === null || rate === 1);
   return [
     {
-      type: "line",
-      label: "Success rate",
-      yAxisID: "rate",
-      data: rates.map((rate) => rate === null ? null : rate * 100),
-      borderColor: theme.ink,
-      backgroundColor: theme.ink,
-      borderWidth: 2,
-      spanGaps: true,
-      clip: false,
-      pointStyle: flawless.map((fine) => fine ? "circle" : "triangle"),
-      pointRadius: flawless.map((fine) => fine ? 3 : 7),
-      pointBackgroundColor: flawless.map((fine) => fine ? theme.ink : theme.vermilion),
-      pointBorderColor: theme.surface,
-    },
-    {
       label: "Succeeded",
-      yAxisID: "attempts",
       data: bins.map(({ succeeded }) => succeeded),
       backgroundColor: fillOf(theme.blue, "solid", theme.surface),
-      stack: "attempts",
+      maxBarThickness: 40,
     },
     {
       label: "Failed",
-      yAxisID: "attempts",
       data: bins.map(({ failed }) => failed),
       backgroundColor: fillOf(theme.vermilion, "hatch", theme.surface),
       borderColor: theme.vermilion,
       borderWidth: 1.5,
-      stack: "attempts",
+      maxBarThickness: 40,
     },
   ];
 }
@@ -155,14 +120,16 @@ function successSummary(bins: Bin[], span: Span, shortened: boolean): string {
   const { succeeded, failed, rate } = total(bins);
   if (rate === null) return `No machine was requested in the last ${span.name}.`;
   const reach = shortened ? " (older events are not shown)" : "";
-  return `${percent(rate)} of ${
-    succeeded + failed
-  } attempts succeeded in the last ${span.name}${reach}.`;
+  const attempts = succeeded + failed;
+  const where = failed > 0 ? "; the share stands above each bar with failures" : "";
+  return `${
+    percent(rate)
+  } of ${attempts} attempts succeeded in the last ${span.name}${reach}${where}.`;
 }
 
 function labelOf(startMs: number, { binMs }: Span): string {
   const start = new Date(startMs);
   return binMs >= 24 * 60 * 60_000
-    ? start.toLocaleDateString(undefined, { weekday: "short", day: "numeric", timeZone: "UTC" })
-    : start.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+    ? start.toLocaleDateString("en-GB", { weekday: "short", day: "numeric", timeZone: "UTC" })
+    : start.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }

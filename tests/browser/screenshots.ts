@@ -56,6 +56,7 @@ async function shootUser(
   await page.getByLabel("Region").selectOption("ams");
   await provision.click();
   await page.getByText("Created: done").waitFor();
+  await page.getByText(/^[1-9] s · usually/).waitFor();
   if (look === "desktop") await shoot(page, `provisioning-${look}`, phone);
 
   await page.getByRole("button", { name: "Connect" }).click();
@@ -65,6 +66,10 @@ async function shootUser(
   await page.getByText('"echo"').waitFor();
   await page.getByRole("heading", { name: "Your machines" }).click();
   await shoot(page, `console-${look}`, phone);
+  // All machines of the local stack share an app, and a connection reaches any of them.
+  await page.getByRole("button", { name: "Destroy", exact: true }).click();
+  await page.getByRole("button", { name: "Destroy it" }).click();
+  await page.locator(".machine[data-status=destroyed]").waitFor();
   await system.closeTabs();
 }
 
@@ -77,6 +82,8 @@ async function shootOperator(
   await page.getByLabel("Service key").fill(system.stack.supabase.secretKey);
   await page.getByRole("button", { name: "Show" }).click();
   await page.getByText("attempts succeeded").waitFor();
+  await page.locator(".checks li").first().waitFor();
+  await page.locator("#machines[data-state=current]").waitFor();
   await shoot(page, `operator-${look}`, true);
   await system.closeTabs();
 }

@@ -10,6 +10,8 @@ import {
   serveFlyProxy,
 } from "../../../dev/stack/fly/mod.ts";
 import { FLY_APP, type Stack, type StackOptions, startStack } from "../../support/stack.ts";
+import { isSummary } from "../../invariants/log-events.ts";
+import { until } from "../../support/until.ts";
 import { findChromium, launchChromium, NO_CHROMIUM } from "./chromium.ts";
 
 export const PASSWORD = "correct horse battery";
@@ -125,6 +127,7 @@ export class ConsoleStack implements AsyncDisposable {
     await this.closeTabs();
     this.stack.simulator.clearFaults();
     this.stack.supabase.clearFaults();
+    await this.#finishRequests();
     await this.#destroyMachines();
     this.stack.supabase.clearRequests();
     if (this.#changed) await this.restart();
@@ -143,8 +146,19 @@ export class ConsoleStack implements AsyncDisposable {
     }));
   }
 
+  /** A request of a closed tab goes on, and a restart would cut it off. */
+  async #finishRequests(): Promise<void> {
+    const { fn } = this.stack;
+    await until("every request is finished", () => {
+      const events = fn.events();
+      const finished = new Set(events.filter(isSummary).map(({ requestId }) => requestId));
+      return events.every(({ requestId }) => requestId === null || finished.has(requestId));
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.browser.close();
+    await this.#finishRequests();
     await this.console.close();
     await this.proxy.shutdown();
     await this.stack[Symbol.asyncDispose]();
