@@ -1,6 +1,6 @@
 /** A broken configuration: which error it is, what still works, and which values are secrets. */
 import assert from "node:assert/strict";
-import { parseEnvironment } from "../../supabase/functions/provision-machine/config/environment.ts";
+import { parseEnvironment } from "../../supabase/functions/provision-machine/config/parse-environment.ts";
 import {
   configurationError,
   requirePlatform,

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { FLY_REGIONS } from "../../dev/stack/fly/mod.ts";
 import {
   ENVIRONMENT,
-  parseEnvironment,
   type Settings,
   type VariableName,
 } from "../../supabase/functions/provision-machine/config/environment.ts";
+import { parseEnvironment } from "../../supabase/functions/provision-machine/config/parse-environment.ts";
 import { configurationError } from "../../supabase/functions/provision-machine/config/problems.ts";
 
 const VALID: Record<string, string> = {

@@ -1,12 +1,8 @@
 /** What requests share: made once per isolate, or once per environment seen. */
 import type { GoTrueClient } from "@supabase/supabase-js";
 import type { Logger } from "@logtape/logtape";
-import {
-  ENVIRONMENT,
-  type Environment,
-  parseEnvironment,
-  type Platform,
-} from "./config/environment.ts";
+import { ENVIRONMENT, type Environment, type Platform } from "./config/environment.ts";
+import { parseEnvironment } from "./config/parse-environment.ts";
 import { secretsOf } from "./config/secrets.ts";
 import type { Database } from "./database/database.ts";
 import { configureLogging } from "./logging/log-format.ts";

@@ -66,7 +66,7 @@ export interface MachineList {
   complete: boolean;
 }
 
-/** The machines of an app, whoever made them. Their config and events are left out. */
+/** All machines of an app, ours or not. Their config and events are left out. */
 export async function listMachines(
   fly: FlyClient,
   app: string,

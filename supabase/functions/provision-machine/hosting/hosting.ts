@@ -66,7 +66,7 @@ export interface HealthResult {
 }
 
 export interface Hosting {
-  /** What the claim is told. */
+  /** What the claim needs. */
   readonly claim: {
     /** What creates are paced with: the shared apps, or the organisation. */
     buckets: string[];
@@ -80,7 +80,7 @@ export interface Hosting {
   readonly addressNote: string | null;
 
   /**
-   * Makes sure that the row's app exists. `foreign`: its name belongs to somebody else. Throws
+   * Makes sure that the row's app exists. `foreign`: its name belongs to a stranger. Throws
    * {@link AppError}.
    */
   prepare(context: PrepareContext, row: HostedRow): Promise<"ready" | "foreign">;

@@ -48,7 +48,7 @@ async function makeMachine(
   const prepared = await hosting.prepare({ ...context, deadline }, row);
   if (prepared === "foreign") {
     progress.appMayExist = false;
-    throw new AppError("fly_rejected", "The app's name belongs to somebody else at Fly.io", {
+    throw new AppError("fly_rejected", "The app's name is taken by a stranger at Fly.io", {
       hint: "Try again: the next machine gets another name",
     });
   }

@@ -1,0 +1,117 @@
+/** From the variables' texts to settings, and to what is wrong with them. */
+import {
+  ENVIRONMENT,
+  type Environment,
+  type EnvironmentProblem,
+  type EnvironmentTexts,
+  type IncompleteEnvironment,
+  type Platform,
+  PLATFORM_VARIABLES,
+  SCHEMA,
+  type Settings,
+  type VariableName,
+} from "./environment.ts";
+
+/**
+ * Parses the environment. A variable that is set to nothing but white space counts as missing:
+ * that is what an unset secret looks like in a CI file. Never throws.
+ */
+export function parseEnvironment(texts: EnvironmentTexts): Environment {
+  const values: EnvironmentTexts = {};
+  for (const name of Object.keys(ENVIRONMENT)) values[name] = texts[name]?.trim() || undefined;
+
+  const whole = SCHEMA.safeParse(values);
+  const platform = whole.success ? platformOf(whole.data) : null;
+  if (whole.success && platform !== null && crossProblems(whole.data, []).length === 0) {
+    return { complete: true, texts, platform, settings: whole.data, problems: [] };
+  }
+  return { complete: false, texts, ...parseEachVariable(values) };
+}
+
+function parseEachVariable(
+  values: EnvironmentTexts,
+): Pick<IncompleteEnvironment, "settings" | "platform" | "problems"> {
+  const settings: Record<string, unknown> = {};
+  const found: EnvironmentProblem[] = [];
+  for (const [name, schema] of Object.entries(ENVIRONMENT)) {
+    const variable = name as VariableName;
+    const parsed = schema.safeParse(values[variable]);
+    if (parsed.success) {
+      if (parsed.data !== undefined) settings[variable] = parsed.data;
+    } else {
+      const missing = values[variable] === undefined;
+      found.push({
+        variable,
+        kind: missing ? "missing" : "invalid",
+        reason: missing ? "not set" : parsed.error.issues[0]?.message ?? "not valid",
+      });
+    }
+  }
+  const [first = SUPABASE_URL_MISSING, ...others] = [...found, ...crossProblems(settings, found)];
+  const problems = [first, ...others] as const;
+  const reachable = !problems.some(({ variable }) => PLATFORM_VARIABLES.includes(variable));
+  return { settings, platform: reachable ? platformOf(settings) : null, problems };
+}
+
+const SUPABASE_URL_MISSING: EnvironmentProblem = {
+  variable: "SUPABASE_URL",
+  kind: "missing",
+  reason: "not set",
+};
+
+/** What no single variable shows. */
+function crossProblems(
+  settings: Partial<Settings>,
+  problems: EnvironmentProblem[],
+): EnvironmentProblem[] {
+  const found: EnvironmentProblem[] = [];
+  const broken = (variable: VariableName) => problems.some((p) => p.variable === variable);
+  const { FLY_REGION, FLY_REGIONS, SUPABASE_SECRET_KEYS, SUPABASE_SERVICE_ROLE_KEY } = settings;
+  const { FLY_ORG_SLUG, FLY_APP_NAME = [] } = settings;
+  if (
+    !SUPABASE_SECRET_KEYS && !SUPABASE_SERVICE_ROLE_KEY && !broken("SUPABASE_SECRET_KEYS") &&
+    !broken("SUPABASE_SERVICE_ROLE_KEY")
+  ) {
+    found.push({
+      variable: "SUPABASE_SERVICE_ROLE_KEY",
+      kind: "missing",
+      reason: "neither SUPABASE_SECRET_KEYS nor SUPABASE_SERVICE_ROLE_KEY is set",
+    });
+  }
+  if (
+    FLY_ORG_SLUG && !broken("FLY_APP_NAME") && !/^[a-z][a-z0-9-]{0,39}$/.test(FLY_APP_NAME.join())
+  ) {
+    found.push({
+      variable: "FLY_APP_NAME",
+      kind: "invalid",
+      reason:
+        "expected, with FLY_ORG_SLUG, one name that starts with a letter, of at most 40 characters",
+    });
+  }
+  if (FLY_REGION && FLY_REGIONS && !FLY_REGIONS.includes(FLY_REGION)) {
+    found.push({
+      variable: "FLY_REGION",
+      kind: "invalid",
+      reason: "expected one of FLY_REGIONS",
+    });
+  }
+  return found;
+}
+
+function platformOf(settings: Partial<Settings>): Platform | null {
+  const { SUPABASE_URL: url, SUPABASE_SECRET_KEYS = {}, SUPABASE_SERVICE_ROLE_KEY } = settings;
+  const { default: preferred, ...others } = SUPABASE_SECRET_KEYS;
+  const [first, ...rest] = [preferred, ...Object.values(others), SUPABASE_SERVICE_ROLE_KEY]
+    .filter((key): key is string => key !== undefined && key !== "");
+  if (url === undefined || first === undefined) return null;
+  return { url, serviceKeys: [first, ...rest], projectHost: projectHostOf(url) };
+}
+
+/** Loopback, and the gateway's name in every `supabase functions serve` and self-hosted stack. */
+const SHARED_HOSTS =
+  /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\]|0\.0\.0\.0|kong|host\.docker\.internal)$/;
+
+function projectHostOf(url: string): string | null {
+  const { hostname } = new URL(url);
+  return SHARED_HOSTS.test(hostname) ? null : hostname;
+}
