@@ -10,6 +10,8 @@ const ALLOWED_HEADERS = [
   "content-type",
   "x-client-info",
   "x-supabase-api-version",
+  "x-region",
+  "x-retry-count",
   "idempotency-key",
   "prefer",
   "x-request-id",
