@@ -42,6 +42,7 @@ Deno.test("configuration: all keys with service rights, the default first, empty
   const platformOf = (SUPABASE_SECRET_KEYS?: string) =>
     requirePlatform(parseEnvironment({ ...VALID, SUPABASE_SECRET_KEYS }));
   assert.deepEqual(platformOf(), { url: URL, serviceKeys: ["role-key"], projectHost: HOST });
+  assert.deepEqual(platformOf("{}"), platformOf());
   assert.deepEqual(platformOf('{"other":"o","blank":"","default":"d"}'), {
     url: URL,
     serviceKeys: ["d", "o", "role-key"],

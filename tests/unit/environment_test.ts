@@ -38,7 +38,7 @@ const SETTINGS: Settings = {
   MACHINE_PORT: 8080,
   MACHINE_ENV: {},
   MAX_MACHINES_PER_USER: 1,
-  PROVISION_TIMEOUT_SECONDS: 120,
+  PROVISION_TIMEOUT_SECONDS: 70,
   FLY_REQUEST_TIMEOUT_SECONDS: 30,
   FLY_RATE_PER_SECOND: 1,
   FLY_RATE_BURST: 3,
@@ -66,9 +66,16 @@ const NO_URL = ["not a url", "ftp://files.example.com", "api.machines.dev", "//a
 /** Values that must be refused. */
 const MALFORMED: Record<VariableName, string[]> = {
   SUPABASE_URL: NO_URL,
-  SUPABASE_SECRET_KEYS: [...NO_JSON_OF_STRINGS, "{}", '{"default":""}', "sb_secret_0123456789"],
+  SUPABASE_SECRET_KEYS: [...NO_JSON_OF_STRINGS, '{"default":""}', "sb_secret_0123456789"],
   SUPABASE_SERVICE_ROLE_KEY: ["ünprintable-key", "two\nlines-of-key"],
-  FLY_API_TOKEN: ["fo1_tökensecret", "fo1_first\nfo1_second", "fo1_two  spaces"],
+  FLY_API_TOKEN: [
+    "fo1_tökensecret",
+    "fo1_first\nfo1_second",
+    "fo1_two  spaces",
+    '"FlyV1 fm2_secret"',
+    "'fo1_secret'",
+    "Bearer fo1_secret",
+  ],
   FLY_APP_NAME: ["My_App", "-my-app", ",", "my-app,Other", "my app", "../my-app", "a".repeat(64)],
   DOCKER_IMAGE: ["an image of mine", "image;rm -rf", "imagé"],
   FLY_API_HOSTNAME: NO_URL,

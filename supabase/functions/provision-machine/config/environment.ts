@@ -13,7 +13,10 @@ export const FLY_REGIONS = [
 
 /** Fly.io's published limit of machine creation per app. https://fly.io/docs/machines/api/working-with-machines-api/#rate-limits */
 const FLY_CREATE_RATE = { perSecond: 1, burst: 3 };
-/** Supabase closes a request that has not answered after 150 s. https://supabase.com/docs/guides/functions/limits */
+/**
+ * Supabase closes a request that has not answered after 150 s, and guarantees 75 s on its free plan,
+ * which the default stays below. https://supabase.com/docs/guides/functions/limits
+ */
 const PLATFORM_IDLE_LIMIT_SECONDS = 150;
 /** As the router in examples/ requires it. */
 const MIN_SECRET_CHARACTERS = 32;
@@ -63,7 +66,9 @@ export const ENVIRONMENT = {
     .refine((keys) => Object.values(keys).some((key) => key !== ""), "expected at least one key")
     .optional(),
   SUPABASE_SERVICE_ROLE_KEY: text.regex(headerValue, "expected a key").optional(),
-  FLY_API_TOKEN: text.regex(headerValue, "expected a token of visible ASCII characters"),
+  FLY_API_TOKEN: text.regex(headerValue, "expected a token of visible ASCII characters")
+    .refine((token) => !/^["'`]|["'`]$/.test(token), "expected a token without quotes around it")
+    .refine((token) => !/^Bearer /i.test(token), "expected a token without Bearer in front of it"),
   /** One app, or several: Fly.io limits creation per app, so each adds its own rate. */
   FLY_APP_NAME: text.transform(list).refine(
     (names) => names.length > 0 && names.every((name) => flyAppName.test(name)),
@@ -109,7 +114,7 @@ export const ENVIRONMENT = {
   PROVISION_TIMEOUT_SECONDS: positiveNumber(text, { atLeast: 1 }).refine(
     (seconds) => seconds < PLATFORM_IDLE_LIMIT_SECONDS,
     `expected less than ${PLATFORM_IDLE_LIMIT_SECONDS} seconds, the platform's limit`,
-  ).default("120"),
+  ).default("70"),
   FLY_REQUEST_TIMEOUT_SECONDS: positiveNumber(text).default("30"),
   FLY_RATE_PER_SECOND: positiveNumber(text, { atLeast: 0.001 }).default(
     String(FLY_CREATE_RATE.perSecond),

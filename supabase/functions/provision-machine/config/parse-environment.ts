@@ -19,6 +19,10 @@ import {
 export function parseEnvironment(texts: EnvironmentTexts): Environment {
   const values: EnvironmentTexts = {};
   for (const name of Object.keys(ENVIRONMENT)) values[name] = texts[name]?.trim() || undefined;
+  // A project that never made new keys may be given an empty object.
+  if (/^\{\s*\}$/.test(values["SUPABASE_SECRET_KEYS"] ?? "")) {
+    values["SUPABASE_SECRET_KEYS"] = undefined;
+  }
 
   const whole = SCHEMA.safeParse(values);
   const platform = whole.success ? platformOf(whole.data) : null;
