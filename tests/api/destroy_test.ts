@@ -82,6 +82,34 @@ Deno.test("destroying a machine", async (t) => {
     assert.equal((await stack.reconcile()).body.cleanedUp, 1);
   });
 
+  await t.step(
+    "until it is gone it is neither running for a replay nor offered for use",
+    async () => {
+      const user = await supabase.createUser();
+      const headers = { "Idempotency-Key": crypto.randomUUID() };
+      const { machine_id } = await assertProvisioned(
+        stack,
+        await stack.call(user, { body: {}, headers }),
+      );
+      simulator.addFault({
+        match: { action: "delete" },
+        times: "always",
+        do: { kind: "status", status: 503, body: { error: "host unreachable" } },
+      });
+      assertError(await destroy(user, machine_id), 500, "fly_unavailable");
+      const replayed = await stack.call(user, { body: {}, headers });
+      assertError(replayed, 409, "machine_state_conflict");
+      assert.equal(replayed.headers.get("retry-after"), "10");
+      const another = await stack.call(user, { body: {} });
+      assertError(another, 409, "machine_limit_reached", ["websocketUrl", "status"]);
+      assert.deepEqual([another.body.status, another.body.websocketUrl], ["destroying", null]);
+      assert.match(another.body.message, /is being destroyed/);
+      simulator.clearFaults();
+      assert.equal((await destroy(user, machine_id)).status, 200);
+      await assertProvisioned(stack, await stack.call(user, { body: {} }));
+    },
+  );
+
   await t.step("a row in error", async () => {
     const user = await supabase.createUser();
     simulator.setCapacity("ams", false);

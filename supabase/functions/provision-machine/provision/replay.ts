@@ -4,7 +4,7 @@ import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import type { RequestContext } from "../http/context.ts";
 import { prefersAsync } from "../http/headers.ts";
 import { type Deadline, sleep } from "../time.ts";
-import { machineResponse } from "./responses.ts";
+import { DESTROYED_WITHIN_SECONDS, isBeingDestroyed, machineResponse } from "./responses.ts";
 
 const FIRST_POLL_AFTER_MS = 250;
 const MAX_POLL_INTERVAL_MS = 2_000;
@@ -25,6 +25,13 @@ export async function replay(
     });
   }
   const settled = await untilSettled(context, row, deadline);
+  if (isBeingDestroyed(settled)) {
+    throw new AppError("machine_state_conflict", "The machine of this key is being destroyed", {
+      hint: "Send a new key once it is gone",
+      retryAfterSeconds: DESTROYED_WITHIN_SECONDS,
+      headers: REPLAYED,
+    });
+  }
   if (settled.status === "running") {
     return machineResponse(200, settled, context.requestId, { headers: REPLAYED });
   }

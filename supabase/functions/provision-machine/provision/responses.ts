@@ -27,13 +27,29 @@ export function machineResponse(
   }, headers);
 }
 
-/** The user has as many live machines as allowed; the newest is named, so that it can be used. */
+/** What a destruction usually needs; reconcile takes over after a minute. */
+export const DESTROYED_WITHIN_SECONDS = 10;
+
+/** It still counts, since it may still be billed, but it must not be used any more. */
+export function isBeingDestroyed(row: CloudMachine): boolean {
+  return row.status === "running" && row.destroy_requested_at !== null;
+}
+
+/**
+ * The user has as many live machines as allowed; the newest is named, so that it can be used, unless
+ * it is being destroyed.
+ */
 export function limitReached(row: CloudMachine): AppError {
-  return new AppError("machine_limit_reached", "The user already has as many machines as allowed", {
-    fields: {
-      machineId: row.machine_id,
-      websocketUrl: row.websocket_url,
-      status: row.status,
-    },
+  const error = "The user already has as many machines as allowed";
+  const { machine_id: machineId, websocket_url: websocketUrl, status } = row;
+  if (isBeingDestroyed(row)) {
+    return new AppError("machine_limit_reached", error, {
+      hint: "The machine is being destroyed; try again when it is gone",
+      retryAfterSeconds: DESTROYED_WITHIN_SECONDS,
+      fields: { machineId, websocketUrl: null, status: "destroying" },
+    });
+  }
+  return new AppError("machine_limit_reached", error, {
+    fields: { machineId, websocketUrl, status },
   });
 }
