@@ -1,13 +1,10 @@
-/** POST /provision-machine/{machineId}/connect, and the key that makes its tokens worth something. */
+/** POST /provision-machine/{machineId}/connect: who gets a token, and when it is refused. */
 import assert from "node:assert/strict";
-import { checkConnectToken } from "../../examples/machine/connect-token.mjs";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
-import { machineKey } from "../examples/tokens.ts";
-import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
-import { type Answer, CONNECT_SECRET, FLY_APP, type Stack, startStack } from "../support/stack.ts";
+import { assertConnection } from "../support/connection.ts";
+import { assertError, assertProvisioned } from "../support/expectations.ts";
+import { type Answer, startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
-
-const KEYS = ["websocketUrl", "token", "expiresAt", "status", "machineId", "requestId"];
 
 Deno.test("connecting to a machine", async (t) => {
   await using stack = await startStack();
@@ -25,7 +22,7 @@ Deno.test("connecting to a machine", async (t) => {
     const before = Date.now();
     const answer = await connect(user, row.machine_id);
     const after = Date.now();
-    await assertToken(stack, answer, row.machine_id);
+    await assertConnection(stack, answer, row.machine_id);
     const { body, headers } = answer;
     assert.deepEqual([body.websocketUrl, body.status], [row.websocket_url, "running"]);
     assert.equal(headers.get("cache-control"), "no-store");
@@ -37,7 +34,7 @@ Deno.test("connecting to a machine", async (t) => {
   await t.step("a service gets a token for the owner", async () => {
     const { row } = await provision();
     const answer = await stack.callAsService({ path: `/${row.machine_id}/connect` });
-    await assertToken(stack, answer, row.machine_id);
+    await assertConnection(stack, answer, row.machine_id);
   });
 
   await t.step("through the gateway, with a slash at the end, twice", async () => {
@@ -129,7 +126,7 @@ Deno.test("connecting to a machine", async (t) => {
   await t.step("the log has two events, and no token", async () => {
     const { user, row } = await provision();
     const answer = await connect(user, row.machine_id);
-    await assertToken(stack, answer, row.machine_id);
+    await assertConnection(stack, answer, row.machine_id);
     const events = await stack.log(answer);
     assert.deepEqual(events.map(({ message }) => message), [
       "provision-machine invoked",
@@ -148,128 +145,6 @@ Deno.test("connecting to a machine", async (t) => {
     assert.match((await stack.fn.failure(answer.requestId)).message, /^❌ Request failed/);
   });
 });
-
-Deno.test("the secret behind connect tokens", async (t) => {
-  await using stack = await startStack({ env: { MAX_MACHINES_PER_USER: "100" } });
-  const { simulator } = stack;
-  const user = await stack.supabase.createUser();
-  const envOf = (machineId: string) => {
-    const [body] = stack.simulator.createBodiesOf(machineId);
-    return (body as { config: { env: Record<string, string> } }).config.env;
-  };
-
-  await t.step("without it no machine has a key, and only /connect fails", async () => {
-    await using fn = await stack.start({
-      CONNECT_TOKEN_SECRET: undefined,
-      MACHINE_ENV: JSON.stringify({ CONNECT_KEY: "the-same-key-for-all-machines" }),
-    });
-    const { machine_id } = await assertProvisioned(stack, await fn.call(user, { body: {} }));
-    assert.equal(envOf(machine_id)["CONNECT_KEY"], undefined);
-    const answer = await fn.call(user, { path: `/${machine_id}/connect` });
-    assertError(answer, 500, "configuration_error");
-    assert.match(answer.body.error, /^CONNECT_TOKEN_SECRET not configured/);
-    assert.match(answer.body.message, /CONNECT_TOKEN_SECRET missing/);
-    const { message } = await fn.failure(answer.requestId);
-    assert.match(message, /^CRITICAL ERROR: CONNECT_TOKEN_SECRET not configured/);
-    const destroyed = await fn.call(user, { method: "DELETE", path: `/${machine_id}` });
-    assert.equal(destroyed.status, 200);
-  });
-
-  await t.step("one that is too short is named, and never shown", async () => {
-    await using fn = await stack.start({ CONNECT_TOKEN_SECRET: "short-secret-of-31-characters-0" });
-    const answer = await fn.call(user, { path: "/machine-0000000000000000/connect" });
-    assertError(answer, 500, "configuration_error");
-    assert.match(answer.body.message, /CONNECT_TOKEN_SECRET invalid: expected at least 32/);
-  });
-
-  await t.step("other settings that are missing do not matter to /connect", async () => {
-    const { machine_id } = await assertProvisioned(stack, await stack.call(user, { body: {} }));
-    await using fn = await stack.start({ FLY_API_TOKEN: undefined, DOCKER_IMAGE: "not valid" });
-    await assertToken(stack, await fn.call(user, { path: `/${machine_id}/connect` }), machine_id);
-  });
-
-  await t.step("MACHINE_ENV does not override the key", async () => {
-    await using fn = await stack.start({ MACHINE_ENV: '{"CONNECT_KEY":"from-machine-env"}' });
-    const { machine_id } = await assertProvisioned(stack, await fn.call(user, { body: {} }));
-    assert.equal(envOf(machine_id)["CONNECT_KEY"], machineKey(machine_id, CONNECT_SECRET));
-  });
-
-  // The stack searches all output, rows and events for the key of each machine.
-  await t.step("the log shows that there is a key, and not which", async () => {
-    const answer = await stack.call(user, { body: {} });
-    const { machine_id } = await assertProvisioned(stack, answer);
-    const calling = (await stack.log(answer)).find(({ message }) => message.startsWith("Calling"));
-    assert.match(JSON.stringify(calling), /"CONNECT_KEY":"\[REDACTED\]"/);
-    assert.throws(() =>
-      stack.secrets.assertAbsent(`<${machineKey(machine_id, CONNECT_SECRET)}>`, "this text")
-    );
-  });
-
-  await t.step("Fly.io repeats the key of the machine that it is asked for", async () => {
-    const repeat = simulator.onConnectKey;
-    for (const prefer of ["", "respond-async"]) {
-      simulator.addFault({ match: { action: "create" }, do: { kind: "status", status: 503 } });
-      simulator.onConnectKey = (key) => {
-        repeat(key);
-        simulator.onConnectKey = repeat;
-        simulator.addFault({
-          match: { action: "create" },
-          do: { kind: "status", status: 422, body: { error: `no ${key} ${btoa(`key ${key}`)}` } },
-        });
-      };
-      const answer = await stack.call(user, { body: {}, headers: { prefer } });
-      await stack.log(answer);
-      if (prefer === "") await assertFailedRow(stack, answer);
-      const { error_message } = await stack.row(answer.body.machineId);
-      assert.match(error_message ?? "", /no \[REDACTED\]/);
-    }
-  });
-
-  await t.step(
-    "Fly.io repeats the environment of other machines, and it makes no sense",
-    async () => {
-      const { machine_id } = await assertProvisioned(stack, await stack.call(user, { body: {} }));
-      const env = envOf(machine_id);
-      for (
-        const body of [[{ config: { env } }], JSON.stringify({ config: { env } }).slice(0, -9)]
-      ) {
-        simulator.addFault({
-          match: { action: "list" },
-          times: 1,
-          do: { kind: "garbage", body: typeof body === "string" ? body : JSON.stringify(body) },
-        });
-        const { status, body: report } = await stack.reconcile();
-        assert.equal(status, 200);
-        assert.equal(report.failed, 1, JSON.stringify(report));
-      }
-      const log = JSON.stringify(stack.fn.events());
-      assert.match(log, /CONNECT_KEY[\\":]+\[REDACTED\]/);
-    },
-  );
-});
-
-/** Asserts a success of exactly the contract's shape, with a token that the machine lets in. */
-async function assertToken(stack: Stack, answer: Answer, machineId: string): Promise<void> {
-  const { status, body } = answer;
-  assert.equal(status, 200, JSON.stringify(body));
-  assert.deepEqual(Object.keys(body), KEYS);
-  assert.deepEqual([body.machineId, body.requestId], [machineId, answer.requestId]);
-  stack.secrets.add("a connect token", body.token);
-  const row = await stack.row(machineId);
-  const claims = await checkConnectToken(`/?token=${body.token}`, {
-    machineId,
-    key: machineKey(machineId, CONNECT_SECRET),
-  });
-  const { iat, exp, ...others } = claims;
-  assert.deepEqual([exp - iat, exp * 1_000], [60, Date.parse(body.expiresAt)]);
-  assert.deepEqual(others, {
-    aud: machineId,
-    sub: row.user_id,
-    iss: stack.supabase.url,
-    app: FLY_APP,
-    machine: row.fly_machine_id,
-  });
-}
 
 function assertConflict(
   answer: Answer,

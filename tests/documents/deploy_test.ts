@@ -3,26 +3,22 @@
  * was uploaded, alone, under the Deno version that the hosted runtime is compatible with.
  */
 import assert from "node:assert/strict";
-import { cp, readdir } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { readdir } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { z } from "zod";
-import {
-  CommandError,
-  environmentWithout,
-  runNpmPackage,
-  runSupabaseCli,
-  SUPABASE_CLI_VERSION,
-} from "../../dev/tasks/supabase-cli.ts";
+import { CommandError } from "../../dev/tasks/supabase-cli.ts";
 import { ROUTES } from "../../supabase/functions/provision-machine/routes.ts";
-import { HOSTED_DENO_VERSION } from "../../dev/stack/function/mod.ts";
-import { serveManagementApi, type UploadedFunction } from "../support/management-api.ts";
+import {
+  bootUpload,
+  deployCopy,
+  FUNCTION,
+  hostedDeno,
+  PROJECT_ROOT,
+  temporaryFolder,
+} from "../support/deployment.ts";
+import { readLock, UPDATE_LOCK } from "../support/lock-file.ts";
 
-const PROJECT_ROOT = resolve(import.meta.dirname ?? ".", "../..");
-const FUNCTION = "supabase/functions/provision-machine";
-const PROJECT = { ref: "abcdefghijklmnopqrst", accessToken: `sbp_${"0123456789".repeat(4)}` };
 const SECRET_KEY = "sb_secret_deploy_test";
-const UPDATE_LOCK = "run `deno task lock`";
 
 Deno.test("the function deploys, and what was uploaded boots on the hosted Deno", async (t) => {
   await using folder = await temporaryFolder();
@@ -56,14 +52,14 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
   await t.step(
     "without the platform's settings every call but a preflight reports that",
     async () => {
-      await using running = await boot(deno, uploaded, {});
+      await using running = await bootUpload(deno, uploaded, {});
       await assertPreflight(running.url);
       await assertPostIsRefused(running.url, 500, "configuration_error");
     },
   );
 
   await t.step("a call without a token is refused", async () => {
-    await using running = await boot(deno, uploaded, {
+    await using running = await bootUpload(deno, uploaded, {
       SUPABASE_URL: "http://127.0.0.1:9",
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
     });
@@ -72,7 +68,7 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
   });
 
   await t.step("what loads later was uploaded too", async () => {
-    await using running = await boot(deno, uploaded, {
+    await using running = await bootUpload(deno, uploaded, {
       SUPABASE_URL: "http://127.0.0.1:9",
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
     });
@@ -106,22 +102,6 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
   });
 });
 
-Deno.test("what is deployed has the package versions that the tests ran with", async () => {
-  const deployed = await readLock(join(PROJECT_ROOT, FUNCTION, "deno.lock"));
-  const project = await readLock(join(PROJECT_ROOT, "deno.lock"));
-  // Here `name@version`; in the project's lock also `name@version_<peers that it was given>`.
-  const tested = new Map(
-    Object.entries(project.npm).map(([key, { integrity }]) => [
-      /^.[^@]*@[^_]*/.exec(key)?.[0],
-      integrity,
-    ]),
-  );
-  assert.equal(deployed.version, "4", "the only version that the hosted Deno reads");
-  for (const [name, { integrity }] of Object.entries(deployed.npm)) {
-    assert.equal(integrity, tested.get(name), `${name}: ${UPDATE_LOCK}`);
-  }
-});
-
 Deno.test("a deploy that the Management API refuses fails with its reason", async () => {
   await using folder = await temporaryFolder();
   await assert.rejects(
@@ -129,115 +109,6 @@ Deno.test("a deploy that the Management API refuses fails with its reason", asyn
     (error) => error instanceof CommandError && error.message.includes("Unauthorized"),
   );
 });
-
-Deno.test("the deploy workflow runs the Supabase CLI that is tested here", async () => {
-  const workflow = await Deno.readTextFile(join(PROJECT_ROOT, ".github/workflows/deploy.yml"));
-  const versions = [...workflow.matchAll(/\bsupabase@(\S+)/g)].map(([, version]) => version);
-  assert.deepEqual(versions, [SUPABASE_CLI_VERSION]);
-});
-
-/** Deploys a copy of the project, beside files that must not leave the developer's machine. */
-async function deployCopy(
-  copy: string,
-  { accessToken = PROJECT.accessToken } = {},
-): Promise<UploadedFunction> {
-  await cp(join(PROJECT_ROOT, "supabase"), join(copy, "supabase"), { recursive: true });
-  for (const file of ["supabase/functions/.env", `${FUNCTION}/.env`]) {
-    await Deno.writeTextFile(join(copy, file), "FLY_API_TOKEN=not-for-upload\n");
-  }
-  await Deno.writeTextFile(join(copy, FUNCTION, "index_test.ts"), 'import "../index.ts";\n');
-
-  await using api = serveManagementApi(PROJECT);
-  const profile = join(copy, "profile.yaml");
-  await Deno.writeTextFile(profile, api.profile);
-  const output = await runSupabaseCli(
-    [
-      ...["functions", "deploy", "provision-machine", "--use-api", "--yes"],
-      ...[`--remote=${PROJECT.ref}`, "--profile", profile],
-    ],
-    { workdir: copy, env: { SUPABASE_ACCESS_TOKEN: accessToken } },
-  );
-  assert.doesNotMatch(output.stderr, /warn/i);
-  assert.deepEqual(api.refused, []);
-  const [upload, ...more] = api.uploads;
-  assert.ok(upload !== undefined && more.length === 0, "one function was uploaded");
-  assert.equal(upload.slug, "provision-machine");
-  return upload;
-}
-
-/** @returns the path of the Deno that the hosted runtime is compatible with */
-async function hostedDeno(): Promise<string> {
-  const { stdout } = await runNpmPackage(
-    `deno@${HOSTED_DENO_VERSION}`,
-    ["eval", "--no-config", "console.log(Deno.execPath())"],
-    { cwd: PROJECT_ROOT, env: environmentWithout("DENO_") },
-  );
-  return stdout.trim();
-}
-
-// The hosted runtime, too, decides where the function's Deno.serve listens.
-const LAUNCHER = `
-const serve = Deno.serve;
-Deno.serve = (...args) => {
-  const handler = args.find((arg) => typeof arg === "function") ?? args[0].handler;
-  return serve(
-    { hostname: "127.0.0.1", port: 0, onListen: ({ port }) => console.log("PORT " + port) },
-    handler,
-  );
-};
-await import(Deno.args[0]);
-`;
-
-/** Boots the uploaded files as the hosted runtime does: their deno.json, and nothing around it. */
-async function boot(
-  deno: string,
-  uploaded: string,
-  settings: Record<string, string>,
-): Promise<{ url: string } & AsyncDisposable> {
-  const launcher = join(uploaded, "..", "launcher.js");
-  await Deno.writeTextFile(launcher, LAUNCHER);
-  const entrypoint = pathToFileURL(join(uploaded, FUNCTION, "index.ts")).href;
-  const child = new Deno.Command(deno, {
-    // Loopback only: nothing that is tested here may reach further.
-    args: [
-      ...["run", "--allow-env", "--allow-net=127.0.0.1", "--allow-read", "--no-prompt"],
-      ...["--config", join(uploaded, FUNCTION, "deno.json"), launcher, entrypoint],
-    ],
-    cwd: uploaded,
-    clearEnv: true,
-    env: {
-      // Packages may come from behind a proxy whose certificate only the system knows.
-      DENO_TLS_CA_STORE: "mozilla,system",
-      DENO_NO_UPDATE_CHECK: "1",
-      ...environmentWithout("SUPABASE_", "FLY_"),
-      NO_COLOR: "1",
-      ...settings,
-    },
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-
-  let output = "";
-  const listening = Promise.withResolvers<string>();
-  const read = async (stream: ReadableStream<Uint8Array>) => {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      output += text;
-      const port = /^PORT (\d+)$/m.exec(output)?.[1];
-      if (port !== undefined) listening.resolve(port);
-    }
-  };
-  const ended = Promise.all([read(child.stdout), read(child.stderr), child.status]).then(() => {
-    listening.reject(new Error(`the function did not start\n${output}`));
-  });
-  const port = await listening.promise;
-  return {
-    url: `http://127.0.0.1:${port}/provision-machine`,
-    [Symbol.asyncDispose]: async () => {
-      child.kill();
-      await ended;
-    },
-  };
-}
 
 async function assertPreflight(url: string): Promise<void> {
   const response = await fetch(url, {
@@ -279,23 +150,9 @@ async function assertPostIsRefused(
   assert.equal(response.headers.get("access-control-allow-origin"), "*");
 }
 
-const lockFile = z.object({
-  version: z.string(),
-  npm: z.record(z.string(), z.object({ integrity: z.string() })),
-});
-
-async function readLock(path: string): Promise<z.infer<typeof lockFile>> {
-  return lockFile.parse(JSON.parse(await Deno.readTextFile(path)));
-}
-
 /** @returns every file under `folder`, relative to it, with `/` as the separator */
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"));
-}
-
-async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir({ prefix: "deploy-test-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }

@@ -12,11 +12,8 @@ import {
   startSupabase,
   type StartSupabaseOptions,
 } from "../../dev/stack/supabase/mod.ts";
-import { duplicateMachines, duplicateRows } from "../invariants/creates.ts";
 import type { MachineRow as CheckedRow } from "../invariants/evidence.ts";
-import { forgottenMachines, runningWithoutMachine } from "../invariants/leftovers.ts";
-import { openRows } from "../invariants/rows.ts";
-import { leaks, SecretFinder } from "../invariants/secrets.ts";
+import { SecretFinder } from "../invariants/secrets.ts";
 import { RecordingFlySimulator } from "./recording-fly-simulator.ts";
 import {
   type Answer,
@@ -24,6 +21,7 @@ import {
   type LogEvent,
   RunningFunction,
 } from "./running-function.ts";
+import { violationsAtRest } from "./violations-at-rest.ts";
 
 export type { Answer, AnswerBody, CallOptions, LogEvent } from "./running-function.ts";
 
@@ -219,43 +217,17 @@ export class Stack implements AsyncDisposable {
       .map(({ id }) => id);
   }
 
-  /** The invariants that hold at any time when no request is under way. */
-  private async violations(): Promise<string[]> {
-    const stored = await Promise.all(
-      TABLES.map(async (table) =>
-        [
-          `the table ${table}`,
-          JSON.stringify(await this.supabase.sql(`select * from ${table}`)),
-        ] as const
-      ),
-    );
-    const rows = await this.supabase.sql<CheckedRow>("select * from cloud_machines");
-    // Tests also make machines of their own, under other names, with metadata that is not true.
-    const names = new Set(rows.map(({ machine_id }) => machine_id));
-    const machines = this.simulator.machines().filter(({ name }) => names.has(name));
-    return [
-      ...openRows(rows, "at the end"),
-      ...duplicateRows(rows),
-      ...duplicateMachines(rows, machines, "never"),
-      ...runningWithoutMachine(rows, machines, "live"),
-      ...forgottenMachines(rows, machines),
-      ...leaks(this.secrets, stored),
-    ];
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     const { supabase, fly } = this;
     try {
       await this.current?.stop();
-      assert.deepEqual(await this.violations(), [], "the state that the tests left");
+      assert.deepEqual(await violationsAtRest(this), [], "the state that the tests left");
     } finally {
       await fly.shutdown();
       await supabase.close();
     }
   }
 }
-
-const TABLES = ["cloud_machines", "machine_events", "reconcile_runs"];
 
 function defined(env: Record<string, string | undefined>): Record<string, string> {
   return Object.fromEntries(
