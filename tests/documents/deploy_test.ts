@@ -87,7 +87,7 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
       "POST /{machineId}/connect": "configuration_error",
       "GET /health": "fail",
       "GET /metrics": "database_error",
-      "POST /reconcile": "configuration_error",
+      "POST /reconcile": "database_error",
     });
     await assertPostIsRefused(running.url, 401, "unauthorized", { authorization: "Bearer a.b.c" });
   });
