@@ -84,10 +84,20 @@ Deno.test("the example router, with its app's secret, leads to the machine that 
 Deno.test("a program that ends takes its machine along", async () => {
   await using world = await proxyWorld({ simulator: { apps: ["router"] }, inProcess: true });
   // Without CONNECT_TOKEN_SECRET the router refuses to start.
-  const id = await world.machine({ app: "router", image: ROUTER });
+  const config = { restart: { policy: "no" } };
+  const id = await world.machine({ app: "router", image: ROUTER, config });
   await until("the machine stops", () => world.state(id) === "stopped");
   const exit = world.simulator.machine(id)?.history.at(-1)?.event?.request?.exit_event;
   assert.deepEqual([exit?.exit_code, exit?.requested_stop], [1, false]);
+});
+
+Deno.test("a program that ends with a failure is started again, as its restart policy says", async () => {
+  await using world = await proxyWorld({ simulator: { apps: ["router"] }, inProcess: true });
+  const config = { restart: { policy: "on-failure", max_retries: 1 } };
+  const id = await world.machine({ app: "router", image: ROUTER, config });
+  await until("the program ends", () => world.state(id) === "restarting");
+  await world.clock.advance(1000);
+  await until("the program ends again", () => world.state(id) === "stopped");
 });
 
 Deno.test("a machine finds its config's environment, Fly.io's, and its app's secrets", async () => {

@@ -44,6 +44,22 @@ Deno.test("the machine with the fewest open connections is next", async () => {
   for (const { client } of open) await client.close();
 });
 
+Deno.test("a cordoned machine gets no requests, and none wakes it (docs, machines-resource)", async () => {
+  await using world = await proxyWorld();
+  const cordoned = await world.machine({ service: { autostart: true } });
+  const other = await world.machine();
+  await publish(world, "demo");
+  await world.send(`POST /machines/${cordoned}/cordon`);
+  assert.deepEqual([...(await tally(world, 20)).keys()], [other]);
+  await world.send(`POST /machines/${cordoned}/stop`);
+  await world.send(`DELETE /machines/${other}?force=true`);
+  await world.clock.advance(2000);
+  assert.equal((await world.request("demo")).status, 503);
+  assert.equal(world.state(cordoned), "stopped");
+  await world.send(`POST /machines/${cordoned}/uncordon`);
+  assert.equal((await world.request("demo")).status, 200);
+});
+
 Deno.test("another region gets requests only when the edge's own has no one left", async () => {
   await using world = await proxyWorld();
   const near = await world.machine({ region: "iad" });

@@ -64,6 +64,7 @@ Deno.test("of a machine that is killed no close frame comes", async () => {
   await publish(world, "demo");
   for (const how of ["fail", "kill"]) {
     if (how === "kill") {
+      await world.clock.advance(1000);
       await world.send(`POST /machines/${id}/start`);
       await world.clock.advance(300);
     }

@@ -172,7 +172,7 @@ Deno.test("an app that does not exist is 404 for every action", async () => {
 Deno.test("paths that Fly.io has and the simulator does not are 501, all others 404", async () => {
   const { send, create } = virtualSimulator();
   const id = await create();
-  for (const call of [`POST /machines/${id}`, `POST /machines/${id}/lease`, "GET /volumes"]) {
+  for (const call of [`POST /machines/${id}/exec`, "GET /volumes", "GET /secrets"]) {
     const { status, body } = await send(call);
     assert.equal(status, 501, call);
     assert.match(body.error, /does not model/);

@@ -80,8 +80,46 @@ Deno.test("control: a machine is failed, stopped and killed behind the caller's 
   const { json } = await call("GET state");
   assert.deepEqual(
     json.machines[2].history.map(({ state }: { state: string }) => state),
-    ["created", "starting", "started", "destroying", "destroyed"],
+    ["created", "starting", "started", "destroying", "destroying", "destroyed"],
   );
+});
+
+Deno.test("control: exits, tampering, hosts, leases, limits, images, regions and tokens", async () => {
+  const { clock, simulator, send, create, state } = virtualSimulator();
+  const call = control(simulator);
+  const id = await create();
+  await clock.advance(300);
+  const done = async (path: string, body?: unknown) => {
+    const { status, json } = await call(path, body);
+    assert.equal(status, 200, `${path}: ${JSON.stringify(json)}`);
+    return json;
+  };
+  await done("POST machines/machine-1/tamper", { metadata: { row: "1" } });
+  assert.deepEqual((await send(`GET /machines/${id}/metadata`)).json, { row: "1" });
+  await done("POST machines/machine-1/lease", { ttlSeconds: 5, owner: "another" });
+  assert.equal((await send(`POST /machines/${id}`, MACHINE)).status, 409);
+  await done("DELETE machines/machine-1/lease");
+  await done("POST machines/machine-1/host", { status: "unreachable" });
+  assert.equal((await send(`POST /machines/${id}`, MACHINE)).status, 503);
+  await done("POST machines/machine-1/host", { status: "ok" });
+  await done("POST machines/machine-1/exit", { exitCode: 1, times: 2 });
+  assert.equal(state(id), "restarting");
+
+  await done("POST organizations/personal", { machineLimit: 1 });
+  const refused = async () => (await send("POST /machines", { config: MACHINE.config })).body.error;
+  assert.match(await refused(), /machine limit/);
+  const plain = await done("POST organizations/personal", { machineLimit: null, trial: true });
+  assert.deepEqual([plain.machineLimit, plain.trialSinceMs], [null, clock.now()]);
+  await done("POST organizations/personal", { trial: false });
+  await done("POST images", { image: MACHINE.config.image, missingForMs: 1000 });
+  assert.match(await refused(), /MANIFEST_UNKNOWN/);
+  await clock.advance(1000);
+  await done("POST regions/iad", { retiredFor: "ewr", answers: false });
+  assert.match(await refused(), /such as ewr/);
+  assert.deepEqual((await send("GET /machines")).json, []);
+  await done("POST tokens", { token: "reader", readOnly: true });
+  const reader = { authorization: "Bearer reader" };
+  assert.equal((await send("GET /machines", undefined, reader)).status, 200);
 });
 
 Deno.test("control: the call log shows what happened and keeps no token", async () => {

@@ -21,6 +21,7 @@ async function withClient(
       startDelayMs: 10,
       stopDelayMs: 5,
       destroyDelayMs: 5,
+      stillActiveMs: 0,
       newAppDelayMs: 0,
       newAppListDelayMs: 0,
       appDeleteDelayMs: 0,
@@ -35,6 +36,7 @@ async function withClient(
   }
 }
 
+/** fly-admin declares every member, but the API leaves out those that are zero (fly-go, machine_types.go). */
 const exitEvent = z.object({
   requested_stop: z.boolean(),
   restarting: z.boolean(),
@@ -46,7 +48,7 @@ const exitEvent = z.object({
   error: z.string(),
   oom_killed: z.boolean(),
   exited_at: z.iso.datetime(),
-});
+}).partial();
 
 /** `MachineResponse` of fly-admin, as far as the documentation does not leave members out itself. */
 const machineResponse = z.object({
@@ -96,7 +98,7 @@ const machineResponse = z.object({
     status: z.string(),
     source: z.enum(["flyd", "user"]),
     timestamp: z.number(),
-    request: z.object({ exit_event: exitEvent, restart_count: z.number() }).optional(),
+    request: z.object({ exit_event: exitEvent, restart_count: z.number().optional() }).optional(),
   })),
   checks: z.array(z.object({
     name: z.string(),

@@ -25,24 +25,6 @@ Deno.test("a machine goes created, starting, started on the clock, whether or no
   assert.deepEqual(seen, ["start started", "start starting", "launch created"]);
 });
 
-Deno.test("skip_launch keeps a machine created; start is refused while a launch is under way", async () => {
-  const { clock, send, create, state } = virtualSimulator();
-  const kept = await create({ ...MACHINE, skip_launch: true });
-  await clock.advance(3_600_000);
-  assert.equal(state(kept), "created");
-  assert.equal((await send(`POST /machines/${kept}/start`)).body.previous_state, "created");
-  await clock.advance(300);
-  assert.equal(state(kept), "started");
-
-  const launching = await create({ ...MACHINE, name: "machine-2" });
-  const refused = await send(`POST /machines/${launching}/start`);
-  assert.equal(refused.status, 412);
-  assert.equal(
-    refused.body.error,
-    "failed_precondition: unable to start machine from current state: 'created'",
-  );
-});
-
 Deno.test("stop, delete without force, delete with force, gone", async () => {
   const { clock, send, create } = virtualSimulator();
   const id = await create();
@@ -182,27 +164,36 @@ Deno.test("a name is unique within an app until its machine is destroyed", async
   assert.equal((await send("POST /machines", MACHINE)).status, 200);
 });
 
+const ENDS: MachineState[] = ["destroying", "failed", "stopped", "launch_failed"];
+
 /** What may follow each state, from the documentation's page on Machine states. */
 const FOLLOWS: Partial<Record<MachineState, MachineState[]>> = {
-  created: ["starting", "destroying", "failed", "stopped", "launch_failed"],
-  starting: ["started", "stopping", "destroying", "failed", "stopped", "launch_failed"],
-  started: ["stopping", "destroying", "failed", "stopped", "launch_failed"],
-  stopping: ["stopped", "destroying", "failed", "launch_failed"],
-  stopped: ["starting", "destroying", "failed", "stopped", "launch_failed"],
-  failed: ["starting", "destroying", "failed", "stopped", "launch_failed"],
+  created: ["starting", ...ENDS],
+  starting: ["started", "stopping", ...ENDS],
+  started: ["stopping", "suspending", "restarting", "replacing", ...ENDS],
+  restarting: ["started", "stopping", "replacing", ...ENDS],
+  replacing: ["starting", ...ENDS],
+  suspending: ["suspended", "starting", "stopping", ...ENDS],
+  suspended: ["starting", "stopping", "replacing", ...ENDS],
+  stopping: ENDS,
+  stopped: ["starting", "replacing", ...ENDS],
+  failed: ["starting", "replacing", ...ENDS],
   launch_failed: ["destroying"],
-  destroying: ["destroyed"],
+  // An exit on the way has an event of its own.
+  destroying: ["destroying", "destroyed"],
   destroyed: [],
 };
+
+const CALLS = ["start", "stop", "suspend", "restart"];
 
 Deno.test("no schedule of calls leads to an impossible history or two machines of one name", async () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant("create"), name: fc.constantFrom("a", "b") }),
     fc.record({
-      do: fc.constantFrom("start", "stop", "force", "delete", "kill", "fail"),
+      do: fc.constantFrom(...CALLS, "update", "force", "delete", "kill", "fail", "exit"),
       nth: fc.nat(4),
     }),
-    fc.record({ do: fc.constant("pass"), ms: fc.nat(400) }),
+    fc.record({ do: fc.constant("pass"), ms: fc.nat(1500) }),
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
@@ -213,7 +204,11 @@ Deno.test("no schedule of calls leads to an impossible history or two machines o
         const target = "nth" in step ? simulator.machines()[step.nth] : undefined;
         if (target) {
           const path = `/machines/${target.id}`;
-          if (step.do === "start" || step.do === "stop") await send(`POST ${path}/${step.do}`);
+          if (CALLS.includes(step.do)) await send(`POST ${path}/${step.do}`);
+          if (step.do === "update") await send(`POST ${path}`, MACHINE);
+          if (step.do === "exit" && target.state === "started") {
+            simulator.operator.exit(target.id, { exitCode: 1, times: 3 });
+          }
           if (step.do === "force") await send(`DELETE ${path}?force=true`);
           if (step.do === "delete") await send(`DELETE ${path}`);
           if (step.do === "kill" && target.live) simulator.killMachine(target.id);
@@ -223,7 +218,7 @@ Deno.test("no schedule of calls leads to an impossible history or two machines o
           .map(({ name }) => name);
         assert.equal(new Set(held).size, held.length);
       }
-      await clock.advance(10_000);
+      await clock.advance(60_000);
       for (const { history, scheduled } of simulator.machines()) {
         assert.deepEqual(scheduled, []);
         assert.equal(history[0]?.state, "created");

@@ -17,7 +17,10 @@ const eventSchema = z.looseObject({
   id: z.string(),
   type: z.string(),
   status: z.string(),
-  request: z.looseObject({ exit_event: z.looseObject({}).catchall(z.unknown()) }).optional(),
+  request: z.looseObject({
+    exit_event: z.looseObject({}).catchall(z.unknown()).default({}),
+    restart_count: z.number().default(0),
+  }).optional(),
 });
 
 /** The members of answers that tests read; an answer without them gives these defaults. */

@@ -1,6 +1,7 @@
 /** `GET /v1/apps`, `POST /v1/apps`, `GET /v1/apps/{app}` and `DELETE /v1/apps/{app}` */
 import { z } from "zod";
 import type { App } from "../world/apps.ts";
+import { appLimitReached } from "../world/limits.ts";
 import type { World } from "../world/world.ts";
 import { appOf } from "./admission.ts";
 import {
@@ -62,6 +63,9 @@ function createApp(call: AdmittedCall): ApiAnswer {
   if (!/^[a-z0-9][a-z0-9-]{0,61}$/.test(name)) throw appNameInvalid();
   if (network && !/^[A-Za-z][A-Za-z0-9-]*$/.test(network)) throw networkInvalid();
   if (world.appRegistry.nameTaken(name, now)) throw APP_NAME_TAKEN[world.settings.appNameTaken]();
+  const { appLimit } = world.organizations.get(organization);
+  const count = world.apps().filter((app) => app.organization === organization).length;
+  if (appLimit !== null && count >= appLimit) throw appLimitReached();
   const app = world.createApp(name, organization, network || "default");
   if (key) world.appRegistry.remember(key, app, now);
   return changed({ id: app.id, created_at: now }, 201);

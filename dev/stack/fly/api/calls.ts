@@ -104,7 +104,8 @@ export class Calls {
     const machineFaults = faults.machine;
     const omitted = faults.omits?.machines ?? null;
     const signal = callerOrAbandoned;
-    const call = { world, method, route, query, body, machineFaults, omitted, signal };
+    const leaseNonce = request.headers.get("fly-machine-lease-nonce");
+    const call = { world, method, route, query, body, machineFaults, leaseNonce, omitted, signal };
     return await applyFaults(faults, timing, headers, async () => {
       const answer = await dispatch(call, { authorization, limiter, path });
       record.tookEffect = answer.effect;

@@ -5,13 +5,16 @@ import { apps } from "./app-handlers.ts";
 import { FlyRefusal, unknownPath } from "./errors.ts";
 import type { AdmittedCall, ApiAnswer, ApiCall } from "./handler.ts";
 import {
-  createMachine,
+  cordon,
   deleteMachine,
-  getMachine,
-  listEvents,
+  restartMachine,
   startMachine,
   stopMachine,
-} from "./machine-handlers.ts";
+  suspendMachine,
+  updateMachine,
+} from "./change-handlers.ts";
+import { leases } from "./lease-handlers.ts";
+import { createMachine, getMachine, listEvents } from "./machine-handlers.ts";
 import { listMachines } from "./list-machines.ts";
 import { metadata } from "./metadata-handlers.ts";
 import { organizationMachines } from "./organization-machines.ts";
@@ -30,6 +33,12 @@ const HANDLERS: Readonly<Record<Action, (call: AdmittedCall) => ApiAnswer | Prom
   delete: deleteMachine,
   events: listEvents,
   metadata,
+  suspend: suspendMachine,
+  restart: restartMachine,
+  update: updateMachine,
+  lease: leases,
+  cordon,
+  uncordon: cordon,
   app: apps,
   addresses,
   token: currentToken,
@@ -49,7 +58,11 @@ export async function dispatch(call: ApiCall, admission: Admission): Promise<Api
     return await HANDLERS[call.route.action]({ ...call, access });
   } catch (error) {
     if (error instanceof FlyRefusal) {
-      return { status: error.status, json: error.body(), effect: false };
+      return {
+        status: error.status,
+        json: error.body(call.world.settings.refusalForm),
+        effect: false,
+      };
     }
     throw error;
   }

@@ -1,5 +1,8 @@
 /** How Fly.io refuses a call, each with where its wording is from. */
 
+/** How a refusal's body is built: the usual one, the one seen on leases, or none (superfly/docs#2187). */
+export type RefusalForm = "error" | "message" | "empty";
+
 /**
  * A refusal by the API. `status` in the body is only there when Fly.io classifies the error: recorded
  * answers carry `error` alone, except `insufficient_capacity` and `name_taken` (fly-go,
@@ -7,21 +10,29 @@
  */
 export class FlyRefusal extends Error {
   override readonly name = "FlyRefusal";
+  readonly #code: string | undefined;
+  readonly #form: RefusalForm | undefined;
 
+  /**
+   * @param code The `status` member of the body.
+   * @param form The form that this refusal has whatever the settings say.
+   */
   constructor(
     readonly status: number,
     message: string,
-    /** The `status` member of the body. */
-    readonly code?: string,
+    { code, form }: { code?: string; form?: RefusalForm } = {},
   ) {
     super(message);
+    this.#code = code;
+    this.#form = form;
   }
 
-  /** The JSON body of the answer. */
-  body(): { error: string; status?: string } {
-    return this.code === undefined
-      ? { error: this.message }
-      : { error: this.message, status: this.code };
+  /** The JSON body of the answer; undefined when there is none. */
+  body(usualForm: RefusalForm): Record<string, string> | undefined {
+    const form = this.#form ?? usualForm;
+    if (form === "empty") return undefined;
+    if (form === "message") return { status: "error", message: this.message };
+    return { error: this.message, ...(this.#code === undefined ? {} : { status: this.#code }) };
   }
 }
 
@@ -40,9 +51,9 @@ export const machineNotFound = (): FlyRefusal =>
   new FlyRefusal(404, "not_found: machine not found");
 
 /** Text as in public clients that parse the id out of it. */
-export const nameViolation = (id: string, name: string): FlyRefusal =>
+export const nameViolation = (id: string, name: string, status: 409 | 422): FlyRefusal =>
   new FlyRefusal(
-    409,
+    status,
     `already_exists: unique machine name violation, machine ID ${id} already exists with name "${name}"`,
   );
 
@@ -54,9 +65,10 @@ const TAKEN = "Validation failed: Name has already been taken";
  * reckon with 409.
  */
 export const APP_NAME_TAKEN = {
-  "code": () => new FlyRefusal(422, TAKEN, "name_taken"),
+  "code": () => new FlyRefusal(422, TAKEN, { code: "name_taken" }),
   "text": () => new FlyRefusal(422, TAKEN),
-  "constraint-code": () => new FlyRefusal(422, "uniqueness constraint violated", "name_taken"),
+  "constraint-code": () =>
+    new FlyRefusal(422, "uniqueness constraint violated", { code: "name_taken" }),
   "constraint-text": () => new FlyRefusal(422, "uniqueness constraint violated"),
   "409": () => new FlyRefusal(409, TAKEN),
 } as const;
@@ -123,9 +135,9 @@ export const notDestroyable = (): FlyRefusal =>
   );
 
 /** Recorded for `start` (`…current state: 'created'`); the wording for `stop` follows it. */
-export const wrongState = (verb: "start" | "stop", state: string): FlyRefusal =>
+export const wrongState = (verb: string, state: string, status = 412): FlyRefusal =>
   new FlyRefusal(
-    412,
+    status,
     `failed_precondition: unable to ${verb} machine from current state: '${state}'`,
   );
 
@@ -150,3 +162,27 @@ export const notModelled = (method: string, path: string): FlyRefusal =>
 
 /** Go's own answer to a path without a handler. */
 export const unknownPath = (): FlyRefusal => new FlyRefusal(404, "404 page not found");
+
+/** Recorded for 0.4 to 1 s after `stopped`. */
+export const stillActive = (status: number): FlyRefusal =>
+  new FlyRefusal(status, "failed_precondition: machine still active, refusing to start");
+
+/** Recorded while a Machine comes up. */
+export const stillStarting = (): FlyRefusal =>
+  new FlyRefusal(409, "aborted: machine still attempting to start");
+
+/** Recorded after an update. */
+export const beingReplaced = (status: number): FlyRefusal =>
+  new FlyRefusal(status, "failed_precondition: machine getting replaced, refusing to start");
+
+/** The status is documented, the text is ours. */
+export const versionMismatch = (): FlyRefusal =>
+  new FlyRefusal(409, "aborted: current_version does not match the machine's version");
+
+/** The status is in the API's OpenAPI file, the text is ours. */
+export const metadataVersionMismatch = (): FlyRefusal =>
+  new FlyRefusal(412, "failed_precondition: machine_version does not match the machine's version");
+
+/** The text is ours. */
+export const metadataNotFound = (key: string): FlyRefusal =>
+  new FlyRefusal(404, `metadata key '${key}' not found`);

@@ -18,6 +18,8 @@ export interface ApiCall {
   body: string;
   /** What goes wrong with a Machine that this call creates or starts. */
   machineFaults: readonly MachineFault[];
+  /** The header `fly-machine-lease-nonce`. */
+  leaseNonce: string | null;
   /** Machines that this call does not see. */
   omitted: Omission;
   /** Aborted when the caller left or the simulator shuts down: only a wait takes notice. */

@@ -9,7 +9,7 @@ export function listMachines({ world, route, query, omitted }: AdmittedCall): Ap
   const metadata = [...query].filter(([key]) => key.startsWith("metadata."))
     .map(([key, value]) => [key.slice("metadata.".length), value] as const);
   const withDeleted = flag(query, "include_deleted") || states.includes("destroyed");
-  const present = flag(query, "summary") ? machineSummaryJson : machineJson;
+  const summary = flag(query, "summary");
   return read(
     world.machines(route.app ?? "").flatMap((machine) => {
       const { config } = machine.identity;
@@ -22,7 +22,10 @@ export function listMachines({ world, route, query, omitted }: AdmittedCall): Ap
         (!region || machine.identity.region === region) &&
         (states.length === 0 || states.includes(state)) &&
         metadata.every(([key, value]) => config.metadata?.[key] === value);
-      return matches ? [present(machine, asOfMs)] : [];
+      if (!matches) return [];
+      return summary
+        ? [machineSummaryJson(machine, asOfMs)]
+        : [machineJson(machine, asOfMs, world.settings)];
     }),
   );
 }

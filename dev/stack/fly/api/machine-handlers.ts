@@ -1,21 +1,21 @@
-/** Where calls about Machines take effect. */
-import { z } from "zod";
-import { type AdmittedCall, type ApiAnswer, changed, flag, jsonBody, read } from "./handler.ts";
-import { nameViolation, notDestroyable, wrongState } from "./errors.ts";
-import { generatedName, machineId, privateIp, ulid } from "../world/identifiers.ts";
-import { destroy, launch, stop } from "../world/lifecycle.ts";
-import { Machine } from "../world/machine.ts";
-import { parseCreateRequest, typeError } from "../world/machine-config.ts";
-import { launchPlan, requestStart } from "../world/starting.ts";
+/** Creating and reading Machines. */
+import type { MachineFault } from "../../faults.ts";
 import { chooseRegion } from "../world/choose-region.ts";
+import { generatedName, machineId, privateIp, ulid } from "../world/identifiers.ts";
+import { takeLease } from "../world/leases.ts";
+import { launch } from "../world/lifecycle.ts";
+import { requireAllowance } from "../world/limits.ts";
+import { Machine } from "../world/machine.ts";
+import { parseCreateRequest } from "../world/machine-config.ts";
+import { launchPlan } from "../world/starting.ts";
 import { drawReadDelays, seenMachine } from "../world/visibility.ts";
+import { nameViolation } from "./errors.ts";
+import { eventsJson } from "./events-json.ts";
+import { type AdmittedCall, type ApiAnswer, changed, jsonBody, read } from "./handler.ts";
 import { machineJson } from "./machine-json.ts";
 
 /** Where a Machine goes when the call names no region. */
 export const DEFAULT_REGION = "iad";
-
-/** States in which a DELETE needs no `force`, from the text of Fly.io's own refusal. */
-const DESTROYABLE = ["created", "stopped", "suspended", "failed", "destroying", "destroyed"];
 
 /** `POST /v1/apps/{app}/machines` */
 export function createMachine(call: AdmittedCall): ApiAnswer {
@@ -24,10 +24,12 @@ export function createMachine(call: AdmittedCall): ApiAnswer {
   const app = route.app ?? "";
   const name = request.name ?? freeName(call, app);
   const holder = world.nameHolder(app, name);
-  if (holder) throw nameViolation(holder.identity.id, name);
-  const region = chooseRegion(world, request.region ?? DEFAULT_REGION);
-
+  if (holder) throw nameViolation(holder.identity.id, name, world.settings.duplicateNameStatus);
   const now = world.now();
+  world.images.requireManifest(request.config.image, now);
+  const region = chooseRegion(world, request.region ?? DEFAULT_REGION);
+  requireAllowance(world, world.organizationOf(app), { app, region, config: request.config });
+
   const machine = new Machine({
     id: machineId(world.random),
     name,
@@ -42,10 +44,29 @@ export function createMachine(call: AdmittedCall): ApiAnswer {
   machine.reschedule(now, [
     machine.transition(now, "created", { type: "launch", status: "created", source: "user" }),
   ]);
-  const json = machineJson(machine, now);
-  if (!request.skipLaunch) launch(machine, launchPlan(world, call.machineFaults));
+  machine.cordoned = request.skipServiceRegistration;
+  const json = machineJson(machine, now, world.settings);
+  if (!request.skipLaunch) {
+    launch(machine, launchPlan(world, machine, faultsOf(call, request.config.image)));
+  } else if (world.settings.skipLaunch === "stopped") {
+    const readyMs = now + world.draw(world.settings.imageReadyMs);
+    machine.reschedule(now, [machine.transition(readyMs, "stopped")]);
+  }
   world.addMachine(machine);
-  return changed(json);
+  if (request.leaseSeconds === 0) return changed(json);
+  const lease = takeLease(world, machine, {
+    nonce: null,
+    ttlSeconds: request.leaseSeconds,
+    owner: call.access.organization,
+    description: "",
+  });
+  return changed({ ...json, nonce: lease.nonce });
+}
+
+/** An image that does not fit onto the root file system fails to launch. */
+function faultsOf({ world, machineFaults }: AdmittedCall, image: string): readonly MachineFault[] {
+  if (!world.images.tooLarge(image)) return machineFaults;
+  return [{ kind: "fails", state: "launch_failed" }, ...machineFaults];
 }
 
 function freeName(call: AdmittedCall, app: string): string {
@@ -58,7 +79,7 @@ function freeName(call: AdmittedCall, app: string): string {
 /** `GET /v1/apps/{app}/machines/{id}` */
 export function getMachine({ world, route, omitted }: AdmittedCall): ApiAnswer {
   const { machine, asOfMs } = seenMachine(world, route, omitted);
-  return read(machineJson(machine, asOfMs));
+  return read(machineJson(machine, asOfMs, world.settings));
 }
 
 /** `GET /v1/apps/{app}/machines/{id}/events` */
@@ -66,49 +87,5 @@ export function listEvents({ world, route, query, omitted }: AdmittedCall): ApiA
   const { machine, asOfMs } = seenMachine(world, route, omitted);
   // 20 unless asked for, at most 50 (the API's OpenAPI file).
   const limit = Math.min(50, Number(query.get("limit") ?? 20) || 20);
-  return read(machine.events(asOfMs).slice(0, limit));
-}
-
-/** `DELETE /v1/apps/{app}/machines/{id}`; `kill` is what fly-go and fly-admin call `force`. */
-export function deleteMachine({ world, route, query, omitted }: AdmittedCall): ApiAnswer {
-  const { machine } = seenMachine(world, route, omitted);
-  const now = world.now();
-  const forced = flag(query, "force") || flag(query, "kill");
-  if (!forced && !DESTROYABLE.includes(machine.state(now))) throw notDestroyable();
-  const live = machine.live(now);
-  if (live) destroy(machine, now, world.draw(world.settings.destroyDelayMs));
-  return { status: 200, json: { ok: true }, effect: live };
-}
-
-/** `POST /v1/apps/{app}/machines/{id}/start` */
-export function startMachine({ world, route, machineFaults, omitted }: AdmittedCall): ApiAnswer {
-  const { machine } = seenMachine(world, route, omitted);
-  const { previousState, effect } = requestStart(world, machine, machineFaults);
-  const json = { previous_state: previousState, migrated: false, new_host: "" };
-  return { status: 200, json, effect };
-}
-
-const stopSchema = z.looseObject({
-  signal: z.string().optional(),
-  timeout: z.union([z.string(), z.number()]).optional(),
-});
-
-/** `POST /v1/apps/{app}/machines/{id}/stop`; the body may be absent. */
-export function stopMachine(call: AdmittedCall): ApiAnswer {
-  const { world, route, omitted } = call;
-  const { machine } = seenMachine(world, route, omitted);
-  if (call.body !== "") {
-    const body = jsonBody(call);
-    const parsed = stopSchema.safeParse(body);
-    // The name of Go's type is from superfly/docs issue 2187.
-    if (!parsed.success) throw typeError("stopRequest", body, parsed.error);
-  }
-  const now = world.now();
-  const state = machine.state(now);
-  const running = ["started", "starting", "restarting"].includes(state);
-  if (!running && !["stopping", "stopped", "suspended", "failed"].includes(state)) {
-    throw wrongState("stop", state);
-  }
-  if (running) stop(machine, now, world.draw(world.settings.stopDelayMs));
-  return { status: 200, json: { ok: true }, effect: running };
+  return read(eventsJson(machine, asOfMs, world.settings).slice(0, limit));
 }

@@ -1,7 +1,8 @@
 /** A Machine in the form in which the API answers it. */
 import { imageRef } from "../world/image-ref.ts";
 import type { Machine } from "../world/machine.ts";
-import type { MachineState } from "../world/types.ts";
+import type { FlySettings } from "../control/settings.ts";
+import { eventsJson } from "./events-json.ts";
 
 /** RFC 3339 without fractions, as in `2023-11-08T01:52:30Z`. */
 export function timestamp(ms: number): string {
@@ -10,27 +11,28 @@ export function timestamp(ms: number): string {
 
 /**
  * A Machine as the API answers it (the members of fly-go's `Machine` and of the documented examples).
- *
- * @param state Overrides the state: a create call answers `created` however fast the start is.
+ * On a host that is not `ok`, the config is in `incomplete_config` alone (fly-go, machine_types.go).
  */
 export function machineJson(
   machine: Machine,
   nowMs: number,
-  state: MachineState = machine.state(nowMs),
+  settings: Pick<FlySettings, "exitEventUnder">,
 ): Record<string, unknown> {
-  const { config } = machine.identity;
+  const state = machine.state(nowMs);
+  const config = structuredClone(machine.identity.config);
+  const { status: hostStatus } = machine.host;
   return {
-    ...machineSummaryJson(machine, nowMs, state),
-    config: structuredClone(config),
-    incomplete_config: null,
-    events: machine.events(nowMs),
+    ...machineSummaryJson(machine, nowMs),
+    config: hostStatus === "ok" ? config : null,
+    incomplete_config: hostStatus === "ok" ? null : config,
+    events: eventsJson(machine, nowMs, settings),
     checks: Object.keys(checksOf(config)).map((name) => ({
       name,
       status: state === "started" ? "passing" : "critical",
       output: "",
       updated_at: timestamp(machine.updatedAtMs(nowMs)),
     })),
-    host_status: "ok",
+    host_status: hostStatus,
   };
 }
 
@@ -38,20 +40,19 @@ export function machineJson(
 export function machineSummaryJson(
   machine: Machine,
   nowMs: number,
-  state: MachineState = machine.state(nowMs),
 ): Record<string, unknown> {
   const { id, name, region, instanceId, privateIp, createdAtMs, config } = machine.identity;
   return {
     id,
     name,
-    state,
+    state: machine.state(nowMs),
     region,
     image_ref: imageRef(config.image),
     instance_id: instanceId,
     private_ip: privateIp,
     created_at: timestamp(createdAtMs),
     updated_at: timestamp(machine.updatedAtMs(nowMs)),
-    cordoned: false,
+    cordoned: machine.cordoned,
   };
 }
 

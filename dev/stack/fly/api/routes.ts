@@ -35,19 +35,24 @@ const ROUTES: readonly (readonly [methods: string, path: string, action: Action]
   ["GET", "/apps/:app/machines", "list"],
   ["POST", "/apps/:app/machines", "create"],
   ["GET", MACHINE, "get"],
-  ["POST", MACHINE, "unmodelled"],
+  ["POST", MACHINE, "update"],
   ["DELETE", MACHINE, "delete"],
   ["GET", `${MACHINE}/wait`, "wait"],
   ["POST", `${MACHINE}/start`, "start"],
   ["POST", `${MACHINE}/stop`, "stop"],
+  ["POST", `${MACHINE}/suspend`, "suspend"],
+  ["POST", `${MACHINE}/restart`, "restart"],
+  ["POST", `${MACHINE}/cordon`, "cordon"],
+  ["POST", `${MACHINE}/uncordon`, "uncordon"],
+  ["GET POST DELETE", `${MACHINE}/lease`, "lease"],
   ["GET", `${MACHINE}/events`, "events"],
-  ["GET", `${MACHINE}/metadata`, "metadata"],
-  ["POST DELETE", `${MACHINE}/metadata/:metadataKey`, "metadata"],
+  ["GET PUT PATCH", `${MACHINE}/metadata`, "metadata"],
+  ["GET POST DELETE", `${MACHINE}/metadata/:metadataKey`, "metadata"],
 ];
 
 /** Endpoints that the Machines API has and this simulator does not model. */
 const UNMODELLED =
-  /^(\/apps\/[^/]+\/(machines\/[^/]+\/(restart|suspend|signal|exec|lease|cordon|uncordon|ps|versions|memory)|volumes|secrets|secretkeys|certificates)|\/(tokens|platform|orgs))(\/|$)/;
+  /^(\/apps\/[^/]+\/(machines\/[^/]+\/(signal|exec|ps|versions|memory)|volumes|secrets|secretkeys|certificates)|\/(tokens|platform|orgs))(\/|$)/;
 
 const NOWHERE: Route = {
   action: "unknown",

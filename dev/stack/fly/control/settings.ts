@@ -3,6 +3,7 @@ import { z } from "zod";
 import { FLY_RATE_LIMITS } from "../api/rate-limit.ts";
 import { APP_DEFAULTS, appSettings } from "./settings/apps.ts";
 import { duration, milliseconds } from "./settings/duration.ts";
+import { LIFECYCLE_DEFAULTS, lifecycleSettings } from "./settings/lifecycle.ts";
 import { READ_DEFAULTS, readSettings } from "./settings/reads.ts";
 
 export { draw, type Duration } from "./settings/duration.ts";
@@ -33,8 +34,11 @@ export const settingsSchema = z.strictObject({
    * at once, or 409 at once, as ampbase-io/terraform-provider-fly saw it.
    */
   waitForUnreachable: z.enum(["until-timeout", "at-once", "409-at-once"]),
+  /** The body of refusals; that of a held lease always has `message`. */
+  refusalForm: z.enum(["error", "message", "empty"]),
   ...appSettings,
   ...readSettings,
+  ...lifecycleSettings,
 });
 
 export type FlySettings = z.infer<typeof settingsSchema>;
@@ -50,6 +54,8 @@ export const DEFAULT_SETTINGS: FlySettings = {
   latencyMs: 0,
   rateLimits: FLY_RATE_LIMITS,
   waitForUnreachable: "until-timeout",
+  refusalForm: "error",
   ...APP_DEFAULTS,
   ...READ_DEFAULTS,
+  ...LIFECYCLE_DEFAULTS,
 };

@@ -5,7 +5,6 @@ import { Calls } from "../api/calls.ts";
 import { RateLimiter } from "../api/rate-limit.ts";
 import type { App } from "../world/apps.ts";
 import { destroy, fail, stop } from "../world/lifecycle.ts";
-import type { Machine } from "../world/machine.ts";
 import type { Random } from "../world/random.ts";
 import { type CapacityVariant, FLY_REGIONS, Regions } from "../world/regions.ts";
 import type { FlyRequestRecord, MachineRecord } from "../world/types.ts";
@@ -14,6 +13,7 @@ import { World } from "../world/world.ts";
 import { type Delivery, toResponse } from "./delivery.ts";
 import { type FlyFaultRule, FlyFaults, type PendingFlyFault } from "./fault-rules.ts";
 import { CallLog } from "./call-log.ts";
+import { Operator } from "./operator.ts";
 import { DEFAULT_SETTINGS, type FlySettings } from "./settings.ts";
 
 /** The token that is accepted when none is given. */
@@ -52,6 +52,8 @@ export type Failure = Omit<Extract<MachineFault, { kind: "fails" }>, "kind" | "a
 export class FlySimulator {
   /** Everything that exists; for parts of the simulator. */
   readonly world: World;
+  /** What happens to Machines behind the API's back, beside the methods below. */
+  readonly operator: Operator;
   readonly #faults = new FlyFaults();
   readonly #log = new CallLog();
   readonly #limiter = new RateLimiter();
@@ -73,6 +75,7 @@ export class FlySimulator {
       ),
       settings: this.#initialSettings,
     });
+    this.operator = new Operator(this.world);
     this.#addInitialApps();
     this.#calls = new Calls({
       world: this.world,
@@ -199,7 +202,7 @@ export class FlySimulator {
    * @throws {RangeError} when there is no such live Machine.
    */
   failMachine(idOrName: string, failure: Failure = {}): MachineRecord {
-    const machine = this.#liveMachine(idOrName);
+    const machine = this.operator.liveMachine(idOrName);
     const now = this.world.now();
     fail(machine, now, now, failure, this.#destroyDelayMs());
     return machine.record(now);
@@ -211,7 +214,7 @@ export class FlySimulator {
    * @throws {RangeError} when there is no such live Machine.
    */
   killMachine(idOrName: string): MachineRecord {
-    const machine = this.#liveMachine(idOrName);
+    const machine = this.operator.liveMachine(idOrName);
     const now = this.world.now();
     destroy(machine, now, this.#destroyDelayMs());
     return machine.record(now);
@@ -223,7 +226,7 @@ export class FlySimulator {
    * @throws {RangeError} when there is no such live Machine.
    */
   stopMachine(idOrName: string): MachineRecord {
-    const machine = this.#liveMachine(idOrName);
+    const machine = this.operator.liveMachine(idOrName);
     const now = this.world.now();
     stop(machine, now, this.world.draw(this.world.settings.stopDelayMs));
     return machine.record(now);
@@ -245,13 +248,5 @@ export class FlySimulator {
 
   #destroyDelayMs(): number {
     return this.world.draw(this.world.settings.destroyDelayMs);
-  }
-
-  #liveMachine(idOrName: string): Machine {
-    const machine = this.world.findMachine(idOrName);
-    if (machine === undefined || !machine.live(this.world.now())) {
-      throw new RangeError(`no live machine "${idOrName}"`);
-    }
-    return machine;
   }
 }

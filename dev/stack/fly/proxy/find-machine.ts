@@ -64,7 +64,7 @@ function candidates({ world }: ProxyContext, { app, port, excluded }: Wanted): C
   const now = world.now();
   return world.machines(app.name).flatMap((machine) => {
     const service = serviceAt(machine.identity.config, port)?.service;
-    const possible = machine.live(now) && !excluded.has(machine.identity.id);
+    const possible = machine.live(now) && !machine.cordoned && !excluded.has(machine.identity.id);
     return service && possible ? [{ machine, service }] : [];
   });
 }

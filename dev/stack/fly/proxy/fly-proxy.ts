@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { FlySimulator } from "../control/simulator.ts";
-import { fail } from "../world/lifecycle.ts";
+import { endProcess } from "../world/exits.ts";
 import { requestId as newRequestId } from "../world/identifiers.ts";
 import { MachineRunner } from "../serve/machine-runner.ts";
 import { autostopPass, startAutostop } from "./autostop.ts";
@@ -137,10 +137,7 @@ function createContext(
       onLine,
       secrets: (app) => world.secrets.of(world.app(app)?.id ?? ""),
       losesSnapshot: () => world.random() < all.snapshotLossProbability,
-      onExit: (machine, exitCode) => {
-        const now = world.now();
-        fail(machine, now, now, { state: "stopped", exitCode }, 0);
-      },
+      onExit: (machine, exitCode) => endProcess(world, machine, { exitCode }),
       onCut: ({ identity }) => connections.cut(identity.id),
     }),
   };

@@ -57,6 +57,11 @@ export function appId(random: Random): string {
   return pick(random, "0123456789abcdefghijklmnopqrstuvwxyz", 16);
 }
 
+/** A lease's nonce: 12 hexadecimal digits. */
+export function leaseNonce(random: Random): string {
+  return pick(random, HEX, 12);
+}
+
 /** The text of a macaroon token, without its scheme. */
 export function tokenText(random: Random): string {
   return `fm2_${pick(random, "0123456789abcdefghijklmnopqrstuvwxyz", 40)}`;

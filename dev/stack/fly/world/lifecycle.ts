@@ -9,6 +9,8 @@ export interface LaunchPlan {
   startDelayMs: number;
   /** How long a destruction takes, in milliseconds (for a Machine that destroys itself). */
   destroyDelayMs: number;
+  /** After how long of being up it is stopped by a trial; null for never. */
+  lifetimeMs: number | null;
   /** What goes wrong with this Machine. */
   machineFaults: readonly MachineFault[];
 }
@@ -36,6 +38,12 @@ export function start(machine: Machine, plan: LaunchPlan, startingAtMs: number =
       status: "started",
       source: "flyd",
     }));
+  }
+  if (never === undefined && plan.lifetimeMs !== null) {
+    // That it looks as if it was asked for is not published.
+    const exit = { requested_stop: true };
+    const event = { type: "exit", status: "stopped", source: "flyd", exit } as const;
+    transitions.push(machine.transition(startedAtMs + plan.lifetimeMs, "stopped", event));
   }
   machine.reschedule(plan.nowMs, transitions);
   const failure = plan.machineFaults.find((fault) => fault.kind === "fails");
@@ -77,7 +85,7 @@ export function fail(
   machine.rescheduleFrom(nowMs, atMs, transitions);
 }
 
-/** The Machine is stopped: `stopping`, then `stopped`. */
+/** The Machine is stopped: `stopping`, then `stopped`. A suspended one loses its snapshot. */
 export function stop(machine: Machine, nowMs: number, stopDelayMs: number): void {
   machine.reschedule(nowMs, [
     machine.transition(nowMs, "stopping", { type: "stop", status: "stopping", source: "user" }),
@@ -90,23 +98,93 @@ export function stop(machine: Machine, nowMs: number, stopDelayMs: number): void
   ]);
 }
 
-/** The Machine is destroyed: `destroying`, then `destroyed`. */
-export function destroy(machine: Machine, nowMs: number, destroyDelayMs: number): void {
+/** The Machine is suspended: `suspending`, then `suspended`. */
+export function suspend(machine: Machine, nowMs: number, suspendDelayMs: number): void {
+  machine.reschedule(nowMs, [
+    machine.transition(nowMs, "suspending", {
+      type: "suspend",
+      status: "suspending",
+      source: "user",
+    }),
+    machine.transition(nowMs + suspendDelayMs, "suspended", {
+      type: "suspend",
+      status: "suspended",
+      source: "flyd",
+    }),
+  ]);
+}
+
+/** The Machine is started again: `restarting`, then `started`. */
+export function restart(machine: Machine, nowMs: number, restartDelayMs: number): void {
+  machine.reschedule(nowMs, [
+    machine.transition(nowMs, "restarting", {
+      type: "exit",
+      status: "stopped",
+      source: "flyd",
+      exit: { requested_stop: true },
+    }),
+    machine.transition(nowMs + restartDelayMs, "started", {
+      type: "start",
+      status: "started",
+      source: "flyd",
+    }),
+  ]);
+}
+
+/** The Machine gets another config: `replacing`, then what it was, by way of `starting` if it was up. */
+export function replace(
+  machine: Machine,
+  nowMs: number,
+  replaceDelayMs: number,
+  startDelayMs: number | null,
+): void {
+  const replacedAtMs = nowMs + replaceDelayMs;
+  const transition = (at: number, state: "replacing" | "stopped") =>
+    machine.transition(at, state, { type: "update", status: state, source: "user" });
+  const started = { type: "start", status: "started", source: "flyd" } as const;
+  machine.reschedule(nowMs, [
+    transition(nowMs, "replacing"),
+    ...(startDelayMs === null ? [transition(replacedAtMs, "stopped")] : [
+      machine.transition(replacedAtMs, "starting"),
+      machine.transition(replacedAtMs + startDelayMs, "started", started),
+    ]),
+  ]);
+}
+
+/**
+ * The Machine is destroyed: `destroying`, then `destroyed`.
+ *
+ * @param destroyDelayMs null when its host is away: it stays `destroying`.
+ */
+export function destroy(machine: Machine, nowMs: number, destroyDelayMs: number | null): void {
   machine.reschedule(nowMs, destruction(machine, nowMs, destroyDelayMs, "user"));
 }
 
-function destruction(
+/** The exit of a Machine that was up stands behind the destroy event in `events` (recorded). */
+export function destruction(
   machine: Machine,
   atMs: number,
-  destroyDelayMs: number,
+  destroyDelayMs: number | null,
   source: "user" | "flyd",
 ): Transition[] {
-  return [
-    machine.transition(atMs, "destroying", { type: "destroy", status: "destroying", source }),
-    machine.transition(atMs + destroyDelayMs, "destroyed", {
-      type: "destroy",
-      status: "destroyed",
-      source: "flyd",
-    }),
-  ];
+  const destroying = machine.transition(atMs, "destroying", {
+    type: "destroy",
+    status: "destroying",
+    source,
+  });
+  if (destroyDelayMs === null) return [destroying];
+  const endMs = atMs + destroyDelayMs;
+  const up = ["started", "starting", "restarting"].includes(machine.state(atMs));
+  const exit = machine.transition(endMs, "destroying", {
+    type: "exit",
+    status: "stopped",
+    source: "flyd",
+    exit: { requested_stop: true },
+  });
+  const destroyed = machine.transition(endMs, "destroyed", {
+    type: "destroy",
+    status: "destroyed",
+    source: "flyd",
+  });
+  return up && source === "user" ? [destroying, exit, destroyed] : [destroying, destroyed];
 }

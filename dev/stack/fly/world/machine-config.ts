@@ -36,6 +36,10 @@ const createSchema = z.looseObject({
   name: z.string().nullish(),
   region: z.string().nullish(),
   skip_launch: z.boolean().optional(),
+  skip_service_registration: z.boolean().optional(),
+  lease_ttl: z.int().optional(),
+  /** Of an update alone. */
+  current_version: z.string().optional(),
   config: configSchema.optional(),
 });
 
@@ -62,6 +66,11 @@ export interface CreateMachineRequest {
   name: string | undefined;
   region: string | undefined;
   skipLaunch: boolean;
+  skipServiceRegistration: boolean;
+  /** Seconds; 0 takes no lease. */
+  leaseSeconds: number;
+  /** The version that an update replaces. */
+  currentVersion: string | undefined;
   config: MachineConfig;
 }
 
@@ -104,6 +113,9 @@ export function parseCreateRequest(body: unknown): CreateMachineRequest {
     name: name || undefined,
     region: region || undefined,
     skipLaunch,
+    skipServiceRegistration: parsed.data.skip_service_registration ?? false,
+    leaseSeconds: parsed.data.lease_ttl ?? 0,
+    currentVersion: parsed.data.current_version,
     config: {
       ...rest,
       init: isObject(init) ? init : {},

@@ -1,9 +1,11 @@
 /** One Machine: its identity and its states in time. */
+import { HEALTHY_HOST, type Host } from "./hosts.ts";
 import { ulid } from "./identifiers.ts";
 import type { MachineConfig } from "./machine-config.ts";
 import type { Random } from "./random.ts";
 import type {
   ExitEvent,
+  Lease,
   MachineEvent,
   MachineRecord,
   MachineState,
@@ -33,15 +35,42 @@ export interface MachineIdentity {
  * down, until a call replaces it.
  */
 export class Machine {
-  readonly identity: MachineIdentity;
+  #lease: Lease | undefined;
+  #host: Host = HEALTHY_HOST;
+  /** Out of Fly Proxy's routing, by `cordon` or `skip_service_registration`. */
+  cordoned = false;
+  #identity: MachineIdentity;
   #timeline: Transition[] = [];
   #metadataChangedAtMs = 0;
   readonly #random: Random;
   #listeners = new Set<() => void>();
 
   constructor(identity: MachineIdentity, random: Random) {
-    this.identity = identity;
+    this.#identity = identity;
     this.#random = random;
+  }
+
+  /** The lease that was taken last; it may have ended. */
+  get lease(): Lease | undefined {
+    return this.#lease;
+  }
+
+  set lease(lease: Lease | undefined) {
+    this.#lease = lease;
+    this.#changed();
+  }
+
+  get host(): Host {
+    return this.#host;
+  }
+
+  set host(host: Host) {
+    this.#host = host;
+    this.#changed();
+  }
+
+  get identity(): MachineIdentity {
+    return this.#identity;
   }
 
   /** What happened up to `nowMs`, oldest first. */
@@ -69,7 +98,8 @@ export class Machine {
   }
 
   updatedAtMs(nowMs: number): number {
-    return Math.max(this.since(nowMs), this.#metadataChangedAtMs);
+    const changedAtMs = this.#metadataChangedAtMs;
+    return Math.max(this.since(nowMs), changedAtMs <= nowMs ? changedAtMs : 0);
   }
 
   /** Newest first, as the API lists them. */
@@ -95,6 +125,12 @@ export class Machine {
     this.#changed();
   }
 
+  /** Replaces the config as a whole; id, name and region stay for good. */
+  setVersion(instanceId: string, config: MachineConfig): void {
+    this.#identity = { ...this.#identity, instanceId, config };
+    this.#changed();
+  }
+
   /** Calls back at every change of plan. The returned function ends that. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -105,12 +141,15 @@ export class Machine {
   transition(
     at: number,
     state: MachineState,
-    event?: Pick<MachineEvent, "type" | "status" | "source"> & { exit?: Partial<ExitEvent> },
+    event?: Pick<MachineEvent, "type" | "status" | "source"> & {
+      exit?: Partial<ExitEvent>;
+      restartCount?: number;
+    },
   ): Transition {
     if (event === undefined) return { at, state };
-    const { exit, ...rest } = event;
+    const { exit, restartCount = 0, ...rest } = event;
     const entry: MachineEvent = { id: ulid(at, this.#random), ...rest, timestamp: at };
-    if (exit) entry.request = { exit_event: exitEvent(at, exit), restart_count: 0 };
+    if (exit) entry.request = { exit_event: exitEvent(at, exit), restart_count: restartCount };
     return { at, state, event: entry };
   }
 

@@ -13,6 +13,15 @@ export interface Organization {
   crossNetworkReplays: boolean;
   /** `fly orgs replay-sources add`: organizations whose apps may replay to apps of this one. */
   readonly replaySources: Set<string>;
+  /** How many Machines it may have, in all its apps; null for no limit. */
+  machineLimit: number | null;
+  appLimit: number | null;
+  /** How many MB of memory its Machines may have in a region. */
+  memoryQuotasMb: Readonly<Record<string, number>>;
+  /** How creates are refused for want of payment. */
+  billing: "payment-information" | "second-machine" | null;
+  /** When its trial began; null when it pays. */
+  trialSinceMs: number | null;
 }
 
 /** An organization exists as soon as an app or a token names it. */
@@ -29,6 +38,11 @@ export class Organizations {
       networks: new Set(),
       crossNetworkReplays: false,
       replaySources: new Set(),
+      machineLimit: null,
+      appLimit: null,
+      memoryQuotasMb: {},
+      billing: null,
+      trialSinceMs: null,
     };
     this.#organizations.set(slug, organization);
     return organization;

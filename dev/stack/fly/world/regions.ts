@@ -31,14 +31,14 @@ export const FLY_REGIONS: readonly string[] = [
 export const CAPACITY_VARIANTS = {
   // fly-go, flaps/flaps_error_test.go.
   "422-status": () =>
-    new FlyRefusal(422, "could not find a candidate host", "insufficient_capacity"),
+    new FlyRefusal(422, "could not find a candidate host", { code: "insufficient_capacity" }),
   "409-text": () =>
     new FlyRefusal(
       409,
       "aborted: insufficient resources available to fulfill request: insufficient memory available to fulfill request",
     ),
   "409-no-capacity": () => new FlyRefusal(409, "aborted: no capacity"),
-  "503-status": () => new FlyRefusal(503, "out of capacity", "insufficient_capacity"),
+  "503-status": () => new FlyRefusal(503, "out of capacity", { code: "insufficient_capacity" }),
   // Recorded: `fly machine start` and `fly deploy` in a full region.
   "412-text": () =>
     new FlyRefusal(
@@ -47,9 +47,13 @@ export const CAPACITY_VARIANTS = {
     ),
   // Composed of a documented status and a documented code.
   "412-status": () =>
-    new FlyRefusal(412, "could not reserve resource for machine", "insufficient_capacity"),
+    new FlyRefusal(412, "could not reserve resource for machine", {
+      code: "insufficient_capacity",
+    }),
   "409-status": () =>
-    new FlyRefusal(409, "could not reserve resource for machine", "insufficient_capacity"),
+    new FlyRefusal(409, "could not reserve resource for machine", {
+      code: "insufficient_capacity",
+    }),
   "422-text": () => new FlyRefusal(422, "insufficient memory available to fulfill request"),
 } as const;
 

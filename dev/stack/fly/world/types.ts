@@ -39,12 +39,22 @@ export interface ExitEvent {
 /** One entry of a Machine's `events`, newest first in every answer. */
 export interface MachineEvent {
   id: string;
-  type: "launch" | "start" | "stop" | "exit" | "destroy";
+  type: "launch" | "start" | "stop" | "suspend" | "update" | "exit" | "destroy";
   status: string;
   source: "user" | "flyd";
   /** Milliseconds since the epoch. */
   timestamp: number;
   request?: { exit_event: ExitEvent; restart_count: number };
+}
+
+/** What others hold: no one but its holder may change the Machine. */
+export interface Lease {
+  readonly nonce: string;
+  readonly owner: string;
+  readonly description: string;
+  /** Of the Machine, when the lease was taken. */
+  readonly version: string;
+  readonly expiresAtMs: number;
 }
 
 /** A Machine entering a state at a time; a time in the future is a scheduled transition. */
@@ -91,6 +101,12 @@ export const ACTIONS = [
   "metadata",
   "events",
   "app",
+  "suspend",
+  "restart",
+  "update",
+  "lease",
+  "cordon",
+  "uncordon",
   "addresses",
   "organization-machines",
   "placements",

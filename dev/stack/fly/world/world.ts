@@ -5,8 +5,9 @@ import { draw, type Duration, type FlySettings } from "../control/settings.ts";
 import { Addresses } from "./addresses.ts";
 import { type App, Apps } from "./apps.ts";
 import { destroy } from "./lifecycle.ts";
+import { Images } from "./images.ts";
 import type { Machine } from "./machine.ts";
-import { Organizations } from "./organizations.ts";
+import { type Organization, Organizations } from "./organizations.ts";
 import type { Random } from "./random.ts";
 import type { Regions } from "./regions.ts";
 import { Secrets } from "./secrets.ts";
@@ -34,6 +35,7 @@ export class World {
   readonly appRegistry: Apps;
   readonly addresses: Addresses;
   readonly secrets = new Secrets();
+  readonly images = new Images();
   readonly #machines = new Map<string, Machine>();
   readonly #machineListeners = new Set<(added: Machine | null) => void>();
 
@@ -104,6 +106,11 @@ export class World {
     app.deletion = { acceptedAtMs: now, goneAtMs, nameFreeAtMs };
   }
 
+  /** The organization that the app is in. */
+  organizationOf(app: string): Organization {
+    return this.organizations.get(this.app(app)?.organization ?? "personal");
+  }
+
   addMachine(machine: Machine): void {
     this.#machines.set(machine.identity.id, machine);
     for (const listener of [...this.#machineListeners]) listener(machine);
@@ -163,6 +170,7 @@ export class World {
     this.addresses.clear();
     this.secrets.clear();
     this.organizations.clear();
+    this.images.clear();
     this.regions.reset();
     this.tokens.reset();
   }
