@@ -201,7 +201,7 @@ Deno.test("reconcile compares apps with rows", async (t) => {
         match: { action: "organization-machines" },
         do: { kind: "status", status: 200, body: { machines: [], error_regions: ["iad"] } },
       });
-      await assertRun(stack, {});
+      await assertRun(stack, { failed: 1 });
       await stack.ageSightings();
     }
     assert.equal((await stack.row(machine_id)).status, "running");

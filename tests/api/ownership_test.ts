@@ -85,7 +85,7 @@ Deno.test("machines without a live row", async (t) => {
       match: { action: "list" },
       do: { kind: "status", status: 200, body: [{ id: "odd", region: null }, ...list] },
     });
-    await assertRun(stack, { orphansDestroyed: 1 });
+    await assertRun(stack, { orphansDestroyed: 1, failed: 1 });
   });
 });
 

@@ -5,9 +5,11 @@
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine } from "../database/rows.ts";
 import type { Found, FoundList, Hosting } from "../hosting/hosting.ts";
-import type { ReconcileContext } from "./context.ts";
+import { NO_IDS, type ReconcileContext } from "./context.ts";
 import { findLostMachines } from "./find-lost-machines.ts";
 import { type Orphan, settleOrphans } from "./settle-orphans.ts";
+
+const INCOMPLETE = new Error("a region did not answer, or an element could not be read");
 
 /** Names per query. */
 const OWNERS_PER_QUERY = 500;
@@ -22,7 +24,7 @@ export async function compareMachines(
   try {
     list = await hosting.list(context, tag);
   } catch (error) {
-    report.fail("the machines could not be listed", error, { machineId: null, flyMachineId: null });
+    report.fail("the machines could not be listed", error, NO_IDS);
     return null;
   }
   const living = list.found.filter(({ state }) => state !== "destroyed" && state !== "destroying");
@@ -36,10 +38,12 @@ export async function compareMachines(
     else if (isOrphan(found, owner) && !isNew(found, context)) orphans.push({ found, owner });
   }
   const held = await settleOrphans(context, hosting, { orphans, living: living.length });
-  // An incomplete list proves nothing about what it lacks.
   if (list.complete) {
     const ids = living.flatMap(({ flyMachineId }) => flyMachineId ?? []);
     await findLostMachines(context, hosting, new Set(ids));
+  } else {
+    // It proves nothing about what it lacks, so no row is compared with it.
+    report.fail("the list of machines is incomplete", INCOMPLETE, NO_IDS);
   }
   return held;
 }

@@ -34,6 +34,9 @@ export interface ReconcileContext extends DatabaseContext {
 /** `adopt`: write their rows again, after a restored backup. */
 export type OrphanDecision = "destroy" | "adopt";
 
+/** For a report about no machine in particular. */
+export const NO_IDS = { machineId: null, flyMachineId: null };
+
 /** One call that hangs delays no more than its own row or machine. */
 export const ITEM_BUDGET_MS = 6_000;
 

@@ -17,15 +17,18 @@ import { jsonResponse } from "../http/responses.ts";
 import { Deadline } from "../time.ts";
 import { closeDueRows, closeOverdueRows } from "./close-due-rows.ts";
 import { compareMachines } from "./compare-machines.ts";
-import { type OrphanDecision, type ReconcileContext, reconcileSettings } from "./context.ts";
+import {
+  NO_IDS,
+  type OrphanDecision,
+  type ReconcileContext,
+  reconcileSettings,
+} from "./context.ts";
 import { Report } from "./report.ts";
 
 /** A run is called every minute and ends before the next one begins. */
 const BUDGET_MS = 50_000;
 /** Kept for recording the run: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
-
-const NO_IDS = { machineId: null, flyMachineId: null };
 
 /** Never needed: without it a problem is named. */
 const FLY_NOT_CONFIGURED: EnvironmentProblem = {
