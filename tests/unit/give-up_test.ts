@@ -107,6 +107,15 @@ Deno.test("give up: a create that may still land is left to reconcile", async ()
   assert.ok(error?.hint.endsWith(LEFTOVER), error?.hint);
 });
 
+Deno.test("give up: a machine whose row may have become running is not destroyed", async () => {
+  const { provisioning, error } = await giveUpWith({ mark_machine_error: lost }, {
+    machine: OWN,
+    thrown: new AppError("database_error", "No answer"),
+  });
+  assert.ok(!provisioning.calls.includes(`delete ${OWN.id}`), provisioning.calls.join(", "));
+  assert.ok(error?.hint.endsWith(STALE), error?.hint);
+});
+
 Deno.test("give up: a machine that cannot be destroyed is left to reconcile, and logged", async () => {
   const { provisioning, error } = await giveUpWith(
     { mark_machine_error: CLOSED, delete: says(403, { error: "no" }) },

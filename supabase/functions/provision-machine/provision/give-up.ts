@@ -50,6 +50,11 @@ export async function giveUp(
     log.errorEvent("The row could not be marked as error; reconcile will", databaseError);
   }
 
+  // Its machine had started and only the answer about its row was lost: the row may say running, and
+  // then its machine must live. Otherwise reconcile finds it started and adopts it.
+  if (stale && flyMachineId !== null && error.code === "database_error") {
+    throw withLeftovers(error, { stale, clean: true });
+  }
   const clean = !mayHaveLeftovers ||
     await measurements.time("cleanup", () => removeLeftovers(context, input, progress));
   if (clean && !stale && mayHaveLeftovers) {
