@@ -27,31 +27,27 @@ export type SecondMachine =
   /** One after the other. */
   | "after-destruction";
 
-/** Rows with more machines than they may have, and machines with another name than their row's. */
+/** Rows with more machines than they may have. A machine's name says whose it is; metadata may not. */
 export function duplicateMachines(
-  rows: readonly Pick<MachineRow, "id" | "machine_id" | "status">[],
+  rows: readonly Pick<MachineRow, "machine_id" | "status">[],
   machines: readonly Machine[],
   second: SecondMachine,
 ): string[] {
-  return rows.flatMap(({ id, machine_id, status }) => {
-    const own = machines.filter((machine) => machine.name === machine_id || rowOf(machine) === id);
+  return rows.flatMap(({ machine_id, status }) => {
+    const own = machines.filter(({ name }) => name === machine_id);
     const mayFollow = second === "after-destruction" ||
       (second === "before-running" && status !== "running");
     const tooMany = own.length > 1 && (!mayFollow || lifetimesOverlap(own));
-    return [
-      ...(tooMany ? [`I3: ${machine_id} had ${own.length} Fly machines`] : []),
-      ...own.filter(({ name }) => name !== machine_id)
-        .map(({ name }) => `I3: ${name} is a Fly machine of ${machine_id}`),
-    ];
+    return tooMany ? [`I3: ${machine_id} had ${own.length} Fly machines`] : [];
   });
 }
 
 /** Machines that no row ever stood for. */
 export function machinesWithoutRow(
-  rows: readonly Pick<MachineRow, "id">[],
+  rows: readonly Pick<MachineRow, "machine_id">[],
   machines: readonly Machine[],
 ): string[] {
-  return machines.filter((machine) => !rows.some(({ id }) => id === rowOf(machine)))
+  return machines.filter(({ name }) => !rows.some(({ machine_id }) => machine_id === name))
     .map(({ name }) => `I3: ${name} never had a row`);
 }
 
@@ -106,10 +102,6 @@ function isRefusal(seen: string | null): boolean {
   const status = Number(seen?.slice(0, 3));
   // The body reports a lack of capacity, whatever the status; Fly.io was seen to use 503.
   return status >= 400 && status < 500 && status !== 408 || seen === "503";
-}
-
-function rowOf({ config }: Machine): string | undefined {
-  return config.metadata?.["cloud_machine_id"];
 }
 
 function lifetimesOverlap(machines: readonly Machine[]): boolean {

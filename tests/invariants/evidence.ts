@@ -27,9 +27,7 @@ export interface EventRow {
 }
 
 /** A Fly machine, also one that is gone. */
-export type Machine = Pick<MachineRecord, "id" | "name" | "state" | "live" | "history"> & {
-  config: { metadata?: Record<string, string> };
-};
+export type Machine = Pick<MachineRecord, "id" | "name" | "state" | "live" | "history">;
 
 /** What a caller asked the function for. */
 export interface CallIntent {

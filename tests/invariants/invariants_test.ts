@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { Call, Machine, MachineRow } from "./evidence.ts";
 import { blindCreates, duplicateMachines, duplicateRows } from "./creates.ts";
-import { destroyedForeigners, forgottenMachines } from "./leftovers.ts";
+import { destroyedForeigners, forgottenMachines, touchedApps, unseenApps } from "./leftovers.ts";
+import { hastyDecisions, wrongDestructions } from "./mistakes.ts";
 import { brokenLeases } from "./rows.ts";
 import { SecretFinder } from "./secrets.ts";
 import { type SettledSystem, violations } from "./settled-system.ts";
@@ -33,7 +34,6 @@ function machine(changes: Partial<Machine> = {}): Machine {
     name: "machine-1",
     state: "started",
     live: true,
-    config: { metadata: { cloud_machine_id: "row-1" } },
     history: [{ at: NOON, state: "created" }, { at: NOON + 500, state: "started" }],
     ...changes,
   };
@@ -225,7 +225,42 @@ const OTHERS: Record<string, [found: string[], said: RegExp]> = {
     destroyedForeigners([GONE], ["fly-1"]),
     /^I4: .*not ours/,
   ],
+  "an app of a failed row": [
+    unseenApps([row(FAILED)], { apps: ["machine-1", "theirs"], foreignApps: ["theirs"] }),
+    /^I4: app machine-1 is left, and its row is error/,
+  ],
+  "a foreign app that was destroyed": [
+    touchedApps([], { apps: [], foreignApps: ["theirs"] }),
+    /^I4: app theirs, not ours, was destroyed/,
+  ],
+  "a machine in a stranger's app": [
+    touchedApps([{ ...machine(), app: "machine-1" }], {
+      apps: ["machine-1"],
+      foreignApps: ["machine-1"],
+    }),
+    /^I4: .*a stranger's app/,
+  ],
+  "a running machine that was destroyed": [
+    wrongDestructions([{ step: 1, row: row() }], [{ sentStep: 2, subject: "fly-1" }]),
+    /^I9: machine-1 is running, and fly-1 was destroyed/,
+  ],
+  "the app of a running machine that was destroyed": [
+    wrongDestructions([{ step: 1, row: row() }], [{ sentStep: 2, subject: "machine-1" }]),
+    /^I9: machine-1 is running, and machine-1 was destroyed/,
+  ],
+  "an orphan that was destroyed at its first sighting": [
+    decided("orphansDestroyed", 30_000),
+    /^I9: machine-1 was orphansDestroyed at its first sighting/,
+  ],
 };
+
+/** In a run of reconcile before which there was another, `gapMs` earlier. */
+function decided(action: string, gapMs: number) {
+  return hastyDecisions([
+    { fromMs: 0, toMs: 100, actions: [] },
+    { fromMs: gapMs, toMs: gapMs + 100, actions: [{ action, machineId: "machine-1" }] },
+  ]);
+}
 
 function create(number: number, seen: string) {
   return { number, action: "create", subject: "machine-1", isolate: "isolate 0", seen };
@@ -241,6 +276,10 @@ Deno.test("violations: none where a lookup, a lease or reconcile stands in betwe
   const lookup = { ...create(1, "200"), action: "list", subject: null };
   assert.deepEqual(blindCreates([create(0, "reset"), lookup, create(2, "200")]), []);
   assert.deepEqual(brokenLeases([LEASE, { ...LEASE, from: 10 }]), []);
+  assert.deepEqual(decided("lost", 61_000), []);
+  const closed = { step: 2, row: row(FAILED) };
+  const destroyed = { sentStep: 3, subject: "fly-1" };
+  assert.deepEqual(wrongDestructions([{ step: 1, row: row() }, closed], [destroyed]), []);
   const due = row({ ...FAILED, reconcile_at: "2026-11-01T12:01:00Z" });
   assert.deepEqual(forgottenMachines([due], [machine()]), []);
 });

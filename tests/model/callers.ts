@@ -29,6 +29,11 @@ export interface AnswerBody {
 /** What a run of reconcile reports, by action. */
 export type ReconcileCounts = Record<string, number>;
 
+/** Whether it did nothing: machines that it holds back are held back in every run. */
+export function isQuiet({ orphansHeld: _held, ...did }: ReconcileCounts): boolean {
+  return Object.values(did).every((count) => count === 0);
+}
+
 /** One request to the function. */
 export interface FunctionRequest {
   requestId: string;

@@ -23,6 +23,8 @@ export type ScheduledFault =
   | { kind: "none" }
   | Exclude<CallFault, { kind: "status" }>
   | StatusFault
+  /** A list of Fly.io lacks a region, and says so only where it has a field for it. */
+  | { kind: "silent-region" }
   /** The isolate ends: before the call is sent, when it is on its way, or when its answer arrives. */
   | { kind: "crash"; when: "unsent" | "sent" | "answered" };
 
@@ -58,6 +60,7 @@ const otherFault = fc.oneof(
     .map((when): ScheduledFault => ({ kind: "reset", when })),
   fc.constant<ScheduledFault>({ kind: "half-answer" }),
   fc.constant<ScheduledFault>({ kind: "garbage" }),
+  fc.constant<ScheduledFault>({ kind: "silent-region" }),
   fc.constantFrom("unsent" as const, "sent" as const, "answered" as const)
     .map((when): ScheduledFault => ({ kind: "crash", when })),
 );

@@ -5,21 +5,27 @@ import { FLY_APPS, type ModelWorld, ORGANIZATION } from "./model-world.ts";
 /** An organisation of other people. */
 export const STRANGERS = "strangers";
 /** A row id that no row has. */
-const NO_ROW = "00000000-0000-4000-9999-000000000000";
+export const NO_ROW = "00000000-0000-4000-9999-000000000000";
 /** Looks like a machine of ours, but carries another database's tag. */
 const OTHER_INSTALLATION = `${FLY_APPS[0]}-ffffff-00000000000000`;
 
-interface ForeignMachine {
+interface NewMachine {
   app: string;
   name: string;
-  metadata: Record<string, string>;
+  config: { env?: Record<string, string>; metadata?: Record<string, string> };
 }
 
-/** Returns the ids of the machines and the names of the apps, those that machines share included. */
+/** Ids of machines, and names of apps. */
+export interface Foreigners {
+  machineIds: string[];
+  apps: string[];
+}
+
+/** The apps that machines share are among them: those are their operator's. */
 export async function addForeigners(
   simulator: FlySimulator,
   world: ModelWorld,
-): Promise<{ machineIds: string[]; apps: string[] }> {
+): Promise<Foreigners> {
   simulator.addApp("customer-site", ORGANIZATION);
   simulator.addApp(OTHER_INSTALLATION, ORGANIZATION, OTHER_INSTALLATION);
   simulator.addApp("strangers-site", STRANGERS);
@@ -28,14 +34,14 @@ export async function addForeigners(
   const { rateLimits } = simulator.settings;
   simulator.configure({ rateLimits: null });
   for (const machine of foreignMachines(new URL(world.database.stack.url).host)) {
-    await create(simulator, world.flyToken, machine);
+    await createMachine(simulator, world.flyToken, machine);
   }
   simulator.configure({ rateLimits });
   simulator.clearRequests();
   return { machineIds: simulator.machines().map(({ id }) => id), apps };
 }
 
-function foreignMachines(project: string): ForeignMachine[] {
+function foreignMachines(project: string): NewMachine[] {
   const inSharedApps: Record<string, string>[] = [
     {},
     { managed_by: "another-tool", supabase_project: project, cloud_machine_id: NO_ROW },
@@ -46,25 +52,32 @@ function foreignMachines(project: string): ForeignMachine[] {
     },
     { managed_by: "provision-machine" },
   ];
-  const shared = FLY_APPS.flatMap((app) => inSharedApps.map((metadata) => ({ app, metadata })));
+  const shared = FLY_APPS.flatMap((app) =>
+    inSharedApps.map((metadata) => ({ app, config: { metadata } }))
+  );
   return [
     ...shared.map((machine, index) => ({ ...machine, name: `foreign-${index}` })),
-    { app: "customer-site", name: "customer-site", metadata: {} },
-    { app: OTHER_INSTALLATION, name: OTHER_INSTALLATION, metadata: inSharedApps[2] ?? {} },
+    { app: "customer-site", name: "customer-site", config: {} },
+    {
+      app: OTHER_INSTALLATION,
+      name: OTHER_INSTALLATION,
+      config: { metadata: inSharedApps[2] ?? {} },
+    },
   ];
 }
 
-async function create(
+/** Makes a machine as another client of Fly.io would. */
+export async function createMachine(
   simulator: FlySimulator,
   token: string,
-  { app, name, metadata }: ForeignMachine,
+  { app, name, config }: NewMachine,
 ): Promise<void> {
   const response = await simulator.fetch(
     new Request(`https://api.machines.dev/v1/apps/${app}/machines`, {
       method: "POST",
       headers: { authorization: `Bearer ${token}` },
-      body: JSON.stringify({ name, config: { image: "nginx", metadata } }),
+      body: JSON.stringify({ name, config: { image: "nginx", ...config } }),
     }),
   );
-  if (!response.ok) throw new Error(`no foreign machine: ${await response.text()}`);
+  if (!response.ok) throw new Error(`no machine ${name}: ${await response.text()}`);
 }

@@ -21,6 +21,9 @@ export interface RowVersion {
   row: MachineRow;
 }
 
+/** Part of the name of every machine: the same in each run, so that a schedule can be repeated. */
+export const TAG = "c0ffee";
+
 const SETUP = [
   "set allow_system_table_mods = on",
   ...["now", "clock_timestamp"].flatMap((name) => [
@@ -72,7 +75,7 @@ const SETUP = [
      delete from public.alerts;
      update public.alert_states set firing = false, last_alert_at = null;
      delete from public.fly_orphans;
-     update public.installation set tag = 'c0ffee', project_host = null, orphans_held = 0;
+     update public.installation set tag = '${TAG}', project_host = null, orphans_held = 0;
      delete from public.metric_counters;
      delete from public.metric_durations;
      truncate model.row_versions;

@@ -1,6 +1,6 @@
 /**
  * The model test: random schedules of calls, crashes and faults, each judged by the invariants I1 to
- * I6. A schedule that breaks one is shrunk to a small one that still does.
+ * I6 and I9. A schedule that breaks one is shrunk to a small one that still does.
  */
 import fc from "fast-check";
 import { type Observation, runSchedule } from "./run-schedule.ts";

@@ -9,7 +9,7 @@ import { ModelWorld } from "./model-world.ts";
 const SEED = 20_261_101;
 const RUNS = 50;
 
-Deno.test(`I1 to I6 hold in ${RUNS} random schedules (seed ${SEED})`, async () => {
+Deno.test(`I1 to I6 and I9 hold in ${RUNS} random schedules (seed ${SEED})`, async () => {
   await using world = await ModelWorld.open();
   const totals = await checkRandomSchedules(world, { seed: SEED, runs: RUNS });
   assert.equal(totals.schedules, RUNS);

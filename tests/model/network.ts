@@ -10,6 +10,7 @@ import type { SimulatedIsolate } from "./simulated-isolate.ts";
 import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
+import { flyAction, flySubject } from "./fly-calls.ts";
 import { STRANGERS } from "./foreign-machines.ts";
 import { WEBHOOK_URL } from "./model-world.ts";
 
@@ -129,7 +130,9 @@ export class Network {
       effectAtMs: null,
       seen: null,
       waitedMs: 0,
-      lied: fault.kind === "status" && fault.status === 404 && !fault.effect,
+      lied: fault.kind === "status" && fault.status === 404 && !fault.effect ||
+        upstream === "fly" && request.method === "GET" && this.faulty &&
+          (fault.kind === "silent-region" || schedule.settings.reads !== "prompt"),
     };
     this.calls.push(call);
     return call;
@@ -186,6 +189,7 @@ export class Network {
   async #askFly(call: UpstreamCall, request: Request): Promise<Response> {
     const { simulator, time } = this.options;
     if (call.action === "app-create") this.#letStrangerTake((await request.clone().json()).name);
+    if (call.fault.kind === "silent-region") return await this.#askWithoutRegion(request);
     if (call.action !== "create") return await buffered(await simulator.fetch(request));
     const fault = this.#machineFault();
     const name = call.subject ?? "";
@@ -200,6 +204,16 @@ export class Network {
     if (fault.kind === "killed" && response.ok) {
       time.sleep(fault.afterMs).then(() => this.kill(name));
     }
+    return response;
+  }
+
+  /** One region does not answer Fly.io itself, and is missing from its lists. */
+  async #askWithoutRegion(request: Request): Promise<Response> {
+    const { simulator: { world }, simulator } = this.options;
+    const [region = ""] = world.regions.codes();
+    world.regions.setAnswers(region, false);
+    const response = await buffered(await simulator.fetch(request));
+    world.regions.setAnswers(region, true);
     return response;
   }
 
@@ -234,22 +248,6 @@ export class Network {
     if (!this.faulty || latenciesMs.length === 0) return 0;
     return latenciesMs[this.#latencies++ % latenciesMs.length] ?? 0;
   }
-}
-
-function flyAction(method: string, { pathname }: URL): string {
-  const [, , root, app, part, id, verb] = pathname.split("/");
-  if (root === "orgs") return "organization-machines";
-  if (app === undefined) return method === "POST" ? "app-create" : "app-list";
-  if (part === undefined) return `app-${method.toLowerCase()}`;
-  if (part === "ip_assignments") return method === "POST" ? "address-assign" : "address-list";
-  if (part !== "machines") return pathname;
-  if (id === undefined) return method === "POST" ? "create" : "list";
-  return verb ?? method.toLowerCase();
-}
-
-function flySubject({ pathname }: URL): string | null {
-  const [, , , app, part, id] = pathname.split("/");
-  return part === "machines" ? id ?? null : app ?? null;
 }
 
 async function buffered(response: Response): Promise<Response> {

@@ -12,6 +12,7 @@ import { ModelWorld } from "./model-world.ts";
 const QUIET: Schedule = {
   settings: {
     hosting: "shared",
+    reads: "prompt",
     strangerTakes: null,
     tokenReachesStrangers: false,
     provisionTimeoutSeconds: 120,
@@ -220,6 +221,21 @@ const CASES: Case[] = [
     },
     answers: ["no answer"],
     rows: ["error interrupted"],
+  },
+  {
+    name: "a machine whose row became running unseen is not destroyed",
+    schedule: {
+      operations: [PROVISION],
+      // The claim, Fly's id, then the row becomes running; nothing after that is answered.
+      databaseFaults: [
+        none,
+        none,
+        { kind: "reset", when: "after" },
+        ...[1, 2, 3, 4, 5, 6, 7, 8].map(() => status(404)),
+      ],
+    },
+    answers: ["500 database_error"],
+    rows: ["running"],
   },
 ];
 

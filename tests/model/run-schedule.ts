@@ -4,20 +4,14 @@ import { SimulatedIsolate } from "./simulated-isolate.ts";
 import type { EventRow, MachineRow } from "../invariants/evidence.ts";
 import type { RowVersion } from "./model-database.ts";
 import { Network, type UpstreamCall } from "./network.ts";
-import { Callers, type FunctionRequest, type ReconcileCounts } from "./callers.ts";
-import { addForeigners, STRANGERS } from "./foreign-machines.ts";
+import { Callers, type FunctionRequest, isQuiet, type ReconcileCounts } from "./callers.ts";
+import { addForeigners, type Foreigners, STRANGERS } from "./foreign-machines.ts";
 import type { ScheduledMachineFault } from "./draw-faults.ts";
-import { ISOLATES, type Operation, type Schedule, type ScheduleSettings } from "./schedule.ts";
+import { environmentOf, PROMPT_READS, READ_SETTINGS } from "./settings.ts";
+import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
+import { addMachinesWithoutRow, rewriteMetadata } from "./upsets.ts";
 import { VirtualClock } from "../../dev/stack/clock.ts";
-import {
-  FLY_APPS,
-  type LogLine,
-  type ModelWorld,
-  ORGANIZATION,
-  REGIONS,
-  userId,
-  WEBHOOK_URL,
-} from "./model-world.ts";
+import { FLY_APPS, type LogLine, type ModelWorld, REGIONS, userId } from "./model-world.ts";
 
 /** Longer than any request, wait, lease or late call of a schedule. */
 const LONG_MS = 15 * 60_000;
@@ -72,7 +66,8 @@ class Run {
   readonly #isolates: SimulatedIsolate[] = [];
   readonly #random;
   readonly #everyIsolate: SimulatedIsolate[] = [];
-  #foreignIds: ReadonlySet<string> = new Set();
+  /** What belongs to others, or has to be left to an operator. */
+  #foreign: Foreigners = { machineIds: [], apps: [] };
 
   constructor(
     private readonly world: ModelWorld,
@@ -93,6 +88,7 @@ class Run {
       regions: REGIONS,
       settings: {
         startDelayMs: schedule.settings.startDelayMs,
+        ...READ_SETTINGS[schedule.settings.reads],
         ...(schedule.settings.rateLimits ? {} : { rateLimits: null }),
       },
     });
@@ -105,7 +101,7 @@ class Run {
     const { time, world, schedule } = this;
     const startedAt = time.now();
     const foreign = await addForeigners(this.#simulator, world);
-    this.#foreignIds = new Set(foreign.machineIds);
+    this.#foreign = foreign;
     const operating = this.#operate();
     let operated = false;
     operating.then(() => operated = true);
@@ -114,6 +110,7 @@ class Run {
       startedAt + schedule.operations.length * 200_000 + LONG_MS,
     );
     this.#network.faulty = false;
+    this.#simulator.configure(PROMPT_READS);
     // Calls that are still on their way land, machines that will fail do.
     await time.runUntil(() => false, time.now() + LONG_MS);
     time.jump(LONG_MS);
@@ -124,7 +121,7 @@ class Run {
       const counts = await this.#reconcile();
       if (reconcileRuns.length === 0) rowsAfterOneRun = await world.database.rows();
       reconcileRuns.push(counts);
-      const quiet = counts !== null && Object.values(counts).every((count) => count === 0);
+      const quiet = counts !== null && isQuiet(counts);
       quietRuns = quiet ? quietRuns + 1 : 0;
       time.jump(RECONCILE_EVERY_MS);
     }
@@ -179,9 +176,19 @@ class Run {
         await this.#sql("delete from auth.users where id = $1", [userId(operation.user)]);
         return;
       case "kill": {
-        const living = this.#simulator.liveMachines().filter(({ id }) => !this.#foreignIds.has(id));
+        const living = this.#simulator.liveMachines().filter(({ id }) =>
+          !this.#foreign.machineIds.includes(id)
+        );
         const machine = living[operation.machine % living.length];
         if (machine) this.#network.kill(machine.id);
+        return;
+      }
+      case "tamper":
+        return rewriteMetadata(this.#simulator, operation);
+      case "restore": {
+        const added = await addMachinesWithoutRow(this.#simulator, this.world, this.schedule);
+        this.#foreign.machineIds.push(...added.machineIds);
+        this.#foreign.apps.push(...added.apps);
         return;
       }
       case "shutdown":
@@ -206,11 +213,7 @@ class Run {
       name: `isolate ${this.#everyIsolate.length}`,
       env: {
         ...this.world.environment(),
-        ...hostingEnvironment(settings),
-        PROVISION_TIMEOUT_SECONDS: String(settings.provisionTimeoutSeconds),
-        FLY_REGION_FALLBACK: String(settings.regionFallback),
-        MAX_MACHINES_PER_USER: String(settings.machineLimit),
-        ...(settings.alerts ? { ALERT_WEBHOOK_URL: WEBHOOK_URL } : {}),
+        ...environmentOf(settings),
       },
       time: this.time,
       random: this.#random,
@@ -224,15 +227,6 @@ class Run {
   #sql<T extends object>(query: string, params?: unknown[]): Promise<T[]> {
     return this.time.track(this.world.database.sql<T>(this.time, query, params));
   }
-}
-
-function hostingEnvironment({ hosting, apps }: ScheduleSettings): Record<string, string> {
-  if (hosting === "shared") return { FLY_APP_NAME: FLY_APPS.slice(0, apps).join(",") };
-  return {
-    FLY_APP_NAME: FLY_APPS[0],
-    FLY_ORG_SLUG: ORGANIZATION,
-    ...(hosting === "own-app" ? {} : { FLY_ROUTER_URL: "wss://router.example.com" }),
-  };
 }
 
 /** No machine's name: one that could be, one that Postgres cannot store, one that is no name. */

@@ -37,15 +37,23 @@ export type Operation =
     | { kind: "delete-user"; user: number }
     /** A living machine is destroyed behind our back. */
     | { kind: "kill"; machine: number }
+    /** Root in a machine rewrites the metadata of every machine of its app. */
+    | { kind: "tamper"; erase: boolean }
+    /** The database is restored from a backup that is older than many machines. */
+    | { kind: "restore" }
     /** The platform announces the isolate's end, and ends it two seconds later. */
     | { kind: "shutdown" }
   );
+
+/** How far what Fly.io says of machines can be trusted; see the simulator's settings of reads. */
+export const READS = ["prompt", "behind", "flickering"] as const;
 
 /** Where machines live, and how they are reached. */
 export const HOSTINGS = ["shared", "own-app", "own-app behind a router"] as const;
 
 export interface ScheduleSettings {
   hosting: typeof HOSTINGS[number];
+  reads: typeof READS[number];
   /** Which app create, the first being 0, finds its name taken by a stranger; null is none. */
   strangerTakes: number | null;
   /** Whether the token reaches the strangers' organisation too, as a person's own token may. */
@@ -123,6 +131,19 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
   {
     weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("tamper" as const),
+      afterMs,
+      isolate,
+      erase: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("restore" as const), afterMs, isolate }),
+  },
+  {
+    weight: 1,
     arbitrary: fc.record({ kind: fc.constant("shutdown" as const), afterMs, isolate }),
   },
 );
@@ -130,6 +151,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 export const scheduleArbitrary: fc.Arbitrary<Schedule> = fc.record({
   settings: fc.record({
     hosting: fc.constantFrom(...HOSTINGS),
+    reads: fc.constantFrom("prompt" as const, ...READS),
     strangerTakes: fc.constantFrom(null, null, null, null, null, null, 0, 1),
     tokenReachesStrangers: fc.boolean(),
     provisionTimeoutSeconds: fc.constantFrom(120, 20),

@@ -1,4 +1,4 @@
-/** Judges a run of the model test: every way in which it broke one of the invariants I1 to I6. */
+/** Judges a run of the model test: every way in which it broke one of the invariants I1 to I6 and I9. */
 import { answerViolations } from "../invariants/answers-in-time.ts";
 import {
   blindCreates,
@@ -15,7 +15,8 @@ import {
 } from "../invariants/leftovers.ts";
 import { brokenLeases, openRows } from "../invariants/rows.ts";
 import { leaks, type SecretFinder } from "../invariants/secrets.ts";
-import type { ReceivedAnswer } from "./callers.ts";
+import { hastyDecisions, wrongDestructions } from "../invariants/mistakes.ts";
+import { isQuiet, type ReceivedAnswer } from "./callers.ts";
 import { modelLogViolations } from "./violations-of-logs.ts";
 import type { Observation } from "./run-schedule.ts";
 
@@ -38,6 +39,13 @@ export function violations(seen: Observation, secrets: SecretFinder): string[] {
     ...destroyedForeigners(machines, foreignIds),
     ...unseenApps(rows, seen),
     ...touchedApps(ours, seen),
+    ...wrongDestructions(
+      seen.versions,
+      seen.calls.filter(({ action, effectAtMs }) =>
+        effectAtMs !== null && (action === "delete" || action === "app-delete")
+      ),
+    ),
+    ...hastyDecisions(sightingRuns(seen)),
     ...modelLogViolations(seen),
     ...leaks(secrets, [
       ["a log line", seen.lines.map(({ line }) => line).join("\n")],
@@ -62,8 +70,7 @@ function progressViolations(seen: Observation): string[] {
     found.push(`unhandled rejection: ${text}`);
   }
   const last = seen.reconcileRuns.slice(-2);
-  const quiet = last.length === 2 &&
-    last.every((run) => run !== null && Object.values(run).every((count) => count === 0));
+  const quiet = last.length === 2 && last.every((run) => run !== null && isQuiet(run));
   if (!quiet) {
     found.push(`hang: reconcile does not come to rest: ${JSON.stringify(seen.reconcileRuns)}`);
   }
@@ -75,6 +82,14 @@ function reconcileRuns({ requests }: Observation) {
     kind === "reconcile" && typeof answer === "object"
       ? [{ from: step, to: answer.step, actions: answer.body.actions ?? [] }]
       : []
+  );
+}
+
+function sightingRuns({ requests }: Observation) {
+  return requests.filter(({ kind }) => kind === "reconcile").map(({ atMs, answer }) =>
+    typeof answer === "object"
+      ? { fromMs: atMs, toMs: answer.atMs, actions: answer.body.actions ?? [] }
+      : { fromMs: atMs, toMs: atMs, actions: [] }
   );
 }
 
