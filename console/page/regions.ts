@@ -3,10 +3,12 @@ import type { FLY_REGIONS } from "../../supabase/functions/provision-machine/con
 
 type Region = (typeof FLY_REGIONS)[number];
 
+/** Regions that take no new machines, for those that are still there. */
+const RETIRED: Record<string, string> = { bom: "Mumbai" };
+
 const NAMES: Record<Region, string> = {
   ams: "Amsterdam",
   arn: "Stockholm",
-  bom: "Mumbai",
   cdg: "Paris",
   dfw: "Dallas",
   ewr: "Secaucus, New Jersey",
@@ -28,6 +30,6 @@ export const REGIONS = Object.keys(NAMES);
 
 /** `Frankfurt (fra)`; the bare code for a region that is not known here. */
 export function regionName(code: string): string {
-  const name = Object.hasOwn(NAMES, code) ? NAMES[code as Region] : undefined;
+  const name = new Map(Object.entries({ ...NAMES, ...RETIRED })).get(code);
   return name === undefined ? code : `${name} (${code})`;
 }

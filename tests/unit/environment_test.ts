@@ -33,7 +33,8 @@ const SETTINGS: Settings = {
   DOCKER_IMAGE: "registry.fly.io/my-app:latest",
   FLY_API_HOSTNAME: "https://api.machines.dev",
   FLY_REGION: "iad",
-  FLY_REGIONS: [...FLY_REGIONS],
+  // It takes no new machines.
+  FLY_REGIONS: FLY_REGIONS.filter((region) => region !== "bom"),
   FLY_REGION_FALLBACK: false,
   MACHINE_PORT: 8080,
   MACHINE_ENV: {},

@@ -4,11 +4,14 @@
  */
 import { z } from "zod/v3";
 
-/** Fly.io's regions for new machines. https://fly.io/docs/reference/regions/ */
+/**
+ * Fly.io's regions for new machines. https://fly.io/docs/reference/regions/ without `bom`, which has
+ * taken none since 2026-08-17.
+ */
 // deno-fmt-ignore
 export const FLY_REGIONS = [
-  "ams", "arn", "bom", "cdg", "dfw", "ewr", "fra", "gru", "iad",
-  "jnb", "lax", "lhr", "nrt", "ord", "sin", "sjc", "syd", "yyz",
+  "ams", "arn", "cdg", "dfw", "ewr", "fra", "gru", "iad", "jnb",
+  "lax", "lhr", "nrt", "ord", "sin", "sjc", "syd", "yyz",
 ] as const;
 
 /** Fly.io's published limit of machine creation per app. https://fly.io/docs/machines/api/working-with-machines-api/#rate-limits */
