@@ -10,6 +10,7 @@ import { originOf } from "../database/machines.ts";
 import type { ProvisioningMachine, RunningMachine } from "../database/rows.ts";
 import { AppError } from "../errors.ts";
 import { FlyError, toProvisioningError } from "../fly/errors.ts";
+import { newestExit, type ProgramExit } from "../fly/exit-event.ts";
 import {
   type FlyMachine,
   getMachine,
@@ -145,6 +146,7 @@ async function pollForFailure(
 ): Promise<void> {
   const { runtime, fly, workDeadline: deadline } = context;
   let lastSeenAt = runtime.clock.now();
+  let lastSeen = machine;
   for (;;) {
     await sleep(runtime.clock, POLL_EVERY_MS, signal);
     let seen: FlyMachine | null;
@@ -157,30 +159,45 @@ async function pollForFailure(
     }
     if (seen === null) {
       if (runtime.clock.now() - lastSeenAt < MAY_BE_INVISIBLE_MS) continue;
-      throw machineFailed(machine, "it no longer exists");
+      throw machineFailed(context, lastSeen, "it no longer exists");
     }
     lastSeenAt = runtime.clock.now();
+    lastSeen = seen;
     if (seen.state === "started") return;
     assertCanStart(seen, context);
   }
 }
 
-function assertCanStart(machine: FlyMachine, { fly }: ProvisionContext): void {
+function assertCanStart(machine: FlyMachine, context: ProvisionContext): void {
   if (!FAILED_STATES.includes(machine.state)) return;
-  const [event] = machine.events ?? [];
+  throw machineFailed(context, machine, `it is ${machine.state}`);
+}
+
+/** `machine` as it was last seen: its events say why. */
+function machineFailed(context: ProvisionContext, machine: FlyMachine, why: string): AppError {
+  const { id, events } = machine;
+  const exit = newestExit(events ?? []);
+  const detail = exit?.description ?? lastEvent(context, machine);
+  const message = [`Fly machine ${id} did not start: ${why}`, ...(detail ? [detail] : [])];
+  return new AppError("machine_failed", message.join("; "), exit && { hint: hintAfter(exit) });
+}
+
+function hintAfter({ outOfMemory }: ProgramExit): string {
+  return outOfMemory
+    ? "The machine ran out of memory: try a higher cpuPriority; its operator finds more with `fly logs`"
+    : "The program in the machine's image ended; its operator finds more with `fly logs`";
+}
+
+/** What there is to go by where no program ended. */
+function lastEvent({ fly }: ProvisionContext, { events }: FlyMachine): string | undefined {
+  const [event] = events ?? [];
+  if (event === undefined) return undefined;
   // Each string on its own, and before truncating.
   const redacted = JSON.stringify(
     event,
     (_, value) => typeof value === "string" ? fly.redact(value) : value,
   );
-  const detail = event === undefined ? "" : `; last event: ${truncate(redacted, 400)}`;
-  throw machineFailed(machine, `it is ${machine.state}${detail}`);
-}
-
-function machineFailed(machine: FlyMachine, why: string, cause?: FlyError): AppError {
-  return new AppError("machine_failed", `Fly machine ${machine.id} did not start: ${why}`, {
-    cause,
-  });
+  return `last event: ${truncate(redacted, 400)}`;
 }
 
 function timedOut(machine: FlyMachine, cause?: FlyError): AppError {

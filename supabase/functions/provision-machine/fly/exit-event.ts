@@ -1,0 +1,61 @@
+/**
+ * Why a machine's program ended, from the machine's events. Fly.io publishes no shape of an event's
+ * `request`; this is fly-go's (machine_types.go), which leaves fields that are zero out.
+ * https://fly.io/docs/machines/api/machines-resource/#list-events
+ */
+import { z } from "zod/v3";
+
+const Exit = z.object({
+  exit_code: z.number().nullish(),
+  guest_exit_code: z.number().nullish(),
+  /** -1 stands for none. */
+  signal: z.number().nullish(),
+  guest_signal: z.number().nullish(),
+  oom_killed: z.boolean().nullish(),
+  requested_stop: z.boolean().nullish(),
+});
+type Exit = z.output<typeof Exit>;
+
+const Event = z.object({
+  request: z.object({
+    exit_event: Exit.nullish(),
+    MonitorEvent: z.object({ exit_event: Exit.nullish() }).nullish(),
+  }),
+});
+
+/** How a program ended. */
+export interface ProgramExit {
+  /** As an error says it: `exit code 137, out of memory`. */
+  description: string;
+  outOfMemory: boolean;
+}
+
+/**
+ * The newest exit among `events`, newest first; undefined where none is told of. Later events, such
+ * as that of a destruction, hide it: they say that the machine is gone, and not why.
+ */
+export function newestExit(events: readonly unknown[]): ProgramExit | undefined {
+  for (const event of events) {
+    const parsed = Event.safeParse(event);
+    const { exit_event, MonitorEvent } = parsed.data?.request ?? {};
+    const exit = exit_event ?? MonitorEvent?.exit_event;
+    if (exit) return { description: describe(exit), outOfMemory: exit.oom_killed === true };
+  }
+  return undefined;
+}
+
+function describe(exit: Exit): string {
+  const signal = positive(exit.guest_signal) ?? positive(exit.signal);
+  const code = positive(exit.guest_exit_code) ?? positive(exit.exit_code) ?? 0;
+  return [
+    // A program that a signal ended has no code of its own.
+    ...(signal === undefined || code > 0 ? [`exit code ${code}`] : []),
+    ...(signal === undefined ? [] : [`signal ${signal}`]),
+    ...(exit.oom_killed ? ["out of memory"] : []),
+    ...(exit.requested_stop ? ["stopped on request"] : []),
+  ].join(", ");
+}
+
+function positive(value: number | null | undefined): number | undefined {
+  return value !== null && value !== undefined && value > 0 ? value : undefined;
+}
