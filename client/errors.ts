@@ -19,6 +19,7 @@ export const ERROR_CODES = [
   "fly_unauthorized",
   "fly_rate_limited",
   "fly_capacity",
+  "fly_account_limit",
   "fly_rejected",
   "fly_unavailable",
   "fly_invalid_response",

@@ -81,7 +81,7 @@ CREATE TABLE public.cloud_machines (
     create_bucket text,
     reconcile_attempts integer DEFAULT 0 NOT NULL,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
-    CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
+    CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_account_limit'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
     CONSTRAINT idempotency_key_is_visible_ascii CHECK ((idempotency_key ~ '^[!-~]{1,255}$'::text)),
     CONSTRAINT machine_id_is_a_fly_machine_name CHECK ((machine_id ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
@@ -781,7 +781,7 @@ begin
   for v_state in select * from public.alert_states order by kind for update loop
     -- Read after the lock was had, and once: an index cannot be searched for a moving clock.
     v_now := clock_timestamp();
-    -- A broken configuration fails every request: the first one is enough.
+    -- What only an operator can settle fails every request: the first one is enough.
     v_threshold := case v_state.kind when 'configuration' then 1 else p_threshold end;
     v_window_start := v_now - make_interval(secs => p_window_ms / 1000.0);
     v_cooled_down := coalesce(
@@ -799,7 +799,7 @@ begin
         (array_agg(e.request_id order by e.created_at desc, e.id desc))[1] as newest_request_id
       from public.machine_events e
       where e.kind in ('failed', 'interrupted') and e.created_at > v_window_start
-        and (e.error_code = 'configuration_error') = (v_state.kind = 'configuration')
+        and (e.error_code in ('configuration_error', 'fly_account_limit')) = (v_state.kind = 'configuration')
       group by e.error_code
     ) codes;
 
@@ -1844,7 +1844,7 @@ GRANT ALL ON FUNCTION public.reserve_create_slot TO service_role;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261126000600' $$;
+    AS $$ select '20261126000700' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

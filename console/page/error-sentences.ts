@@ -93,6 +93,11 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     next: "Choose another region or a lower CPU priority, or try again later.",
     retry: true,
   },
+  fly_account_limit: {
+    sentence: "Fly.io gives this service no more machines.",
+    next: OURS,
+    retry: false,
+  },
   fly_rejected: {
     sentence: "Fly.io refused to create this machine.",
     next: OURS,

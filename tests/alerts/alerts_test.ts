@@ -110,8 +110,17 @@ Deno.test("alerts", async (t) => {
     assert.equal(webhook.texts.length, 1);
     await alerting.pass(11);
     assert.equal(await alerting.reconcile(), 1);
-    assert.match(webhook.texts[1] ?? "", /recovered: no configuration errors/);
+    assert.match(webhook.texts[1] ?? "", /recovered: no configuration or account errors/);
     stack.simulator.clearFaults();
+  });
+
+  await t.step("so does an organisation that gets nothing more from Fly.io", async () => {
+    await alerting.reset();
+    await alerting.failures("fly_account_limit", 1);
+    assert.equal(await alerting.reconcile(), 1);
+    assert.match(webhook.texts[0] ?? "", /: 1 failure .*\n• fly_account_limit: 1\n/);
+    assert.ok(webhook.texts[0]?.endsWith(operatorHint("fly_account_limit")));
+    assert.equal(await alerting.reconcile(), 0);
   });
 
   await t.step("isolates that fail at the same moment send one message", async () => {

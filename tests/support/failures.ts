@@ -9,7 +9,9 @@ export const BLIND_APPS = ["lookups-break", "lookups-are-garbled"] as const;
 /** Enough regions for all failures at once, and the default one. */
 export const TEST_REGIONS = [
   "iad",
-  ...Array.from({ length: 26 }, (_, index) => `qx${String.fromCharCode(97 + index)}`),
+  ...["qx", "qy"].flatMap((start) =>
+    Array.from({ length: 26 }, (_, index) => `${start}${String.fromCharCode(97 + index)}`)
+  ),
 ];
 
 /** A failure at Fly.io. Each case has a region for itself, so that all of them can run at once. */
@@ -94,6 +96,39 @@ export const FLY_FAILURES: FlyFailure[] = [
     flyAnswered: true,
     retryAfter: "60",
   })),
+  {
+    name: "an organisation over its quota in the region",
+    code: "fly_capacity",
+    arrange: onCreate(
+      status(
+        403,
+        'organization "demo" is using 1970176 MB of memory in dfw which is over the allowed quota. please consider other regions',
+      ),
+    ),
+    flyAnswered: true,
+    retryAfter: "60",
+  },
+  {
+    name: "an organisation with as many machines as Fly.io allows it",
+    code: "fly_account_limit",
+    arrange: onCreate(
+      status(
+        422,
+        "Your organization has reached its machine limit. Please contact billing@fly.io",
+      ),
+    ),
+    flyAnswered: true,
+  },
+  {
+    name: "an image that Fly.io does not find",
+    code: "fly_rejected",
+    env: { PROVISION_TIMEOUT_SECONDS: "12" },
+    arrange: onCreate(
+      status(404, 'failed to get manifest: {"errors":[{"code":"MANIFEST_UNKNOWN"}]}'),
+    ),
+    flyAnswered: true,
+    retryAfter: "60",
+  },
   {
     name: "a configuration that Fly.io refuses",
     code: "fly_rejected",

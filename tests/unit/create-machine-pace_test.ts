@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { AppError } from "../../supabase/functions/provision-machine/errors.ts";
 import { FlyError } from "../../supabase/functions/provision-machine/fly/errors.ts";
 import { createMachine } from "../../supabase/functions/provision-machine/provision/create-machine.ts";
-import { lost, OWN, says, scriptProvisioning, silent } from "./scripted-provisioning.ts";
+import { lost, OWN, says, scriptProvisioning, silent, WORK_MS } from "./scripted-provisioning.ts";
 
 const CREATED = says(200, OWN);
 const NONE = says(200, []);
@@ -35,6 +35,27 @@ Deno.test("create machine: five attempts, with doubling pauses, then the last fa
   assert.equal(calls.filter((call) => call === "create iad").length, 5);
   assert.equal(provisioning.elapsedMs(), 250 + 500 + 1_000 + 2_000);
   assert.equal(progress.mayExist, true);
+});
+
+Deno.test("create machine: an image that stays missing is waited for, with growing pauses", async () => {
+  const missing = { create: says(404, { error: "MANIFEST_UNKNOWN" }), take_create_slot: GO };
+  const provisioning = scriptProvisioning(missing);
+  const { context, input, progress, calls } = provisioning;
+  await assert.rejects(
+    provisioning.run(() => createMachine(context, input, progress)),
+    { code: "fly_rejected", retryAfterSeconds: 60 },
+  );
+  assert.equal(calls.filter((call) => call === "create iad").length, 6);
+  assert.equal(provisioning.elapsedMs(), 1_000 + 3_000 + 6_000 + 9_000 + 12_000);
+  assert.equal(progress.mayExist, false);
+
+  const hurried = scriptProvisioning(missing);
+  hurried.clock.jump(WORK_MS - 4_000);
+  await assert.rejects(
+    hurried.run(() => createMachine(hurried.context, hurried.input, hurried.progress)),
+    { code: "fly_rejected", retryAfterSeconds: 60 },
+  );
+  assert.equal(hurried.elapsedMs(), WORK_MS - 3_000);
 });
 
 Deno.test("create machine: a pause that would outlast the deadline is not begun", async () => {

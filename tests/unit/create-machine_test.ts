@@ -21,6 +21,10 @@ const CLOSED = says(200, { outcome: "closed", wait_ms: 0 });
 const REFUSED = says(422, { error: "invalid image" });
 const UNAVAILABLE = says(503, { error: "down" });
 const FULL = says(422, { error: "insufficient_capacity" });
+const OVER_QUOTA = says(403, { error: "over the allowed quota" });
+const RETIRED = says(400, { error: "cannot have new resources provisioned" });
+const MACHINE_LIMIT = says(422, { error: "Your organization has reached its machine limit" });
+const NO_IMAGE = says(404, { error: "MANIFEST_UNKNOWN" });
 const TAKEN = says(409, {
   error: "already_exists: unique machine name violation, machine ID 4d891ff0a23e87",
 });
@@ -160,6 +164,28 @@ const CASES: Record<string, Case> = {
     outcome: "fly_capacity",
     mayExist: false,
     attempts: 3,
+  },
+  "over the region's quota, or retired: the next; at the organisation's limit: no other": {
+    script: { create: [OVER_QUOTA, RETIRED, MACHINE_LIMIT] },
+    regions: ["iad", "ewr", "ord", "lhr"],
+    calls: ["create iad", "create ewr", "create ord"],
+    outcome: "fly_account_limit",
+    mayExist: false,
+    attempts: 3,
+  },
+  "an image that has just been pushed: created again, once the row was asked": {
+    script: { create: [NO_IMAGE, CREATED], take_create_slot: GO },
+    regions: ["iad", "ewr"],
+    calls: ["create iad", "take_create_slot", "create iad"],
+    outcome: "4d891ff0a23e87",
+    mayExist: true,
+    attempts: 2,
+  },
+  "an image that is missing, and the row was closed meanwhile": {
+    script: { create: NO_IMAGE, take_create_slot: CLOSED },
+    calls: ["create iad", "take_create_slot"],
+    outcome: "machine_failed",
+    mayExist: false,
   },
   "the region that had room stays": {
     script: { create: [FULL, lost, CREATED], list: NONE, take_create_slot: GO },

@@ -27,6 +27,7 @@ const PROMISED: Record<ErrorCode, [status: number, retryAfterSeconds?: number]> 
   fly_unauthorized: [500],
   fly_rate_limited: [500, 5],
   fly_capacity: [500, 60],
+  fly_account_limit: [500],
   fly_rejected: [500],
   fly_unavailable: [500, 10],
   fly_invalid_response: [500, 10],

@@ -153,7 +153,11 @@ Deno.test("fly client: what a refusal says", async () => {
   const cases: [body: unknown, message: string][] = [
     [{ error: " no such image " }, "no such image"],
     [{ error: { code: 7 } }, '{"code":7}'],
-    [{ message: "other shape" }, '{"message":"other shape"}'],
+    [{ message: "other shape" }, "other shape"],
+    [{ status: "error", message: " lease held " }, "lease held"],
+    [{ error: "first", message: "second" }, "first"],
+    [{ message: { code: 7 } }, '{"code":7}'],
+    [{ reason: "a third shape" }, '{"reason":"a third shape"}'],
     ["plain text", "plain text"],
     ["", "no reason"],
     [{ error: "a\0b" }, "a\uFFFDb"],

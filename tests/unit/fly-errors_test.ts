@@ -85,14 +85,12 @@ Deno.test("fly errors: the code, whether a look-up is needed, whether the name i
         code: error.code,
         mayHaveTakenEffect: error.mayHaveTakenEffect,
         nameIsTaken: error.nameIsTaken,
-        lacksCapacity: error.lacksCapacity,
       },
       {
         mayHaveTakenEffect: false,
         nameIsTaken: false,
         ...flags,
         code,
-        lacksCapacity: code === "fly_capacity",
       },
       `${kind} ${status} ${body}`,
     );

@@ -64,7 +64,7 @@ Deno.test("message: recovery names what is over, and nothing else", () => {
   );
   assert.equal(
     textOf({ windowMinutes: 1 }, { event: "recovered", kind: "configuration" }),
-    "✅ provision-machine recovered: no configuration errors in the last minute",
+    "✅ provision-machine recovered: no configuration or account errors in the last minute",
   );
 });
 

@@ -75,6 +75,12 @@ export const PROVISIONING_CODES = {
     callerHint: "The region has no capacity for this machine; try again later or in another region",
     operatorHint: "the region is full: set FLY_REGION_FALLBACK=true or choose another FLY_REGION",
   },
+  fly_account_limit: {
+    status: 500,
+    callerHint: "Fly.io gives this service no more machines; its operators have to settle that",
+    operatorHint:
+      "Fly.io wants a payment or the organisation is at its limit: see its billing page, or ask billing@fly.io for more machines",
+  },
   fly_rejected: {
     status: 500,
     callerHint: "Fly.io refused the machine's configuration",

@@ -11,7 +11,7 @@ export interface WebhookMessage {
 export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
   const { count, byCode, newestRequestId, windowMinutes } = content;
   if (event === "recovered") {
-    const what = kind === "configuration" ? "configuration errors" : "failures";
+    const what = kind === "configuration" ? "configuration or account errors" : "failures";
     return message([
       `✅ provision-machine recovered: no ${what} in the last ${minutes(windowMinutes)}`,
     ]);

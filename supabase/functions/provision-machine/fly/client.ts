@@ -188,11 +188,12 @@ function parseJson(text: string, reviver?: (key: string, value: unknown) => unkn
   }
 }
 
-/** The `error` of Fly's error body, or the body itself. */
+/** The `error` of Fly's error body, or its `message` where there is none, or the body itself. */
 function errorText(text: string): string {
   const body = parseJson(text);
-  const error = typeof body === "object" && body !== null && "error" in body ? body.error : text;
-  const said = typeof error === "string" ? error.trim() : JSON.stringify(error);
+  const parts = typeof body === "object" && body !== null ? body : {};
+  const found = "error" in parts ? parts.error : "message" in parts ? parts.message : text;
+  const said = typeof found === "string" ? found.trim() : JSON.stringify(found);
   // JSON may hold an escaped NUL, which Postgres does not store either.
   return truncate(said.replaceAll("\0", "\uFFFD"), 300) || "no reason";
 }

@@ -1,11 +1,12 @@
 /**
- * What can go wrong with a call to the Fly Machines API, and what it means. The body decides, not
- * the number: lack of capacity comes as 409, 412 or 422.
+ * What can go wrong with a call to the Fly Machines API, and which code that is. What Fly.io says
+ * in an error answer goes before its status: see refusals.ts.
  * https://fly.io/docs/machines/api/working-with-machines-api/
  */
 import { AppError, type ProvisioningErrorCode, UpstreamError } from "../errors.ts";
 import { truncate } from "../logging/log-format.ts";
 import type { Deadline } from "../time.ts";
+import { meaningOf, type Refusal, refusalOf } from "./refusals.ts";
 
 export interface FlyErrorDetails {
   /** HTTP status, if there was an answer. */
@@ -33,6 +34,8 @@ export class FlyError extends UpstreamError {
   readonly body: string | undefined;
   readonly flyRequestId: string | null;
   readonly retryAfterMs: number | undefined;
+  /** What Fly.io's words mean, where they say more than the status. */
+  readonly refusal: Refusal | undefined;
   /** Which attempt at the same call this was, from 1. */
   attempt = 1;
 
@@ -44,37 +47,31 @@ export class FlyError extends UpstreamError {
     this.body = details.body;
     this.flyRequestId = details.flyRequestId ?? null;
     this.retryAfterMs = details.retryAfterMs;
+    this.refusal = kind === "status"
+      ? refusalOf(details.status ?? 0, details.body ?? "")
+      : undefined;
   }
 
   override get code(): ProvisioningErrorCode {
     if (this.kind === "network" || this.kind === "timeout") return "fly_unavailable";
     if (this.kind === "body") return "fly_invalid_response";
+    if (this.refusal !== undefined) return meaningOf(this.refusal).code;
     const status = this.status ?? 0;
-    if (this.lacksCapacity) return "fly_capacity";
-    // Names are random, so ours is taken by our own create: it may only not be visible yet.
-    if (this.nameIsTaken) return "fly_unavailable";
     if (status === 401 || status === 403) return "fly_unauthorized";
     if (status === 429) return "fly_rate_limited";
     if (status === 408 || status >= 500) return "fly_unavailable";
     return "fly_rejected";
   }
 
-  /** The region has no room. */
-  get lacksCapacity(): boolean {
-    return this.kind === "status" &&
-      /insufficient[_ ](capacity|resources|memory|cpus?)|no capacity/i.test(this.body ?? "");
-  }
-
   /** A machine with this name already lives in the app, or an app with this name at Fly.io. */
   get nameIsTaken(): boolean {
-    return (this.status === 409 || this.status === 422) && !this.lacksCapacity &&
-      /already_exists|already exists|unique machine name|name_taken|has already been taken|uniqueness/i
-        .test(this.body ?? "");
+    return this.refusal === "name_taken";
   }
 
   /** Fly.io does not know the app: not yet, if it is new. */
   get appIsUnknown(): boolean {
-    return this.status === 404 && /\bapp\b|no rows in result set/i.test(this.body ?? "");
+    return this.status === 404 && this.refusal === undefined &&
+      /\bapp\b|no rows in result set/i.test(this.body ?? "");
   }
 
   /** Fly.io's id of the machine that has the name, where the answer says so. */
@@ -103,8 +100,11 @@ export class FlyError extends UpstreamError {
 /** The answer's error for a failed call; running out of time is an error of its own. */
 export function toProvisioningError(failure: FlyError, deadline: Deadline): AppError {
   if (deadline.passed()) return outOfTime(failure);
-  const { code, message, retryAfterMs } = failure;
+  const { code, message, refusal, retryAfterMs } = failure;
+  const { hint, retryAfterSeconds } = refusal === undefined ? {} : meaningOf(refusal);
   return new AppError(code, message, {
+    ...(hint === undefined ? {} : { hint }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     ...(retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(retryAfterMs / 1_000) }),
     cause: failure,
   });

@@ -20,6 +20,11 @@ import { awaitSlotAfterRefusal, takeCreateSlot } from "./create-slot.ts";
 const MAX_ATTEMPTS = 5;
 /** A refusal for going too fast costs Fly.io nothing and is over soon. */
 const MAX_RATE_LIMITED_ATTEMPTS = 20;
+/**
+ * Seen after a push: an image that arrives at Fly.io within 10 s to a minute. These wait 31 s in
+ * all; an image that does not exist should not be waited for much longer.
+ */
+const IMAGE_WAITS_MS = [1_000, 3_000, 6_000, 9_000, 12_000];
 
 /**
  * Returns the row's machine, created or found. Keeps `progress.mayExist` true to what Fly.io may
@@ -32,6 +37,7 @@ export async function createMachine(
 ): Promise<FlyMachine> {
   const { runtime, hosting, workDeadline } = context;
   let [region, ...fallbacks] = input.regions;
+  const imageWaits = IMAGE_WAITS_MS.values();
   for (let attempt = 1;; attempt++) {
     let failure: FlyError;
     try {
@@ -50,10 +56,12 @@ export async function createMachine(
       continue;
     }
     const rateLimited = failure.code === "fly_rate_limited";
+    const imageWaitMs = failure.refusal === "image_missing" ? imageWaits.next().value : undefined;
     const maxAttempts = rateLimited ? MAX_RATE_LIMITED_ATTEMPTS : MAX_ATTEMPTS;
-    const waitMs = backoffMs(runtime, attempt, failure.retryAfterMs);
+    const waitMs = imageWaitMs ?? backoffMs(runtime, attempt, failure.retryAfterMs);
     const canHelp = failure.mayHaveTakenEffect || rateLimited || hosting.isNotReadyYet(failure);
-    if (!canHelp || attempt >= maxAttempts || waitMs >= workDeadline.remainingMs()) {
+    const again = imageWaitMs !== undefined || (canHelp && attempt < maxAttempts);
+    if (!again || waitMs >= workDeadline.remainingMs()) {
       noteFailure(context, failure);
       throw toProvisioningError(failure, workDeadline);
     }
@@ -63,6 +71,7 @@ export async function createMachine(
     } else {
       noteFailure(context, failure, `trying again in ${waitMs} ms`);
       await sleep(runtime.clock, waitMs);
+      if (imageWaitMs !== undefined) await takeCreateSlot(context, input.row);
     }
   }
 }
