@@ -135,6 +135,15 @@ Deno.test("without a started machine the answer is 503", async () => {
   assert.equal((await world.request("demo")).status, 503);
 });
 
+Deno.test("a machine on a host that is lost gets nothing", async () => {
+  await using world = await proxyWorld();
+  const id = await world.machine();
+  await publish(world, "demo");
+  assert.equal((await world.request("demo")).status, 200);
+  world.simulator.operator.setHost(id, { status: "unreachable" });
+  assert.equal((await world.request("demo")).status, 503);
+});
+
 Deno.test("fly-force-instance-id: that machine or an error, and never by name", async () => {
   await using world = await proxyWorld({ simulator: { apps: ["demo", "other"] } });
   await world.machine({ name: "one" });

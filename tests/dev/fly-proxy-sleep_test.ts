@@ -1,14 +1,12 @@
 /** Autostart and autostop: https://fly.io/docs/reference/fly-proxy-autostop-autostart/ */
 import assert from "node:assert/strict";
 import { FLY_RATE_LIMITS } from "../../dev/stack/fly/mod.ts";
-import { claims, KEY, MACHINE_ID, sign, USER_ID } from "../examples/tokens.ts";
 import {
   type MachineOptions,
   ProxyClient,
   type ProxyWorld,
   proxyWorld,
   publish,
-  whileTimePasses,
 } from "../support/fly-proxy.ts";
 import { until } from "../support/until.ts";
 
@@ -81,37 +79,6 @@ Deno.test("one of several machines is woken without autostart only if the reques
   assert.equal((await world.request("demo")).status, 503);
   const force = { headers: { "fly-force-instance-id": id } };
   assert.equal((await world.request("demo", "/", force)).seen?.hostile, id);
-});
-
-Deno.test("a suspended machine's connections break; on resume its memory is there or lost", async () => {
-  const owner = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
-  for (const [snapshotLossProbability, kept] of [[0, true], [1, false]] as const) {
-    await using world = await proxyWorld({
-      inProcess: false,
-      settings: { snapshotLossProbability },
-    });
-    const id = await world.machine({
-      image: "registry.fly.io/demo:v1",
-      env: { MACHINE_ID, CONNECT_KEY: KEY },
-      ...WAKES,
-    });
-    await publish(world, "demo");
-    const url = `${world.proxy.address("demo").replace("http", "ws")}/?token=`;
-    const first = new ProxyClient(url + sign(claims({ sub: owner })));
-    assert.deepEqual(await first.next(), { machineId: MACHINE_ID, userId: owner });
-    const machine = world.simulator.world.findMachine(id);
-    machine?.reschedule(world.clock.now(), [
-      machine.transition(world.clock.now(), "suspending"),
-      machine.transition(world.clock.now() + 200, "suspended"),
-    ]);
-    await world.clock.advance(300);
-    assert.equal((await first.closed).wasClean, false);
-    // The example image keeps its first user in memory.
-    const second = new ProxyClient(url + sign(claims()));
-    const greeted = await whileTimePasses(world.clock, second.next());
-    assert.deepEqual(greeted, kept ? null : { machineId: MACHINE_ID, userId: USER_ID });
-    await second.close();
-  }
 });
 
 Deno.test("a replay to a stopped machine starts it", async () => {

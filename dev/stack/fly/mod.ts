@@ -25,7 +25,7 @@ export {
   allowCrossNetworkReplays,
   allowReplaySource,
   setSecrets,
-} from "./proxy/operator.ts";
+} from "./proxy/flyctl.ts";
 export { canReach, internalVms } from "./proxy/networks.ts";
 export type { ProxyLogEntry } from "./proxy/proxy-error.ts";
 export {

@@ -2,10 +2,11 @@
 import { z } from "zod";
 import { deploysDisabled, hostUnreachable, NO_ROOM } from "../world/hosts.ts";
 import { ulid } from "../world/identifiers.ts";
-import { destroy, replace, restart, stop, suspend } from "../world/lifecycle.ts";
+import { destroy, replace, restart, stop } from "../world/lifecycle.ts";
 import { parseCreateRequest } from "../world/machine-config.ts";
 import type { Machine } from "../world/machine.ts";
 import { requestStart } from "../world/starting.ts";
+import { suspendOrStop } from "../world/suspending.ts";
 import { seenMachine } from "../world/visibility.ts";
 import { notDestroyable, versionMismatch, wrongState } from "./errors.ts";
 import {
@@ -80,27 +81,15 @@ export async function stopMachine(call: AdmittedCall): Promise<ApiAnswer> {
   return { status: 200, json: { ok: true }, effect: running };
 }
 
-/** The memory up to which a Machine can be suspended; another page says 4 GB. */
-const SUSPENDABLE_MB = 2048;
-
-/**
- * `POST /v1/apps/{app}/machines/{id}/suspend`. A Machine that is too large, has swap or a schedule is
- * stopped instead: https://fly.io/docs/reference/suspend-resume/
- */
+/** `POST /v1/apps/{app}/machines/{id}/suspend` */
 export function suspendMachine(call: AdmittedCall): ApiAnswer {
   const { world, route, omitted } = call;
   const { machine } = seenMachine(world, route, omitted);
   refuseIfLeased(call, machine);
   refuseIfAway(machine);
-  const now = world.now();
-  const state = machine.state(now);
+  const state = machine.state(world.now());
   if (state !== "started") throw wrongState("suspend", state);
-  const { suspendFails, suspendDelayMs, stopDelayMs } = world.settings;
-  const { guest, init, schedule } = machine.identity.config;
-  const unfit = guest.memory_mb > SUSPENDABLE_MB || Boolean(init.swap_size_mb) || Boolean(schedule);
-  const stops = unfit || (suspendFails > 0 && world.random() < suspendFails);
-  if (stops) stop(machine, now, world.draw(stopDelayMs));
-  else suspend(machine, now, world.draw(suspendDelayMs));
+  suspendOrStop(world, machine);
   return changed({ ok: true });
 }
 

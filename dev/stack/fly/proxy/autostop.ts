@@ -4,6 +4,7 @@
  */
 import { stop } from "../world/lifecycle.ts";
 import type { Machine } from "../world/machine.ts";
+import { suspendOrStop } from "../world/suspending.ts";
 import type { App } from "../world/world.ts";
 import type { ProxyContext } from "./context.ts";
 import { type Service, servicesOf } from "./services.ts";
@@ -82,8 +83,13 @@ function minimum(region: string, running: Running[]): number {
 }
 
 /** Cordons the Machine, sends its clients away, and stops it (community.fly.io, topic 27544). */
-function sleep({ sightings, connections, world }: ProxyContext, { machine }: Running): void {
+function sleep(
+  { sightings, connections, world }: ProxyContext,
+  { machine, services }: Running,
+): void {
   sightings.cordon(machine);
   connections.sendAway(machine.identity.id);
-  stop(machine, world.now(), world.draw(world.settings.stopDelayMs));
+  const stops = services.some(({ autostop }) => autostop === "stop");
+  if (stops) stop(machine, world.now(), world.draw(world.settings.stopDelayMs));
+  else suspendOrStop(world, machine);
 }

@@ -12,7 +12,7 @@ import { logError, type ProxyContext } from "./context.ts";
 import { passOn } from "./exchange.ts";
 import { requestHeaders } from "./headers.ts";
 import { destinationOf, Names } from "./names.ts";
-import { allocateAddress } from "./operator.ts";
+import { allocateAddress } from "./flyctl.ts";
 import { ProxyError, type ProxyLogEntry } from "./proxy-error.ts";
 import { ReplayCache } from "./replay-cache.ts";
 import { serviceAt } from "./services.ts";

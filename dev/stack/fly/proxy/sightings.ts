@@ -19,6 +19,8 @@ export class Sightings {
   routable(machine: Machine): boolean {
     const now = this.world.now();
     if (machine.state(now) !== "started" || this.#cordoned.has(machine)) return false;
+    // Whether the proxy still reaches a host that the API does not is not published.
+    if (machine.host.status !== "ok") return false;
     return now >= machine.since(now) + this.#delay(machine, machine.since(now));
   }
 
