@@ -71,6 +71,7 @@ function state(changes: Partial<SettledSystem> = {}): SettledSystem {
     rows: [row()],
     events: [EVENT],
     machines: [machine()],
+    apps: [],
     calls: [call(200, RUNNING)],
     deletedUsers: [],
     lines: [],

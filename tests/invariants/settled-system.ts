@@ -2,13 +2,15 @@
 import type { SecretFinder } from "./secrets.ts";
 import { type AnsweredSystem, untrueAnswers } from "./answers.ts";
 import { duplicateMachines, duplicateRows, machinesWithoutRow, splitKeys } from "./creates.ts";
-import { falseAlarms, runningWithoutMachine, unseenMachines } from "./leftovers.ts";
+import { falseAlarms, runningWithoutMachine, unseenApps, unseenMachines } from "./leftovers.ts";
 import { unloggedFailures } from "./log.ts";
 import { openRows } from "./rows.ts";
 import { leaks } from "./secrets.ts";
 
 /** What is left of a run. */
 export interface SettledSystem extends AnsweredSystem {
+  /** Apps that machines have of their own, by name. */
+  apps: string[];
   /** All output of all function processes. */
   lines: string[];
   /** What must appear nowhere. */
@@ -27,6 +29,7 @@ export function violations(system: SettledSystem): string[] {
     ...machinesWithoutRow(rows, machines),
     ...splitKeys(calls),
     ...unseenMachines(rows, machines),
+    ...unseenApps(rows, { apps: system.apps, foreignApps: [] }),
     ...runningWithoutMachine(rows, machines, "started"),
     ...falseAlarms(events),
     ...unloggedFailures(calls.map(({ answer }) => answer), lines),

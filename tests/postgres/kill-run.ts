@@ -8,6 +8,8 @@ import { System } from "./system.ts";
 export interface KillRunOptions {
   seed: number;
   kills: number;
+  /** Whether each machine has an app of its own. */
+  ownApps: boolean;
   isolates: number;
   users: number;
   /** An isolate lives this long at most before it is killed. */
@@ -38,9 +40,17 @@ export async function runKills(
   await using system = await System.start({
     seed,
     isolates,
-    env: { MAX_MACHINES_PER_USER: "5" },
+    env: {
+      MAX_MACHINES_PER_USER: "5",
+      ...(options.ownApps ? { FLY_ORG_SLUG: "personal" } : {}),
+    },
     fly: {
-      settings: { startDelayMs: { minMs: 20, maxMs: 500 }, latencyMs: { minMs: 0, maxMs: 80 } },
+      settings: {
+        startDelayMs: { minMs: 20, maxMs: 500 },
+        latencyMs: { minMs: 0, maxMs: 80 },
+        // A request has only three seconds here.
+        newAppDelayMs: { minMs: 0, maxMs: 300 },
+      },
     },
   });
   await Promise.all(Array.from({ length: options.users }, () => system.addUser()));

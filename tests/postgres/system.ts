@@ -177,7 +177,7 @@ export class System implements AsyncDisposable {
   }
 
   /**
-   * Reconciles until there is nothing left to do. Leases and second lookups wait a minute; since
+   * Reconciles until there is nothing left to do. Leases, second lookups and sightings wait a minute; since
    * nothing is under way any more, they are made due instead of being waited for.
    */
   async settle(): Promise<void> {
@@ -187,16 +187,20 @@ export class System implements AsyncDisposable {
       await this.supabase.sql(
         "update cloud_machines set reconcile_at = now() where reconcile_at > now()",
       );
+      await this.supabase.sql(
+        "update fly_orphans set first_seen_at = first_seen_at - interval '1 minute'",
+      );
       const { actions, requestId: _, ...counts } = await this.reconcile();
       last = actions;
       const open = await this.supabase.sql(
         "select from cloud_machines where reconcile_at is not null or status = 'provisioning'",
       );
-      const running = await this.supabase.sql(
-        "select from cloud_machines where status = 'running'",
+      const running = await this.supabase.sql<{ machine_id: string }>(
+        "select machine_id from cloud_machines where status = 'running'",
       );
       return open.length === 0 && Object.values(counts).every((count) => count === 0) &&
-        this.simulator.liveMachines().length === running.length;
+        this.simulator.liveMachines().length === running.length &&
+        this.#appsOfMachines().every((app) => running.some((row) => row.machine_id === app));
     }, 60_000).catch((error) => {
       throw new Error(`${error.message}; last actions: ${JSON.stringify(last)}`);
     });
@@ -212,11 +216,18 @@ export class System implements AsyncDisposable {
       rows: await all("cloud_machines"),
       events: await all("machine_events"),
       machines: this.simulator.machines(),
+      apps: this.#appsOfMachines(),
       calls: this.calls,
       deletedUsers: this.deletedUsers,
       lines: this.isolates.flatMap(({ lines }) => lines.map(({ line }) => line)),
       secrets: this.#secrets(),
     };
+  }
+
+  /** The apps that machines have of their own. */
+  #appsOfMachines(): string[] {
+    return this.simulator.world.apps().filter(({ deletion }) => deletion === undefined)
+      .map(({ name }) => name).filter((name) => name !== FLY_APP);
   }
 
   #secrets(): SecretFinder {
