@@ -1,4 +1,4 @@
-/** What a failed call says, typed. */
+/** The error that the client throws, and how an answer becomes one. */
 
 /** Codes of the function's answers, and two for when there is no such answer. */
 export const ERROR_CODES = [
@@ -32,7 +32,7 @@ export const ERROR_CODES = [
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** Everything that a failed call says. `message` is the answer's `error`: what happened. */
+/** What is known about a failed call. `message` is the answer's `error`: what happened. */
 export class ProvisionMachineError extends Error {
   override name = "ProvisionMachineError";
   /** The answer's `message`: what that means for the caller. */
@@ -40,13 +40,13 @@ export class ProvisionMachineError extends Error {
   /** HTTP status; null when no answer came. */
   readonly status: number | null;
   readonly requestId: string | null;
-  /** The machine that this is about; for `machine_limit_reached` the one that is there already. */
+  /** The machine concerned; for `machine_limit_reached` the one that exists already. */
   readonly machineId: string | null;
   /** From `Retry-After`: when trying again can help. */
   readonly retryAfterSeconds: number | null;
-  /** For `invalid_request`: what is wrong with which field. */
+  /** For `invalid_request`: each invalid field, and what is wrong with it. */
   readonly issues: { path: string; message: string }[];
-  /** Send this key again to learn what became of a call without an answer. */
+  /** Send this key again to learn the outcome of a call without an answer. */
   readonly idempotencyKey: string | null;
 
   constructor(
@@ -76,13 +76,13 @@ export class ProvisionMachineError extends Error {
     this.idempotencyKey = details.idempotencyKey ?? null;
   }
 
-  /** True when nobody told what became of the call: only the same key finds out. */
+  /** True when the outcome is unknown: send the same key again to learn it. */
   get outcomeUnknown(): boolean {
     return this.code === "network_error" || this.code === "unexpected_response";
   }
 }
 
-/** The error that an answer means; `body` is null when it was no JSON object. */
+/** The error that an answer stands for; `body` is null when it was no JSON object. */
 export function toError(
   { status, headers }: Response,
   body: Record<string, unknown> | null,

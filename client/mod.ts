@@ -24,106 +24,42 @@
  * }
  * ```
  *
- * A call whose answer got lost is sent again with the same `Idempotency-Key`, so that it never makes
- * a second machine. An answer that says what went wrong is never retried by itself: to try again
- * after it, call `provision` anew.
+ * A call whose answer got lost is sent again with the same `Idempotency-Key`, so that it never creates
+ * a second machine. An answer that reports an error is not retried: to try again after it, call
+ * `provision` a second time.
  */
 
+import { jsonObject, toConnection, toMachine } from "./answers.ts";
 import { ProvisionMachineError, text, toError } from "./errors.ts";
+import type { CallOptions, ClientOptions, ProvisionMachineClient } from "./types.ts";
 import { waitUntilWorthTrying } from "./wait.ts";
 
 export { ERROR_CODES, type ErrorCode, ProvisionMachineError } from "./errors.ts";
+export type {
+  CallOptions,
+  ClientOptions,
+  Connection,
+  CpuPriority,
+  Machine,
+  ProvisionMachineClient,
+  ProvisionOptions,
+  ProvisionRequest,
+} from "./types.ts";
 export { waitUntilWorthTrying } from "./wait.ts";
-
-export type CpuPriority = "low" | "normal" | "high";
-
-/** What can be asked for; each has a default on the server. */
-export interface ProvisionRequest {
-  /** A region code of Fly.io, such as `iad`. */
-  region?: string;
-  cpuPriority?: CpuPriority;
-}
-
-/** A machine as the function answers it. */
-export interface Machine {
-  machineId: string;
-  websocketUrl: string;
-  /** `provisioning` only when `respondAsync` asked for an answer before the work is done. */
-  status: "running" | "provisioning";
-  region: string;
-  flyMachineId: string | null;
-  message: string;
-  /** Name this to whoever runs the service when something is odd. */
-  requestId: string;
-  /** True when an earlier call with the same key made this machine. */
-  replayed: boolean;
-}
-
-/** Where to connect to a machine, and what proves that the user may. */
-export interface Connection {
-  machineId: string;
-  status: "running";
-  websocketUrl: string;
-  /** Opens this one machine until it expires. Do not log it. */
-  token: string;
-  /** `websocketUrl` with the token in it, for `new WebSocket(url)`. Do not log it either. */
-  url: string;
-  /** ISO 8601; a minute after the call. A connection may outlive it. */
-  expiresAt: string;
-  requestId: string;
-}
-
-export interface ClientOptions {
-  /** `https://<project>.supabase.co/functions/v1/provision-machine` */
-  functionUrl: string;
-  /** Sent as `apikey`, as supabase-js does. */
-  publishableKey: string;
-  /** The signed-in user's access token, asked for before every attempt, so that it is a fresh one. */
-  getAccessToken: () => Promise<string | null | undefined>;
-  fetch?: typeof fetch;
-  /** Attempts of one call whose answers get lost. Default 5. */
-  maxAttempts?: number;
-  /** After how long an attempt counts as lost. Default 160,000: the platform gives up after 150 s. */
-  timeoutMs?: number;
-  /** What happens between two attempts. Default {@link waitUntilWorthTrying}. */
-  wait?: (delayMs: number, signal: AbortSignal | undefined) => Promise<void>;
-}
-
-export interface CallOptions {
-  signal?: AbortSignal;
-  /** Told before an attempt is repeated, with the error that made it necessary. */
-  onRetry?: (retry: { attempt: number; delayMs: number; error: ProvisionMachineError }) => void;
-}
-
-export interface ProvisionOptions extends CallOptions {
-  /** Default: a new one. Give the one of an earlier call to learn what became of that. */
-  idempotencyKey?: string;
-  /** Answer at once with `provisioning`; the row in `cloud_machines` then tells how it goes on. */
-  respondAsync?: boolean;
-}
-
-export interface ProvisionMachineClient {
-  /** @throws {ProvisionMachineError} */
-  provision(request?: ProvisionRequest, options?: ProvisionOptions): Promise<Machine>;
-  /**
-   * Where to connect, for a minute; ask before each connection. A machine that does not run is
-   * `machine_state_conflict`, with `retryAfterSeconds` while it is on its way.
-   * @throws {ProvisionMachineError}
-   */
-  connect(machineId: string, options?: CallOptions): Promise<Connection>;
-  /** Done already is done: destroying twice is no error. @throws {ProvisionMachineError} */
-  destroy(machineId: string, options?: CallOptions): Promise<{ requestId: string }>;
-}
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 8_000;
-/** Statuses of a gateway whose function could not be reached just then; 546 is Supabase's own. */
+/**
+ * Statuses of a gateway that could not reach the function just then; 546 is Supabase's own.
+ * https://supabase.com/docs/guides/functions/status-codes
+ */
 const TRANSIENT = [429, 502, 503, 504, 546];
 
+/** Creates a client; it keeps no state between calls. */
 export function createProvisionMachineClient(options: ClientOptions): ProvisionMachineClient {
   const { maxAttempts = 5, wait = waitUntilWorthTrying } = options;
 
-  /** One call: attempts until there is an answer that is worth giving back. */
+  /** Sends a call, and again while its answers get lost or a gateway answers in its place. */
   async function call(
     path: string,
     init: { method: string; headers?: Record<string, string>; body?: string },
@@ -195,7 +131,7 @@ async function send(
       },
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
-    // An answer that breaks off in the middle is lost as well.
+    // An answer that breaks off in the middle counts as lost.
     answer = await response.text();
   } catch (cause) {
     signal?.throwIfAborted();
@@ -208,62 +144,4 @@ async function send(
   const body = jsonObject(answer);
   if (response.ok && body) return { body, headers: response.headers };
   throw toError(response, body, idempotencyKey);
-}
-
-function toMachine(body: Record<string, unknown>, headers: Headers): Machine {
-  const { machineId, websocketUrl, status, region, flyMachineId, message, requestId } = body;
-  if (
-    typeof machineId !== "string" || typeof websocketUrl !== "string" ||
-    typeof region !== "string" || (status !== "running" && status !== "provisioning")
-  ) {
-    throw new ProvisionMachineError("unexpected_response", "The answer describes no machine", {
-      requestId: text(requestId),
-    });
-  }
-  return {
-    machineId,
-    websocketUrl,
-    status,
-    region,
-    flyMachineId: text(flyMachineId),
-    message: text(message) ?? "",
-    requestId: text(requestId) ?? "",
-    replayed: headers.get("idempotency-replayed") === "true",
-  };
-}
-
-function toConnection(body: Record<string, unknown>): Connection {
-  const { machineId, status, websocketUrl, token, expiresAt, requestId } = body;
-  if (
-    typeof machineId !== "string" || status !== "running" || typeof token !== "string" ||
-    typeof expiresAt !== "string" || typeof websocketUrl !== "string" ||
-    !URL.canParse(websocketUrl)
-  ) {
-    throw new ProvisionMachineError("unexpected_response", "The answer describes no connection", {
-      requestId: text(requestId),
-    });
-  }
-  const url = new URL(websocketUrl);
-  url.searchParams.set("token", token);
-  return {
-    machineId,
-    status,
-    websocketUrl,
-    token,
-    url: url.href,
-    expiresAt,
-    requestId: text(requestId) ?? "",
-  };
-}
-
-function jsonObject(answer: string): Record<string, unknown> | null {
-  try {
-    const parsed: unknown = JSON.parse(answer);
-    return typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)
-      ? parsed as Record<string, unknown>
-      : null;
-  } catch {
-    // Not JSON, hence not an answer of the function.
-    return null;
-  }
 }

@@ -1,6 +1,6 @@
 /**
- * Waits for `delayMs`, and while the browser knows that it is offline, until it is not. Rejects with
- * the signal's reason when that aborts.
+ * Waits `delayMs` before a call is repeated: less if the browser comes online meanwhile, more while it
+ * is offline. Rejects with the signal's reason when the signal aborts.
  */
 export function waitUntilWorthTrying(delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -13,7 +13,7 @@ export function waitUntilWorthTrying(delayMs: number, signal?: AbortSignal): Pro
     const online = () => done(resolve);
     const abort = () => done(() => reject(signal?.reason));
     const timer = setTimeout(() => {
-      // Only browsers know; elsewhere the delay is all there is to wait for.
+      // Only browsers know whether they are offline; elsewhere the delay alone counts.
       const { onLine } = globalThis.navigator as { onLine?: boolean };
       if (onLine !== false) done(resolve);
     }, delayMs);
