@@ -1,4 +1,4 @@
-/** Who may call: users by their token, services by a secret key, and nobody else. */
+/** Who may call: users with a token, services with a secret key, and no one else. */
 import assert from "node:assert/strict";
 import { generateSigningKey, type LocalUser, mintUserToken } from "../../dev/stack/supabase/mod.ts";
 import { assertError, assertProvisioned } from "../support/expectations.ts";
@@ -34,7 +34,7 @@ Deno.test("authentication", async (t) => {
     assert.deepEqual(authRequests(stack), ["/auth/v1/.well-known/jwks.json"]);
   });
 
-  await t.step("the scheme may be spelled in any case", async () => {
+  await t.step("upper and lower case are the same in the scheme", async () => {
     await provision(stack, { authorization: `bearer ${user.accessToken}` });
   });
 
@@ -127,13 +127,13 @@ Deno.test("authentication", async (t) => {
     }
   });
 
-  await t.step("403: a user asks for another", async () => {
+  await t.step("403: a user names another user", async () => {
     const answer = await stack.call(user, { body: { userId: other.id } });
     assertError(answer, 403, "forbidden");
     assert.deepEqual(await stack.rowsOf(other), []);
   });
 
-  await t.step("403: a user asks for what only services may", async () => {
+  await t.step("403: a user calls what only services may call", async () => {
     assertError(await stack.call(user, { path: "/reconcile" }), 403, "forbidden");
     assertError(await stack.call(null, { path: "/reconcile" }), 401, "unauthorized");
   });
@@ -168,7 +168,7 @@ async function testServices(
     });
   }
 
-  await t.step("without the new keys the service_role key alone does", async () => {
+  await t.step("without the new keys the service_role key is enough", async () => {
     await using legacy = await stack.start({ SUPABASE_SECRET_KEYS: undefined });
     const headers = bearer(serviceRoleKey);
     await assertProvisioned(
@@ -188,13 +188,13 @@ async function testServices(
     assertError(await fn.call(user, { headers, path: "/reconcile" }), 403, "forbidden");
   });
 
-  await t.step("400: a service must say for whom", async () => {
+  await t.step("400: a service must name the user", async () => {
     const answer = await fn.call(null, { headers: { apikey: secretKey }, body: {} });
     assertError(answer, 400, "invalid_request", ["issues"]);
     assert.deepEqual(answer.body.issues.map(({ path }: { path: string }) => path), ["userId"]);
   });
 
-  await t.step("400: a service asks for a user who does not exist", async () => {
+  await t.step("400: a service names a user who does not exist", async () => {
     const body = { userId: crypto.randomUUID() };
     const answer = await fn.call(null, { headers: { apikey: secretKey }, body });
     assertError(answer, 400, "invalid_request", ["issues"]);
@@ -226,7 +226,7 @@ function replacePart(token: string, index: number, part: string): string {
   return token.split(".").with(index, part).join(".");
 }
 
-/** Changes the first character of the signature; the last one may hold no bit that counts. */
+/** Changes the first character of the signature; the last one may have only padding bits. */
 function tamperSignature(token: string): string {
   const signature = token.split(".")[2] ?? "";
   return replacePart(token, 2, (signature.startsWith("A") ? "B" : "A") + signature.slice(1));

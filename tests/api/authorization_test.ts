@@ -4,11 +4,11 @@ import { ROUTES } from "../../supabase/functions/provision-machine/routes.ts";
 import { generateSigningKey, type LocalUser, mintUserToken } from "../../dev/stack/supabase/mod.ts";
 import { type Stack, startStack } from "../support/stack.ts";
 
-/** Who calls: the headers that they send, and whose machine they mean. */
+/** The headers that a caller sends, and whose machine the call is about. */
 interface Credentials {
   authorization?: string;
   apikey?: string;
-  /** The machine, and the `userId` of a body, is somebody else's. */
+  /** The machine, and the `userId` in a body, belong to another user. */
   onAnothers?: boolean;
 }
 
@@ -25,7 +25,7 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 /** Every kind of caller; each needs a column in {@link EXPECTED}. */
 const CALLERS = {
-  nobody: () => ({}),
+  noCredentials: () => ({}),
   emptyBearer: () => ({ authorization: "Bearer " }),
   anonKeyAsBearer: ({ stack }) => bearer(stack.supabase.anonKey),
   publishableKey: ({ stack }) => ({ apikey: stack.supabase.publishableKey }),
@@ -76,9 +76,9 @@ const CALLERS = {
 
 type CallerKind = keyof typeof CALLERS;
 
-/** Callers who are nobody, whatever they send. */
+/** Callers without valid credentials. */
 const UNKNOWN = (status: number) => ({
-  nobody: status,
+  noCredentials: status,
   emptyBearer: status,
   anonKeyAsBearer: status,
   publishableKey: status,
@@ -98,7 +98,7 @@ const USERS = (status: number) => ({
   user: status,
   userWithPublishableKey: status,
   userOfSigningKey: status,
-  // The lesser of two rights: with a user's token it is that user who calls.
+  // The lesser of two rights: a user's token makes it a call of that user.
   secretKeyBesideUser: status,
 });
 const USERS_ON_ANOTHERS = (status: number) => ({
@@ -117,7 +117,7 @@ const EXPECTED: Record<string, Record<CallerKind, number>> = {
   "DELETE /{machineId}": {
     ...UNKNOWN(401),
     ...USERS(200),
-    // As if there were none, so that nobody learns which names exist.
+    // As for a machine that does not exist, so that callers cannot learn which names exist.
     ...USERS_ON_ANOTHERS(404),
     ...SERVICES(200),
   },
@@ -146,7 +146,7 @@ Deno.test("the table has a row for each route and a column for each kind of call
   }
 });
 
-Deno.test("who may call what", async (test) => {
+Deno.test("what each kind of caller may call", async (test) => {
   const signingKey = await generateSigningKey();
   await using stack = await startStack({
     supabase: { signingKeys: [signingKey.publicJwk] },
@@ -157,7 +157,7 @@ Deno.test("who may call what", async (test) => {
     stack.supabase.createUser(),
   ]);
   const world = { stack, owner, other, signingKey };
-  // A run to look back on, without which health has something to say.
+  // Without an earlier run, health would warn.
   assert.equal((await stack.reconcile()).status, 200);
 
   for (const [route, statuses] of Object.entries(EXPECTED)) {
@@ -227,7 +227,7 @@ function token(
   return mintUserToken({ userId: id, email, key, ...options });
 }
 
-/** The token with another user in it, under the signature that it had. */
+/** The token with another user in it and the old signature. */
 function withSubject(accessToken: string, sub: string): string {
   const [header, payload = "", signature] = accessToken.split(".");
   return [header, encode({ ...decode(payload), sub }), signature].join(".");

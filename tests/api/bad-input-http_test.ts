@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { assertTruthfulAnswer, type RawAnswer } from "../support/bad-input-checks.ts";
 import { FLY_TOKEN, type Stack, startStack } from "../support/stack.ts";
 
-/** Longer than the function waits for a body; whatever takes this long hangs. */
+/** Longer than the function waits for a body; a request that takes this long hangs. */
 const HANGS_AFTER_MS = 30_000;
 
 interface RawCase {
   /** Sent one after the other; a number is a pause in milliseconds. */
   parts: (string | Uint8Array | number)[];
-  /** The caller shuts its side, or its whole connection, after the last part. */
+  /** After the last part the caller closes its side, or the whole connection. */
   then?: "half-close" | "close";
   /** Statuses of the answers, in order; empty: the connection ends without one. */
   expected: number[][];
@@ -22,7 +22,7 @@ const bytes = (text: string) => Uint8Array.from(text, (character) => character.c
 /** Refused by the HTTP server or by the function: one of the statuses, or a cut connection. */
 const REFUSED = [400, 401, 404, 405, 408, 411, 413, 414, 417, 431, 501, 505];
 
-/** What each broken request may be answered with. Malformed HTTP never gets as far as the function. */
+/** The answers that each broken request may get. Malformed HTTP never reaches the function. */
 function cases(key: string): Record<string, RawCase> {
   const sent = `${HEAD}apikey: ${key}\r\n`;
   const refused = (...parts: RawCase["parts"]): RawCase => ({ parts, expected: [REFUSED] });
@@ -128,7 +128,7 @@ function cases(key: string): Record<string, RawCase> {
 
 Deno.test("broken HTTP: refused or answered, never a 5xx, never a hang", async (test) => {
   await using stack = await startStack();
-  // All at once: the slow ones wait for the function's own time limit.
+  // At the same time: the slow ones wait for the function's own time limit.
   const outcomes = Object.entries(cases(stack.supabase.secretKey)).map(([name, raw]) =>
     [name, raw, exchange(stack, raw).catch((error: Error) => error)] as const
   );
@@ -139,7 +139,7 @@ Deno.test("broken HTTP: refused or answered, never a 5xx, never a hang", async (
       assertExpected(answers, raw, [FLY_TOKEN, stack.supabase.secretKey]);
     });
   }
-  await test.step("the process lives and serves", async () => {
+  await test.step("afterwards the process still answers", async () => {
     const user = await stack.supabase.createUser();
     const { status, body } = await stack.call(user, { body: {} });
     assert.equal(status, 200, JSON.stringify(body));
@@ -189,7 +189,7 @@ async function send(
     try {
       for (let sent = 0; sent < data.length;) sent += await connection.write(data.subarray(sent));
     } catch {
-      // Refused before all of it was sent; what was answered is read all the same.
+      // Refused before all of it was sent; the answer can still be read.
       return;
     }
   }
@@ -207,7 +207,7 @@ async function readAnswers(connection: Deno.Conn, wanted: number): Promise<RawAn
       if (wanted > 0 && answers.length === wanted) return answers;
     }
   } catch {
-    // Reset: the other side has said all that it will.
+    // Reset: the other side sends nothing more.
   }
   return parseAnswers(text);
 }
@@ -223,7 +223,7 @@ function parseAnswers(text: string): RawAnswer[] {
       const colon = line.indexOf(":");
       return [line.slice(0, colon), line.slice(colon + 1).trim()];
     }));
-    // What is measured in bytes is counted in characters here: our answers are ASCII then.
+    // Content-Length is in bytes and counted in characters here: these answers are ASCII.
     const length = Number(headers.get("content-length") ?? 0);
     const body = rest.slice(head.length + 4, head.length + 4 + length);
     if (body.length < length) break;
@@ -233,13 +233,13 @@ function parseAnswers(text: string): RawAnswer[] {
   return answers;
 }
 
-/** An answer of the function has its request id; one without is the HTTP server's, and says nothing. */
+/** An answer of the function has a request id; one without it is the HTTP server's and is empty. */
 function assertExpected(answers: RawAnswer[], { expected }: RawCase, secrets: string[]): void {
   const mayBeCut = expected.every((statuses) => statuses.length === REFUSED.length);
   if (!(mayBeCut && answers.length === 0)) assert.equal(answers.length, expected.length);
   for (const [index, answer] of answers.entries()) {
     assert.ok(expected[index]?.includes(answer.status), `${answer.status}: ${answer.text}`);
     if (answer.headers.has("x-request-id")) assertTruthfulAnswer(answer, secrets);
-    else assert.equal(answer.text, "", "the HTTP server speaks of itself");
+    else assert.equal(answer.text, "", "the HTTP server's answer reveals something");
   }
 }

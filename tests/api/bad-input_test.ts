@@ -1,7 +1,7 @@
 /**
- * Whatever is sent: an answer in the contract's form, soon, logged, and never a 5xx for the
- * caller's mistake. The app runs in this process, on the local Supabase and the Fly simulator;
- * bad-input-http_test.ts does the same to a real process over raw TCP.
+ * Every request, however odd, gets an answer in the contract's form and in time, is logged, and never
+ * gets a 5xx for the caller's mistake. The app runs in this process, on the local Supabase and the
+ * Fly simulator; bad-input-http_test.ts does the same to a real process over raw TCP.
  *
  * A failing run prints its seed; `BAD_INPUT_SEED` repeats it, `BAD_INPUT_RUNS` makes it longer.
  */
@@ -23,7 +23,7 @@ import { FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
 const SEED = Number(Deno.env.get("BAD_INPUT_SEED") ?? crypto.getRandomValues(new Int32Array(1))[0]);
 const RUNS = Number(Deno.env.get("BAD_INPUT_RUNS") ?? 400);
 const ORIGIN = "http://127.0.0.1:8000";
-/** Nothing here has to wait for anything; whatever takes this long hangs. */
+/** No request here has to wait; one that takes this long hangs. */
 const HANGS_AFTER_MS = 20_000;
 
 Deno.test(`any request gets a truthful answer and is logged (seed ${SEED})`, async () => {
@@ -41,7 +41,7 @@ Deno.test(`any request gets a truthful answer and is logged (seed ${SEED})`, asy
   );
 });
 
-Deno.test(`requests at once do not bend each other's answers or log lines (seed ${SEED})`, async () => {
+Deno.test(`requests at once do not mix up their answers or log lines (seed ${SEED})`, async () => {
   await using world = await startWorld();
   const { app, lines, secrets, valid } = world;
   await fc.assert(
@@ -61,7 +61,7 @@ Deno.test(`requests at once do not bend each other's answers or log lines (seed 
 Deno.test("a body that never ends is given up", async () => {
   const { clock } = platformRuntime;
   const startedAt = clock.now();
-  // A hundred times as fast, so that nobody waits for it.
+  // A hundred times as fast, so that the test does not wait for the real time limit.
   const fast = {
     now: () => startedAt + (clock.now() - startedAt) * 100,
     after: (ms: number, callback: () => void) => clock.after(ms / 100, callback),
@@ -186,7 +186,7 @@ function bodyOf({ body, chunkBytes, breaksOff }: OddRequest): BodyInit {
   });
 }
 
-/** Each line is one event, one of them is this request's summary, and none speaks of a secret. */
+/** Each line is one event, one of them is this request's summary, and none contains a secret. */
 function assertLogged(lines: string[], { headers, status }: RawAnswer, secrets: string[]): void {
   const events = lines.map((line) => {
     for (const secret of secrets) assert.ok(!line.includes(secret), `a secret in ${line}`);
@@ -206,7 +206,7 @@ function assertLogged(lines: string[], { headers, status }: RawAnswer, secrets: 
   );
 }
 
-/** Takes what is printed instead of printing it. */
+/** Collects what is printed instead of printing it. */
 function captureConsole() {
   const lines: string[] = [];
   const printer = globalThis.console;

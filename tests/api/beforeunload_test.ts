@@ -1,4 +1,4 @@
-/** The platform ends an isolate that is still provisioning: nothing is lost and nothing is silent. */
+/** The platform ends an isolate that is still provisioning: nothing is lost or unlogged. */
 import assert from "node:assert/strict";
 import { type Answer, type MachineRow, type Stack, startStack } from "../support/stack.ts";
 import { assertProvisioned } from "../support/expectations.ts";
@@ -41,7 +41,7 @@ Deno.test("beforeunload", async (t) => {
     assert.deepEqual(stack.liveMachines(row.machine_id), []);
   });
 
-  await t.step("a request that finishes after all is true", async () => {
+  await t.step("a request that still finishes gets a true answer", async () => {
     const release = holdBack(stack);
     const { answer, row } = await beginProvisioning(stack);
     unload(stack);

@@ -1,6 +1,6 @@
 /**
  * Bursts at Fly.io's limit, in virtual time: the function's own code, the project's migrations, the
- * simulator's rate limiter. Every number here is of that time, so a busy machine changes nothing.
+ * simulator's rate limiter. All times here are virtual, so a busy machine changes nothing.
  */
 import assert from "node:assert/strict";
 import { type Burst, BurstWorld, type Outcome } from "../../bench/burst/burst-world.ts";
@@ -15,8 +15,11 @@ const times = <T>(n: number, make: (index: number) => T) =>
   Array.from({ length: n }, (_, i) => make(i));
 const failed = (burst: Burst): Outcome[] => burst.outcomes.filter(({ status }) => status !== 200);
 
-/** What holds after every burst: one machine for each 200, and none for anybody else. */
-async function assertTold(world: BurstWorld, { outcomes, simulator }: Burst): Promise<void> {
+/** Asserts that each 200, and no other answer, has a machine, and that each row agrees. */
+async function assertTrueAnswers(
+  world: BurstWorld,
+  { outcomes, simulator }: Burst,
+): Promise<void> {
   const machines = simulator.liveMachines().filter(({ name }) => !name.startsWith("stranger"));
   const succeeded = outcomes.filter(({ status }) => status === 200);
   assert.deepEqual(
@@ -34,14 +37,14 @@ async function assertTold(world: BurstWorld, { outcomes, simulator }: Burst): Pr
   const left = await world.database.stack.sql(
     "select * from fly_create_slots where cloud_machine_id is not null",
   );
-  assert.deepEqual(left, [], "nobody holds a slot any more");
+  assert.deepEqual(left, [], "no slot is taken any more");
 }
 
 Deno.test("bursts", async (t) => {
   await using world = await BurstWorld.open();
 
   await t.step(
-    "100 users at once: nobody fails, Fly.io refuses nobody, no slot is lost",
+    "100 users at once: no call fails, Fly.io refuses none, no slot is lost",
     async () => {
       const calls = 100;
       const burst = await world.run({
@@ -55,7 +58,7 @@ Deno.test("bursts", async (t) => {
         burst.makespanMs <= 1.1 * minimumMs,
         `${burst.makespanMs} ms, the minimum is ${minimumMs} ms`,
       );
-      await assertTold(world, burst);
+      await assertTrueAnswers(world, burst);
     },
   );
 
@@ -66,20 +69,20 @@ Deno.test("bursts", async (t) => {
     }
   });
 
-  await t.step("more than the budget has slots for: the rest is refused at once", async () => {
+  await t.step("more calls than the budget has slots: the rest are refused at once", async () => {
     const env = { PROVISION_TIMEOUT_SECONDS: "20" };
     const burst = await world.run({ calls: times(30, (user) => ({ user })), env });
     const refused = failed(burst);
     assert.ok(refused.length > 0 && refused.length < 30);
     for (const { code, answeredAtMs, retryAfterSeconds } of refused) {
       assert.equal(code, "fly_rate_limited");
-      assert.ok(answeredAtMs < INTERVAL_MS, "who has no chance is not kept waiting");
+      assert.ok(answeredAtMs < INTERVAL_MS, "a call without a chance is refused at once");
       assert.ok(retryAfterSeconds !== null && retryAfterSeconds > 0);
     }
     // No slot of the budget stayed empty: 20 s, less the reserves for closing and for the start.
     const slots = BURST + Math.floor((20 - 4 - 4 - 0.2) * 1_000 / INTERVAL_MS);
     assert.equal(burst.outcomes.length - refused.length, slots);
-    await assertTold(world, burst);
+    await assertTrueAnswers(world, burst);
 
     const soonest = Math.min(...refused.map(({ retryAfterSeconds }) => retryAfterSeconds ?? 0));
     const again = await world.run({
@@ -89,11 +92,11 @@ Deno.test("bursts", async (t) => {
       ],
       env,
     });
-    assert.equal(again.outcomes.at(-1)?.status, 200, "Retry-After was honest");
+    assert.equal(again.outcomes.at(-1)?.status, 200, "Retry-After was long enough");
   });
 
   await t.step(
-    "users take turns: 40 calls of one delay nobody else by more than a turn",
+    "users take turns: 40 calls of one user delay each of the others by at most a turn",
     async () => {
       const greedy = times(40, () => ({ user: 0 }));
       const modest = times(8, (index) => ({ user: index + 1, atMs: 1_500 + index }));
@@ -101,25 +104,25 @@ Deno.test("bursts", async (t) => {
       assert.deepEqual(failed(burst), []);
       const waits = burst.outcomes.filter(({ user }) => user !== 0)
         .map(({ sentAtMs, answeredAtMs }) => answeredAtMs - sentAtMs - ALONE_MS);
-      // Before each of them goes one create of the greedy user, and the modest ones that came earlier.
+      // Ahead of each are one create of the greedy user, and the modest users that came earlier.
       const turnMs = (modest.length + 1) * INTERVAL_MS + 200;
       assert.ok(Math.max(...waits) <= turnMs, `waits: ${waits.join(", ")}`);
       const last = Math.max(
         ...burst.outcomes.filter(({ user }) => user === 0).map((o) => o.answeredAtMs),
       );
-      assert.ok(last <= (40 + 8 - BURST) * INTERVAL_MS + ALONE_MS + 1_000, "and costs no slot");
+      assert.ok(last <= (40 + 8 - BURST) * INTERVAL_MS + ALONE_MS + 1_000, "no slot was lost");
     },
   );
 
   await t.step(
-    "a 429 all the same moves everybody: few more follow, and nobody fails",
+    "a 429 nevertheless delays all creates: few more follow, and no call fails",
     async () => {
       const strangersAtMs = [5_000, 5_001, 9_000];
       const burst = await world.run({ calls: times(40, (user) => ({ user })), strangersAtMs });
       assert.deepEqual(failed(burst), []);
-      assert.ok(burst.refused >= 1, "the strangers took a token of ours");
+      assert.ok(burst.refused >= 1, "the other program used up a token");
       assert.ok(burst.refused <= strangersAtMs.length + 1, `${burst.refused} refusals`);
-      await assertTold(world, burst);
+      await assertTrueAnswers(world, burst);
     },
   );
 

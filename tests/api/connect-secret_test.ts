@@ -1,4 +1,4 @@
-/** CONNECT_TOKEN_SECRET: missing or invalid, the key that it gives each machine, and both kept secret. */
+/** CONNECT_TOKEN_SECRET and the key that it gives each machine: used, and never shown. */
 import assert from "node:assert/strict";
 import { machineKey } from "../examples/tokens.ts";
 import { assertConnection } from "../support/connection.ts";

@@ -24,7 +24,7 @@ Deno.test("CORS and request ids", async (t) => {
   await using stack = await startStack({ env: { MAX_MACHINES_PER_USER: "100" } });
   const user = await stack.supabase.createUser();
 
-  await t.step("a preflight needs no credentials and says what may be sent", async (t) => {
+  await t.step("a preflight needs no credentials and lists what may be sent", async (t) => {
     for (
       const path of ["", "/", "/machine-of-somebody", "/health", "/reconcile", "/no/such/path"]
     ) {
@@ -104,7 +104,7 @@ Deno.test("CORS and request ids", async (t) => {
     }
   });
 
-  await t.step("a valid request id is kept, everywhere", async () => {
+  await t.step("a valid request id is kept on every route", async () => {
     const requestId = "Order_42.retry-1";
     const answer = await stack.call(user, { headers: { "x-request-id": requestId }, body: {} });
     assert.equal(answer.requestId, requestId);
@@ -121,7 +121,7 @@ Deno.test("CORS and request ids", async (t) => {
     assert.notEqual(first.requestId, second.requestId);
   });
 
-  await t.step("a trace goes on: in the log and to Fly.io, as a span of its own", async () => {
+  await t.step("a trace continues in the log and to Fly.io, with a span of its own", async () => {
     const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
     const parentId = "00f067aa0ba902b7";
     stack.simulator.clearRequests();

@@ -53,7 +53,7 @@ Deno.test("destroying a machine", async (t) => {
     assert.equal((await stack.row(second.machineId)).status, "destroyed");
   });
 
-  await t.step("404 for anybody else, as if there were none", async () => {
+  await t.step("404 for anyone else, as for a machine that does not exist", async () => {
     const { machineId } = await provision();
     const stranger = await supabase.createUser();
     const answers = [
@@ -72,11 +72,11 @@ Deno.test("destroying a machine", async (t) => {
     assert.equal(stack.liveMachines(machineId).length, 1);
   });
 
-  await t.step("a machine that Fly.io does not have any more", async () => {
+  await t.step("a machine that Fly.io no longer has", async () => {
     const { user, machineId } = await provision();
     simulator.killMachine(machineId);
     await until("it is gone", () => simulator.machine(machineId)?.state === "destroyed");
-    // Not known at the moment may mean not visible at the moment, so reconcile checks again.
+    // An unknown machine may only be invisible for now, so reconcile checks again.
     await assertDestroyed(stack, await destroy(user, machineId), machineId, "left to reconcile");
     await stack.makeDue(machineId);
     assert.equal((await stack.reconcile()).body.cleanedUp, 1);
@@ -135,11 +135,11 @@ Deno.test("destroying a machine", async (t) => {
     assert.deepEqual(stack.liveMachines(machineId), []);
   });
 
-  await t.step("while its create is about to be sent again: it is not", async () => {
+  await t.step("while its create is about to be repeated: it is not repeated", async () => {
     const user = await supabase.createUser();
     const creates = () => simulator.requests().filter(({ action }) => action === "create").length;
     const before = creates();
-    // The machine comes to be and its answer is lost; the look for it is slow enough to be overtaken.
+    // The machine is created and the answer is lost; the look-up is slow, so the DELETE overtakes it.
     simulator.addFault({ match: { action: "create" }, do: { kind: "reset", when: "after" } });
     simulator.addFault({
       match: { action: "list" },
@@ -202,7 +202,7 @@ Deno.test("destroying a machine", async (t) => {
     await finishByReconcile(stack, machineId);
   });
 
-  await t.step("answers that are lost are asked for again", async () => {
+  await t.step("a call whose answer is lost is repeated", async () => {
     for (const rpc of ["request_machine_destroy", "mark_machine_destroyed"]) {
       const { user, machineId } = await provision();
       supabase.addFault({ match: { rpc }, do: { kind: "reset", when: "after" } });

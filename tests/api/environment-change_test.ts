@@ -1,4 +1,4 @@
-/** An isolate outlives its settings: what was made for the old ones must not serve the new ones. */
+/** Settings change while an isolate lives: nothing made for the old ones may serve the new ones. */
 import assert from "node:assert/strict";
 import {
   generateSigningKey,
@@ -23,7 +23,7 @@ async function startProject(): Promise<Project> {
   return { key, supabase, [Symbol.asyncDispose]: () => supabase.close() };
 }
 
-/** Nothing that it needs for Fly.io: every user who is known gets as far as `configuration_error`. */
+/** Nothing for Fly.io, so that an authenticated user gets `configuration_error`. */
 function isolateOf(projects: Project[]) {
   let current: Project | undefined;
   const isolate = new Isolate({
@@ -60,7 +60,7 @@ Deno.test("the keys of one project verify no token for another", async () => {
     await mintUserToken({ userId: (await supabase.createUser()).id, key });
   const [ofFirst, ofSecond] = [await tokenOf(first), await tokenOf(second)];
   const { error } = console;
-  // The configuration is broken on purpose, which need not be read here.
+  // The configuration is broken on purpose; its log lines only distract.
   Reflect.set(console, "error", () => {});
   try {
     assert.equal(await call(first, ofFirst), "configuration_error");

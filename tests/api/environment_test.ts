@@ -8,7 +8,7 @@ import { assertError, assertFailedRow } from "../support/expectations.ts";
 import { type Answer, type Stack, startStack } from "../support/stack.ts";
 import type { RunningFunction } from "../support/running-function.ts";
 
-/** All functions run side by side. */
+/** All functions run at the same time. */
 const MISSING: { name: string; unset: string[]; row: boolean }[] = [
   { name: "FLY_API_TOKEN", unset: ["FLY_API_TOKEN"], row: true },
   { name: "FLY_APP_NAME", unset: ["FLY_APP_NAME"], row: true },

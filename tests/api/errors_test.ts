@@ -182,8 +182,8 @@ async function assertFlyFailure(
   assert.equal(event["machineId"], row.machine_id);
   const asked = stack.simulator.requests().map(({ requestId }) => requestId);
   if (failure.flyAnswered) assert.ok(asked.includes(String(event["flyRequestId"])));
-  // Where time runs out, an answer may have come when nobody waited for it any more.
-  if (failure.code !== "provision_timeout") await assertFlyAnswersTold(stack, fn, answer);
+  // After a time-out an answer may have arrived that was no longer awaited.
+  if (failure.code !== "provision_timeout") await assertFlyRequestIdsLogged(stack, fn, answer);
 
   const history = await stack.historyOf(row.machine_id);
   const failed = history.find(({ kind }) => kind === "failed");
@@ -193,19 +193,19 @@ async function assertFlyFailure(
 }
 
 /** The summary has the request id of each answer to a create. */
-async function assertFlyAnswersTold(
+async function assertFlyRequestIdsLogged(
   stack: Stack,
   fn: RunningFunction,
   { requestId, body }: Answer,
 ): Promise<void> {
-  const told = ((await fn.log(requestId)).at(-1)?.["flyRequestIds"] ?? []) as unknown[];
+  const logged = ((await fn.log(requestId)).at(-1)?.["flyRequestIds"] ?? []) as unknown[];
   const creates = stack.simulator.requests().filter(({ action, machineName, status }) =>
     action === "create" && machineName === body.machineId && status !== null
   );
-  for (const create of creates) assert.ok(told.includes(create.requestId));
+  for (const create of creates) assert.ok(logged.includes(create.requestId));
 }
 
-/** One error event that says what happened, with a stack; the summary says it again. */
+/** One error event with the error and its stack; the summary repeats the code. */
 async function assertLogged(fn: RunningFunction, answer: Answer, others = 0) {
   const event = await fn.failure(answer.requestId, others);
   assert.equal(event.stream, "stderr");

@@ -1,4 +1,4 @@
-/** Idempotency-Key and the limit of machines: at most one machine, however often it is asked for. */
+/** Idempotency-Key and the limit of machines: at most one machine, however often it is requested. */
 import assert from "node:assert/strict";
 import { assertError, assertProvisioned, assertSuccess } from "../support/expectations.ts";
 import { type Answer, type Stack, startStack } from "../support/stack.ts";
@@ -72,7 +72,7 @@ Deno.test("Idempotency-Key", async (t) => {
     assert.equal((await stack.rowsOf(user)).length, 1);
   });
 
-  await t.step("a failure is repeated as it was", async () => {
+  await t.step("a failure is answered again unchanged", async () => {
     const user = await stack.supabase.createUser();
     simulator.addFault({
       match: { action: "create" },
@@ -91,7 +91,7 @@ Deno.test("Idempotency-Key", async (t) => {
     await assertProvisioned(stack, fresh);
   });
 
-  await t.step("who waits with the first call is told of its failure", async () => {
+  await t.step("a second call that waits for the first gets the same failure", async () => {
     const user = await stack.supabase.createUser();
     simulator.addFault({
       match: { action: "create" },
@@ -105,7 +105,7 @@ Deno.test("Idempotency-Key", async (t) => {
     assertError(await first, 500, "machine_failed");
   });
 
-  await t.step("the key of a machine that was destroyed makes no new one", async () => {
+  await t.step("the key of a destroyed machine does not create another", async () => {
     const user = await stack.supabase.createUser();
     const first = await stack.call(user, { headers: key("gone"), body: {} });
     const path = `/${first.body.machineId}`;
@@ -117,7 +117,7 @@ Deno.test("Idempotency-Key", async (t) => {
     assert.deepEqual(simulator.requests(), []);
   });
 
-  await t.step("what is a key", async () => {
+  await t.step("valid keys", async () => {
     for (const good of ["!", "~", "k".repeat(255), `"a-z,0-9;'%\\`]) {
       const user = await stack.supabase.createUser();
       const answer = await stack.call(user, { headers: key(good), body: {} });
@@ -125,7 +125,7 @@ Deno.test("Idempotency-Key", async (t) => {
     }
   });
 
-  await t.step("what is none", async () => {
+  await t.step("invalid keys", async () => {
     const user = await stack.supabase.createUser();
     for (const bad of ["", "two words", "k".repeat(256), "schl\u00fcssel", "tab\tbed"]) {
       const answer = await stack.call(user, { headers: key(bad), body: {} });
@@ -172,7 +172,7 @@ Deno.test("the limit of machines per user", async (t) => {
   });
 });
 
-/** Of simultaneous answers as many succeeded as the limit allows, and the others name one of them. */
+/** Asserts that the allowed number of calls succeeded, and that the others name such a machine. */
 async function assertOneOf(stack: Stack, answers: Answer[], limit: number): Promise<void> {
   const succeeded = answers.filter(({ status }) => status === 200);
   assert.equal(succeeded.length, limit);

@@ -22,8 +22,8 @@ postgresTest(
          'r', now(), now() from generate_series(1, $1::int) n`,
         [CONNECTIONS],
       );
-      // Half of them move from iad to fra, the others back: each takes from one total and adds to the
-      // other, and those that meet in a shard would take them in opposite orders.
+      // Half of them move from iad to fra, the others back: each lowers one total, raises the other,
+      // so two that share a shard would lock its rows in opposite orders.
       await Promise.all(Array.from({ length: CONNECTIONS }, async (_, index) => {
         const session = await connections.reserve();
         try {

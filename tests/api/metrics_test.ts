@@ -46,8 +46,11 @@ Deno.test("metrics", async (t) => {
     const user = await stack.supabase.createUser();
     const asUser = await stack.call(user, { method: "GET", path: "/metrics" });
     assert.deepEqual([asUser.status, asUser.body.code], [403, "forbidden"]);
-    const asNobody = await stack.call(null, { method: "GET", path: "/metrics" });
-    assert.deepEqual([asNobody.status, asNobody.body.code], [401, "unauthorized"]);
+    const unauthenticated = await stack.call(null, { method: "GET", path: "/metrics" });
+    assert.deepEqual([unauthenticated.status, unauthenticated.body.code], [
+      401,
+      "unauthorized",
+    ]);
     for (const headers of [{ apikey: stack.supabase.secretKey }, bearer(stack)]) {
       const response = await fetch(`${stack.url}/metrics`, { headers });
       assert.equal(response.status, 200);
@@ -59,10 +62,10 @@ Deno.test("metrics", async (t) => {
     }
   });
 
-  await t.step("are there before anything happened", async () => {
+  await t.step("exist before anything has happened", async () => {
     const first = await scrape(stack);
     assert.deepEqual(nonZero(first, `${PREFIX}_attempts_total`), {});
-    // Or the first failure of all would be an increase that Prometheus never sees.
+    // Otherwise Prometheus would not see the very first failure as an increase.
     assert.equal(valueOf(first, 'duration_seconds_count{outcome="error"}'), 0);
     assert.equal(valueOf(first, 'alerts_sent_total{event="firing",kind="failures"}'), 0);
     assert.equal(valueOf(first, "reconcile_last_run_timestamp_seconds"), 0);
@@ -137,14 +140,14 @@ Deno.test("metrics", async (t) => {
     },
   );
 
-  await t.step("what waits, and for how long", async () => {
+  await t.step("how many rows wait, and for how long", async () => {
     await leaveBehind(stack, "machine-left-behind");
     const before = await scrape(stack);
     assert.ok(valueOf(before, "oldest_provisioning_seconds") >= 200);
     assert.equal(valueOf(before, "due_rows"), 1);
     assert.equal(valueOf(before, "oldest_cleanup_seconds"), 0);
 
-    // A closed row whose machine cannot be confirmed gone is taken and given back again and again.
+    // A closed row whose machine is not confirmed gone is taken again and again.
     await sql(
       `update cloud_machines set status = 'error', error_code = 'fly_unavailable', error_message = '-',
          deadline_at = now() - interval '500 seconds', reconcile_at = now() + interval '1 minute'
@@ -199,7 +202,7 @@ Deno.test("metrics", async (t) => {
     );
   });
 
-  await t.step("retention keeps what is younger, and works in steps", async () => {
+  await t.step("retention keeps newer rows, and deletes in steps", async () => {
     await provision(stack, "iad");
     const [{ n: fresh } = { n: 0 }] = await sql<{ n: number }>(
       "select count(*)::int as n from machine_events",

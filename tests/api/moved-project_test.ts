@@ -1,6 +1,6 @@
 /**
  * A database that was restored into, or copied to, another project provisions and destroys nothing
- * until an operator says which. In process, since only there a host name can be made up.
+ * until an operator decides. In this process, because only here a host name can be made up.
  */
 import assert from "node:assert/strict";
 import { FlySimulator } from "../../dev/stack/fly/mod.ts";
@@ -64,7 +64,7 @@ async function startWorld() {
     };
   };
   const { error } = console;
-  // The errors that are provoked here need not be read.
+  // These errors are provoked; their log lines only distract.
   Reflect.set(console, "error", () => {});
   return {
     supabase,
@@ -115,7 +115,7 @@ Deno.test("a database that is found under another project's host", async (t) => 
     assert.equal(simulator.machine(machineId)?.live, true);
   });
 
-  await t.step("its health fails and says what to do; the owner's is well", async () => {
+  await t.step("its health fails and says what to do; the owner's passes", async () => {
     const { status, body } = await second("GET", "/health");
     assert.equal(status, 503);
     const [check] = body.checks["database:project"];
@@ -152,7 +152,7 @@ Deno.test("two stacks that share a name, an app and a token", async () => {
     const { body: { machineId } } = await world.projectAt("kong:8000")("POST", "", {
       userId: (await supabase.createUser()).id,
     });
-    // To the other, the machine is long past the age at which its request may be at work.
+    // For the other stack the machine is too old for its request to be still at work.
     const other = world.projectAt("kong:8000", { database, aheadMs: 3_600_000 });
     for (let run = 0; run < 3; run++) {
       const { body } = await other("POST", "/reconcile");

@@ -1,4 +1,4 @@
-/** With FLY_ORG_SLUG every machine gets an app of its own: made once, reached, destroyed whole. */
+/** With FLY_ORG_SLUG every machine gets an app of its own, which is destroyed with it. */
 import assert from "node:assert/strict";
 import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
 import { killWhile } from "../support/interruptions.ts";
@@ -13,7 +13,7 @@ async function provision(stack: Stack): Promise<MachineRow> {
   return await assertProvisioned(stack, await stack.call(user, { body: {} }));
 }
 
-/** The apps that live, but for the one that exists from the start; a deletion takes its time. */
+/** The live apps, without the one that exists from the start; a deletion is not instant. */
 function apps(stack: Stack): string[] {
   const { world } = stack.simulator;
   return world.apps().filter(({ name, deletion }) => name !== FLY_APP && deletion === undefined)
@@ -26,7 +26,7 @@ function addressTypes({ simulator: { world } }: Stack, appName: string): string[
   return [...new Set(world.addresses.of(id).map(({ type }) => type))].sort();
 }
 
-/** The calls that reached Fly.io since `from`: method and path, names and ids left out. */
+/** The calls that reached Fly.io since `from`: method and path without names and ids. */
 function calls(stack: Stack, from: number): string[] {
   return stack.simulator.requests().slice(from).map(({ method, path }) =>
     `${method} ${
@@ -51,12 +51,12 @@ Deno.test("an app for each machine", async (t) => {
     assert.deepEqual(addressTypes(stack, row.machine_id), ["shared_v4", "v6"]);
   });
 
-  await t.step("the answer says that a new name takes its time", async () => {
+  await t.step("the answer says that a new name is not reachable at once", async () => {
     const { body } = await stack.call(await stack.supabase.createUser(), { body: {} });
     assert.match(body.message, /^Machine provisioned successfully; its address may take a minute/);
   });
 
-  await t.step("no call too many, once a new app is known at once", async () => {
+  await t.step("no unnecessary call when a new app is known at once", async () => {
     const { newAppDelayMs } = simulator.world.settings;
     simulator.configure({ newAppDelayMs: 0 });
     const from = simulator.requests().length;
@@ -93,18 +93,21 @@ Deno.test("an app for each machine", async (t) => {
     assert.ok(!apps(stack).includes(row.machine_id));
   });
 
-  await t.step("an address that cannot be had fails the request and leaves nothing", async () => {
-    simulator.addFault({
-      match: { action: "addresses", method: "POST" },
-      times: "always",
-      do: { kind: "status", status: 422, body: { error: "no addresses left" } },
-    });
-    const answer = await stack.call(await stack.supabase.createUser(), { body: {} });
-    simulator.clearFaults();
-    assertError(answer, 500, "fly_rejected");
-    const row = await assertFailedRow(stack, answer);
-    assert.ok(!apps(stack).includes(row.machine_id));
-  });
+  await t.step(
+    "an address that cannot be assigned fails the request and leaves nothing",
+    async () => {
+      simulator.addFault({
+        match: { action: "addresses", method: "POST" },
+        times: "always",
+        do: { kind: "status", status: 422, body: { error: "no addresses left" } },
+      });
+      const answer = await stack.call(await stack.supabase.createUser(), { body: {} });
+      simulator.clearFaults();
+      assertError(answer, 500, "fly_rejected");
+      const row = await assertFailedRow(stack, answer);
+      assert.ok(!apps(stack).includes(row.machine_id));
+    },
+  );
 
   await t.step("the app's answer is lost, before and after: one app, one machine", async () => {
     for (const when of ["before", "after"] as const) {
@@ -118,7 +121,7 @@ Deno.test("an app for each machine", async (t) => {
     }
   });
 
-  await t.step("an address's answer is lost: the app is reachable all the same", async () => {
+  await t.step("the answer to an address is lost: the app is reachable nevertheless", async () => {
     simulator.addFault({
       match: { action: "addresses", method: "POST" },
       do: { kind: "reset", when: "after" },
@@ -158,7 +161,7 @@ Deno.test("reconcile compares apps with rows", async (t) => {
     "select tag from installation",
   );
   const nameOf = (n: number) => `${FLY_APP}-${tag}-${String(n).padStart(14, "0")}`;
-  // What is compared here is there to be read.
+  // New apps are listed at once: their delay has tests of its own.
   simulator.configure({ newAppListDelayMs: 0, newAppDelayMs: 0 });
 
   await t.step("an app of ours without a row: destroyed at the second sighting", async () => {
@@ -171,7 +174,7 @@ Deno.test("reconcile compares apps with rows", async (t) => {
 
   await t.step("what is not ours is never touched", async () => {
     // With our name in another organisation, on another network; and with another tag.
-    simulator.addApp(nameOf(2), "somebody-elses", nameOf(2));
+    simulator.addApp(nameOf(2), "another-organisation", nameOf(2));
     simulator.addApp(nameOf(3), "personal", "default");
     simulator.addApp(`${FLY_APP}-ffffff-00000000000000`, "personal");
     for (let run = 0; run < 3; run++) {
@@ -194,7 +197,7 @@ Deno.test("reconcile compares apps with rows", async (t) => {
     assert.equal((await stack.row(machine_id)).error_code, "machine_lost");
   });
 
-  await t.step("a region that does not answer proves nothing", async () => {
+  await t.step("a region without an answer proves nothing", async () => {
     const { machine_id } = await provision(stack);
     for (let run = 0; run < 3; run++) {
       simulator.addFault({

@@ -13,7 +13,7 @@ import { Webhook } from "../support/webhook.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** A stack whose Fly.io can make machines that are old when they are made. */
+/** A stack on whose Fly.io a test can create machines that are already old. */
 async function startWorld(env: Record<string, string> = {}) {
   let offsetMs = 0;
   const clock = { now: () => systemClock.now() + offsetMs, sleep: systemClock.sleep };
@@ -22,7 +22,7 @@ async function startWorld(env: Record<string, string> = {}) {
   const tag = row?.tag ?? "";
   return {
     stack,
-    /** A name that this database could have made. */
+    /** A name as this database makes them. */
     ourName: (n: number) => `machine-${tag}-${String(n).padStart(14, "0")}`,
     async make(name: string, config: Record<string, unknown> = {}, ageMs = HOUR_MS) {
       offsetMs = -ageMs;
@@ -89,7 +89,7 @@ Deno.test("machines without a live row", async (t) => {
   });
 });
 
-Deno.test("root in a machine rewrites metadata: nobody's machine is destroyed", async () => {
+Deno.test("root in a machine rewrites metadata: no machine is destroyed", async () => {
   await using world = await startWorld();
   const { stack } = world;
   const { machine_id, fly_machine_id } = await provision(stack);
@@ -135,7 +135,7 @@ Deno.test("running rows whose machine Fly.io does not know", async (t) => {
     assert.deepEqual([row.status, row.missing_since], ["running", null]);
   });
 
-  await t.step("wrong for longer: written off, and given back once it is seen", async () => {
+  await t.step("wrong for longer: written off, and restored once it is seen", async () => {
     const { machine_id } = await provision(stack);
     // With the machine of the step before.
     forget(stack, 2, 2);
@@ -181,7 +181,7 @@ Deno.test("a restored backup: machines without rows are held back", async (t) =>
     assert.equal(body.checks["machines:withoutRow"][0].status, "fail");
   });
 
-  await t.step("a body that decides nothing is refused", async () => {
+  await t.step("a body without a valid decision is refused", async () => {
     assertError(await stack.reconcile({ orphans: "keep" }), 400, "invalid_request", ["issues"]);
   });
 
@@ -209,7 +209,7 @@ Deno.test("a restored backup: machines without rows are held back", async (t) =>
   });
 });
 
-/** For the next runs Fly.io's list is empty, and none of so many machines is known. */
+/** In the next runs Fly.io's list is empty, and so many look-ups find no machine. */
 function forget(stack: Stack, runs: number, machines: number): void {
   stack.simulator.addFault({
     match: { action: "list" },

@@ -1,4 +1,4 @@
-/** The slots in Postgres that keep all isolates together to Fly.io's limit of creates. */
+/** The slots in Postgres that keep all isolates together within Fly.io's limit of creates. */
 import assert from "node:assert/strict";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 
@@ -14,7 +14,7 @@ interface Claim {
   };
 }
 
-/** Slots are told in milliseconds from the claim, and claims take some; a slot is ten seconds. */
+/** A wait is counted from its claim, and claims take time; so slots are ten seconds apart. */
 const SLOT_MS = 10_000;
 const slotOf = (waitMs: number) => Math.round(waitMs / SLOT_MS);
 
@@ -68,7 +68,7 @@ Deno.test("creates are paced in Postgres", async (t) => {
       for (let i = 0; i < 8; i++) claims.push(await claim(await newUser()));
       assert.deepEqual(claims.map((c) => slotOf(c.wait_ms)), [0, 0, 0, 1, 2, 3, 4, 5]);
       const [first] = claims;
-      assert.equal(first?.wait_ms, 0, "a create that need not wait is told so exactly");
+      assert.equal(first?.wait_ms, 0, "the wait of a create that need not wait is exactly 0");
     });
 
     await t.step("the rate and the burst are settings", async () => {
@@ -150,7 +150,7 @@ Deno.test("creates are paced in Postgres", async (t) => {
       assert.equal(slotOf(after.wait_ms), 4, "and the queue goes on behind the last");
     });
 
-    await t.step("a 429 from Fly.io moves the slots of everybody", async () => {
+    await t.step("a 429 from Fly.io moves everyone's slots", async () => {
       await empty();
       const claims = [];
       for (let i = 0; i < 6; i++) claims.push(await claim(await newUser()));
@@ -205,7 +205,7 @@ Deno.test("creates are paced in Postgres", async (t) => {
       assert.equal((await queue()).filter((id) => id === user).length, 1);
     });
 
-    await t.step("slots are the service's alone", async () => {
+    await t.step("only services can read and take slots", async () => {
       const { client } = await supabase.createUser();
       for (const table of ["fly_create_slots", "fly_create_buckets"]) {
         const { error } = await client.from(table).select();

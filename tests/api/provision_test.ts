@@ -1,4 +1,4 @@
-/** POST /provision-machine when all goes well: answer, row, history, what Fly.io was asked for. */
+/** POST /provision-machine when all goes well: answer, row, history, and the calls to Fly.io. */
 import assert from "node:assert/strict";
 import { createClient } from "@supabase/supabase-js";
 import { PROMPT_PROXY_SETTINGS, serveFlyProxy } from "../../dev/stack/fly/mod.ts";
@@ -72,7 +72,7 @@ Deno.test("provisioning a machine", async (t) => {
   });
 
   await t.step(
-    "no round trip too many: 1 + 2 to the database, create and wait at Fly.io",
+    "no unnecessary round trip: 1 + 2 to the database, create and wait at Fly.io",
     async () => {
       stack.supabase.clearRequests();
       stack.simulator.clearRequests();
@@ -85,7 +85,7 @@ Deno.test("provisioning a machine", async (t) => {
     },
   );
 
-  await t.step("the row is there before Fly.io is asked", async () => {
+  await t.step("the row exists before Fly.io is called", async () => {
     const seen: unknown[] = [];
     stack.simulator.addFault({
       match: { action: "create" },
@@ -100,7 +100,7 @@ Deno.test("provisioning a machine", async (t) => {
     assert.deepEqual(seen, [["claim_machine", 0], ["mark_machine_error", 1]]);
   });
 
-  await t.step("what Fly.io is asked for", async (t) => {
+  await t.step("the machine that Fly.io is asked to create", async (t) => {
     await using fn = await stack.start({
       MACHINE_ENV: JSON.stringify({ GREETING: PLANTED, USER_ID: "not-this-user-Zp4Rd6Wc8" }),
       MACHINE_PORT: "9000",
@@ -205,14 +205,14 @@ Deno.test("provisioning a machine", async (t) => {
     }
   });
 
-  await t.step("with the function's name in the path or without it", async () => {
+  await t.step("with or without the function's name in the path", async () => {
     for (const [prefix, path] of PATHS) {
       const answer = await stack.fn.call(user, { prefix, path, body: {} });
       assert.equal(answer.status, 200, `${prefix}${path}`);
     }
   });
 
-  await t.step("machines are named by chance", () => assertDistinctNames(stack));
+  await t.step("machine names are random", () => assertDistinctNames(stack));
 });
 
 const PATHS = [

@@ -1,4 +1,4 @@
-/** POST /provision-machine/reconcile: what died is closed, what bills unseen is destroyed. */
+/** POST /provision-machine/reconcile: interrupted requests and unowned machines. */
 import assert from "node:assert/strict";
 import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
 import { killWhile, killWhileWaiting } from "../support/interruptions.ts";
@@ -10,7 +10,7 @@ Deno.test("reconcile", async (t) => {
   await using stack = await startStack();
   const { simulator, supabase } = stack;
 
-  await t.step("nothing to do is noted as well", async () => {
+  await t.step("a run with nothing to do is recorded too", async () => {
     await assertRun(stack, {});
     const [run] = await supabase.sql<{ counts: Record<string, number> }>(
       "select counts from reconcile_runs order by id desc limit 1",
@@ -45,12 +45,12 @@ Deno.test("reconcile", async (t) => {
     await assertInterrupted(stack, row);
     assert.deepEqual(stack.liveMachines(row.machine_id), []);
     assert.equal((await stack.row(row.machine_id)).reconcile_at, null);
-    const told = (await stack.log(answer)).some(({ text }) => text.includes(row.machine_id));
-    assert.ok(told, "the log names the machine");
+    const logged = (await stack.log(answer)).some(({ text }) => text.includes(row.machine_id));
+    assert.ok(logged, "the log names the machine");
   });
 
   await t.step(
-    "the function was killed before its create: looked for now and once more",
+    "the function was killed before its create: looked up now and once more",
     async () => {
       simulator.addFault({
         match: { action: "create" },
@@ -60,7 +60,7 @@ Deno.test("reconcile", async (t) => {
       await stack.makeDue(row.machine_id);
       await assertRun(stack, { interrupted: 1 });
       const closed = await assertInterrupted(stack, row);
-      assert.ok(closed.reconcile_at, "a create may still land");
+      assert.ok(closed.reconcile_at, "a create may still take effect");
       await assertRun(stack, {});
       await stack.makeDue(row.machine_id);
       await assertRun(stack, { cleanedUp: 1 });
@@ -69,7 +69,7 @@ Deno.test("reconcile", async (t) => {
     },
   );
 
-  await t.step("a create that lands after its request gave up is destroyed", async () => {
+  await t.step("a create that takes effect after its request gave up is destroyed", async () => {
     simulator.addFault({
       match: { action: "create" },
       do: { kind: "delay", ms: 5_000, when: "before" },
@@ -94,7 +94,7 @@ Deno.test("reconcile", async (t) => {
     assert.deepEqual(stack.liveMachines(machine_id), []);
   });
 
-  await t.step("Fly.io is out: the row is closed all the same, and cleaned up later", async () => {
+  await t.step("Fly.io is out: the row is closed nevertheless, and cleaned up later", async () => {
     simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhileWaiting(stack);
     await stack.makeDue(row.machine_id);
@@ -119,7 +119,7 @@ Deno.test("reconcile", async (t) => {
     assert.deepEqual(stack.liveMachines(row.machine_id), []);
   });
 
-  await t.step("a setting that has nothing to do with it is malformed", async () => {
+  await t.step("a malformed setting that reconcile does not need", async () => {
     simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhileWaiting(stack);
     await stack.makeDue(row.machine_id);
@@ -187,7 +187,7 @@ Deno.test("reconcile", async (t) => {
     });
     const { body } = await stack.reconcile();
     assert.deepEqual([body.interrupted, body.failed], [1, 4], JSON.stringify(body));
-    // They come back after a pause that grows, and at the end of the queue.
+    // They are due again after a growing pause, at the end of the queue.
     const rows = await supabase.sql<{ pause: number }>(
       `select extract(epoch from reconcile_at - now())::int as pause from cloud_machines
        where destroy_requested_at is not null and status = 'running'`,

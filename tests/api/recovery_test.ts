@@ -8,7 +8,7 @@ import { type Answer, FLY_APP, type Stack, startStack } from "../support/stack.t
 interface Hiccup {
   name: string;
   faults: (region: string) => FlyFaultRule[];
-  /** How often a create is sent, and how many calls fail on the way. */
+  /** How often a create is sent, and how many calls fail before it succeeds. */
   creates: number;
   failedCalls: number;
 }
@@ -109,7 +109,7 @@ Deno.test("recovering from hiccups", async (t) => {
   }
   assert.deepEqual(stack.simulator.pendingFaults(), []);
 
-  await t.step("a create that lands after the look-up: its machine is adopted", async () => {
+  await t.step("a create that takes effect after the look-up: its machine is adopted", async () => {
     await using fn = await stack.start({ FLY_APP_NAME: "late" });
     stack.simulator.addFault({
       match: { action: "create", path: "/v1/apps/late/*" },
@@ -124,7 +124,7 @@ Deno.test("recovering from hiccups", async (t) => {
     assert.deepEqual(creates.map(({ status }) => status), [null, 409]);
   });
 
-  await t.step("time runs out while the row is asked: the database is not blamed", async () => {
+  await t.step("time runs out while the row is read: the database is not blamed", async () => {
     await using fn = await stack.start({ PROVISION_TIMEOUT_SECONDS: "2" });
     stack.simulator.addFault({
       match: { action: "create" },
@@ -140,7 +140,7 @@ Deno.test("recovering from hiccups", async (t) => {
     await assertFailedRow(stack, answer, "left to reconcile");
   });
 
-  await t.step("answers of the database that are lost", async (t) => {
+  await t.step("lost answers of the database", async (t) => {
     for (const rpc of ["claim_machine", "record_fly_machine", "mark_machine_running"]) {
       for (const when of ["before", "after"] as const) {
         await t.step(`${rpc}: a reset ${when}`, async () => {

@@ -1,4 +1,4 @@
-/** The body of POST /provision-machine: what is taken, what is refused and how. */
+/** The body of POST /provision-machine: what is accepted, what is refused and how. */
 import assert from "node:assert/strict";
 import { assertError, assertProvisioned } from "../support/expectations.ts";
 import { type Answer, startStack } from "../support/stack.ts";
@@ -7,7 +7,7 @@ const LIMIT = 16 * 1024;
 
 /**
  * Bodies that are refused with 400, and the paths that their issues name: one of each kind; the unit
- * tests of body and request have them all.
+ * tests of body and request have all of them.
  */
 const INVALID: Record<string, { body: unknown; paths: string[] }> = {
   "half a JSON": { body: '{"region":"iad"', paths: [""] },
@@ -59,7 +59,7 @@ Deno.test("the request's body", async (t) => {
 
   await t.step("413: a body without end", async () => {
     const answer = await stack.call(user, { body: streamed(Infinity) }).catch(
-      // The connection may break under the sender, who was still sending.
+      // The connection may break while the body is still being sent.
       (error): Pick<Answer, "status"> => {
         assert.ok(error instanceof TypeError);
         return { status: 413 };
@@ -68,12 +68,12 @@ Deno.test("the request's body", async (t) => {
     assert.equal(answer.status, 413);
   });
 
-  await t.step("nothing of this left a row or reached Fly.io", async () => {
+  await t.step("none of these left a row or reached Fly.io", async () => {
     assert.deepEqual(await stack.rowsOf(user), []);
     assert.deepEqual(stack.simulator.requests(), []);
   });
 
-  await t.step("what is taken", async (t) => {
+  await t.step("what is accepted", async (t) => {
     const taken: Record<string, { body?: unknown; headers?: Record<string, string> }> = {
       "no body and no content type": {},
       "16 KiB in a stream": { body: streamed(LIMIT) },

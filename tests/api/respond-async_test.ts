@@ -30,7 +30,7 @@ Deno.test("Prefer: respond-async", async (t) => {
   });
 
   await t.step(
-    "a failure behind the answer marks the row and is logged; summary last",
+    "a failure after the answer marks the row and is logged; summary last",
     async () => {
       const user = await stack.supabase.createUser();
       stack.simulator.setCapacity("ams", false);
@@ -57,7 +57,7 @@ Deno.test("Prefer: respond-async", async (t) => {
     },
   );
 
-  await t.step("what can be decided at once is", async () => {
+  await t.step("what can be decided at once is answered at once", async () => {
     const user = await stack.supabase.createUser();
     const headers = ASYNC;
     assertError(
@@ -74,7 +74,7 @@ Deno.test("Prefer: respond-async", async (t) => {
     await stack.log(first);
   });
 
-  await t.step("with an Idempotency-Key it is how one asks for the state", async () => {
+  await t.step("with an Idempotency-Key the same call reads the state", async () => {
     const user = await stack.supabase.createUser();
     const headers = { ...ASYNC, "idempotency-key": "poll" };
     const { promise: released, resolve: release } = Promise.withResolvers<void>();

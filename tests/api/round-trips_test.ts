@@ -1,6 +1,6 @@
 /**
- * What a call costs in calls to upstreams. A provisioning is a handful of round trips; one more that
- * creeps in is felt by every user, and nobody would see it in any other test.
+ * How many upstream calls each route makes. A provisioning is a handful of round trips; one more
+ * slows down every user, and no other test would show it.
  */
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -19,7 +19,7 @@ interface Calls {
   fly: string[];
 }
 
-/** A user whose token the function can check by itself, as with a project's own signing keys. */
+/** A user whose token can be verified without a call, as with a project's own signing keys. */
 async function newUser(
   stack: Stack,
   key: Awaited<ReturnType<typeof generateSigningKey>>,
@@ -54,7 +54,7 @@ Deno.test("round trips", async (t) => {
   const call = async (options: CallOptions = {}, user?: LocalUser) =>
     await stack.call(user ?? await newUser(stack, key), { body: {}, ...options });
 
-  await t.step("the keys that verify tokens are fetched once an isolate", async () => {
+  await t.step("the keys that verify tokens are fetched once per isolate", async () => {
     const calls = await callsDuring(stack, async () => {
       for (let i = 0; i < 3; i++) await assertProvisioned(stack, await call());
     });
@@ -89,7 +89,7 @@ Deno.test("round trips", async (t) => {
       "Fly.io is asked to wait",
       () => stack.simulator.requests().some(({ action }) => action === "wait"),
     );
-    // Were one awaited before the other, neither would ever come.
+    // If one were awaited before the other, neither would ever arrive.
     stack.supabase.addFault({
       match: { rpc: "record_fly_machine" },
       do: { kind: "hold", until: waiting },
@@ -110,7 +110,7 @@ Deno.test("round trips", async (t) => {
     assert.deepEqual(calls, { ...NONE, database: ["claim_machine"] });
   });
 
-  await t.step("so is a refusal because of the limit", async () => {
+  await t.step("a refusal because of the limit is one call as well", async () => {
     const user = await newUser(stack, key);
     await assertProvisioned(stack, await call({}, user));
     const calls = await callsDuring(stack, async () => {
@@ -201,7 +201,7 @@ Deno.test("connections to upstreams are kept and used again", async () => {
       assert.equal(response.status, 200, await response.text());
     }
     assert.equal(kinds.filter((kind) => kind !== "jwks").length, 5 * provisions);
-    // Two calls go out at a time at most; a third connection is a race that nobody minds.
+    // At most two calls are sent at a time; a race may open a third connection, which is harmless.
     assert.ok(connections <= 3, `${connections} connections for ${kinds.length} calls`);
   } finally {
     await fn.stop();
