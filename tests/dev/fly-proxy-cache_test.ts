@@ -1,6 +1,13 @@
 /** Cached replays: docs, dynamic-request-routing, "Replay Caching". */
 import assert from "node:assert/strict";
-import { type Passed, type ProxyWorld, proxyWorld, publish } from "../support/fly-proxy.ts";
+import {
+  answering,
+  type Passed,
+  type ProxyWorld,
+  proxyWorld,
+  publish,
+} from "../support/fly-proxy.ts";
+import { TWO_APPS } from "../support/fly-proxy-replay.ts";
 
 interface Setting {
   world: ProxyWorld;
@@ -17,8 +24,8 @@ async function setting(world: ProxyWorld): Promise<Setting> {
 
 /** A request to which the router answers with these headers. */
 function replay({ world, router }: Setting, path: string, headers: Record<string, string>) {
-  const answer = JSON.stringify({ headers: { "fly-replay": "app=other", ...headers } });
-  return world.request("demo", `${path}?of=${router}&answer=${encodeURIComponent(answer)}`);
+  const answer = { headers: { "fly-replay": "app=other", ...headers } };
+  return world.request("demo", `${path}?${answering({ [router]: answer })}`);
 }
 
 function signs({ seen }: Passed) {
@@ -28,11 +35,10 @@ function signs({ seen }: Passed) {
   ];
 }
 
-const APPS = { simulator: { apps: ["demo", "other"] } };
 const CACHED = { "fly-replay-cache": "/a/*", "fly-replay-cache-ttl-secs": "10" };
 
 Deno.test("once cached, the router is not asked, and the machine sees no fly-replay-src", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const parts = await setting(world);
   assert.deepEqual(signs(await replay(parts, "/a/1", CACHED)), ["miss", true]);
   for (const path of ["/a", "/a/2", "/a/2/b?c"]) {
@@ -48,22 +54,20 @@ Deno.test("once cached, the router is not asked, and the machine sees no fly-rep
 });
 
 Deno.test("the longest pattern wins, and an invalidation removes it", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const parts = await setting(world);
   await replay(parts, "/a/b", { ...CACHED, "fly-replay-cache": "/a/b" });
   const skip = { headers: { "fly-replay-cache-control": "skip" } };
   const again = await world.request("demo", "/a/b", skip);
   assert.equal(again.seen?.hostile, parts.target, "a bypass has to be allowed");
-  const answer = encodeURIComponent(
-    JSON.stringify({ headers: { "fly-replay": "app=demo", "fly-replay-cache": "invalidate" } }),
-  );
-  const path = `/a/b?of=${parts.target}&answer=${answer}`;
+  const answer = { headers: { "fly-replay": "app=demo", "fly-replay-cache": "invalidate" } };
+  const path = `/a/b?${answering({ [parts.target]: answer })}`;
   assert.equal((await world.request("demo", path)).seen?.hostile, parts.router);
   assert.equal((await world.request("demo", "/a/b")).seen?.hostile, parts.router);
 });
 
 Deno.test("a client may skip the cache where the router allows it", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const parts = await setting(world);
   await replay(parts, "/a/1", { ...CACHED, "fly-replay-cache-allow-bypass": "yes" });
   const skip = { headers: { "fly-replay-cache-control": "skip" } };
@@ -72,7 +76,7 @@ Deno.test("a client may skip the cache where the router allows it", async () => 
 });
 
 Deno.test("what may not be cached is 502", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const parts = await setting(world);
   const wrong: Record<string, string>[] = [
     { ...CACHED, "fly-replay": "app=other;state=secret" },

@@ -1,40 +1,18 @@
 /** The rules of `fly-replay`: https://fly.io/docs/networking/dynamic-request-routing/ */
 import assert from "node:assert/strict";
 import { allowCrossNetworkReplays, allowReplaySource } from "../../dev/stack/fly/mod.ts";
-import { type Passed, type ProxyWorld, proxyWorld, publish } from "../support/fly-proxy.ts";
-
-const APPS = { simulator: { apps: ["demo", "other"] } };
-
-/** Lets the machine `of` answer with these headers and this body, and returns what came of it. */
-function replay(
-  world: ProxyWorld,
-  of: string,
-  answer: { headers: Record<string, string>; body?: string },
-  { query = "", ...init }: RequestInit & { query?: string } = {},
-): Promise<Passed> {
-  const text = encodeURIComponent(JSON.stringify(answer));
-  return world.request("demo", `/path?of=${of}&answer=${text}${query}`, init);
-}
-
-/** With the header form. */
-function header(world: ProxyWorld, of: string, value: string, init?: RequestInit) {
-  return replay(world, of, { headers: { "fly-replay": value } }, init);
-}
-
-/** The code that explains why a request failed. */
-function lastCode({ proxy }: ProxyWorld): string | undefined {
-  return proxy.log.at(-1)?.code;
-}
+import { answering, proxyWorld, publish, type Scripted } from "../support/fly-proxy.ts";
+import { lastCode, replayBy, replayByHeader, TWO_APPS } from "../support/fly-proxy-replay.ts";
 
 Deno.test("app= and instance= lead there; fly-replay-src says from where, with the state", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const router = await world.machine({ region: "fra" });
   await world.machine({ app: "other" });
   const target = await world.machine({ app: "other" });
   await publish(world, "demo");
   for (let n = 0; n < 5; n++) {
     const value = `app=other;instance=${target};state=secret`;
-    const { seen, headers } = await header(world, router, value, {
+    const { seen, headers } = await replayByHeader(world, router, value, {
       method: "POST",
       body: "kept",
       headers: { "fly-replay-src": "instance=forged" },
@@ -49,20 +27,20 @@ Deno.test("app= and instance= lead there; fly-replay-src says from where, with t
 });
 
 Deno.test("the target needs no address of its own", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const router = await world.machine();
   const target = await world.machine({ app: "other" });
   await publish(world, "demo");
-  assert.equal((await header(world, router, "app=other")).seen?.hostile, target);
+  assert.equal((await replayByHeader(world, router, "app=other")).seen?.hostile, target);
   await assert.rejects(world.request("other"), TypeError);
 });
 
 Deno.test("the port is that of the request", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const router = await world.machine();
   await world.machine({ app: "other", service: { ports: [{ port: 8443, handlers: ["http"] }] } });
   await publish(world, "demo");
-  assert.equal((await header(world, router, "app=other")).status, 503);
+  assert.equal((await replayByHeader(world, router, "app=other")).status, 503);
 });
 
 Deno.test("region=, a list, and elsewhere", async () => {
@@ -71,12 +49,15 @@ Deno.test("region=, a list, and elsewhere", async () => {
   const second = await world.machine({ region: "iad" });
   const far = await world.machine({ region: "fra" });
   await publish(world, "demo");
-  const to = async (value: string) => (await header(world, router, value)).seen?.hostile;
+  const to = async (value: string) => (await replayByHeader(world, router, value)).seen?.hostile;
   const force = { headers: { "fly-force-instance-id": router } };
-  assert.equal((await header(world, router, "region=fra", force)).seen?.hostile, far);
-  assert.equal((await header(world, router, 'region="syd,eu"', force)).seen?.hostile, far);
-  assert.equal((await header(world, router, "region=syd", force)).status, 503);
-  assert.equal((await header(world, router, "elsewhere=true", force)).seen?.hostile, second);
+  assert.equal((await replayByHeader(world, router, "region=fra", force)).seen?.hostile, far);
+  assert.equal((await replayByHeader(world, router, 'region="syd,eu"', force)).seen?.hostile, far);
+  assert.equal((await replayByHeader(world, router, "region=syd", force)).status, 503);
+  assert.equal(
+    (await replayByHeader(world, router, "elsewhere=true", force)).seen?.hostile,
+    second,
+  );
   assert.equal(await to("region=fra") !== undefined, true);
 });
 
@@ -87,11 +68,11 @@ Deno.test("instance= leads to that machine or nowhere, prefer_instance= to any",
   await publish(world, "demo");
   await world.send(`POST /machines/${target}/stop`);
   await world.clock.advance(200);
-  assert.equal((await header(world, router, `instance=${target}`)).status, 503);
+  assert.equal((await replayByHeader(world, router, `instance=${target}`)).status, 503);
   assert.equal(lastCode(world), "PR02");
-  assert.equal((await header(world, router, "instance=0000000000000a")).status, 503);
+  assert.equal((await replayByHeader(world, router, "instance=0000000000000a")).status, 503);
   const third = await world.machine();
-  const { seen } = await header(world, router, `prefer_instance=${target};elsewhere=true`);
+  const { seen } = await replayByHeader(world, router, `prefer_instance=${target};elsewhere=true`);
   assert.equal(seen?.hostile, third);
   if (seen?.headers["fly-replay-src"]) {
     assert.equal(seen.headers["fly-preferred-instance-unavailable"], target);
@@ -99,14 +80,14 @@ Deno.test("instance= leads to that machine or nowhere, prefer_instance= to any",
 });
 
 Deno.test("an unknown app, a machine of another app, a foreign organization: 502", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   world.simulator.addApp("foreign", "strangers");
   const router = await world.machine();
   const target = await world.machine({ app: "other" });
   await publish(world, "demo");
   const cases = [["app=nowhere", "PA04"], ["app=foreign", "PA05"], [`instance=${target}`, "PA03"]];
   for (const [value = "", code] of cases) {
-    const { status, text } = await header(world, router, value);
+    const { status, text } = await replayByHeader(world, router, value);
     assert.deepEqual([status, text, lastCode(world)], [502, "", code], value);
   }
 });
@@ -117,7 +98,11 @@ Deno.test("a foreign organization's app answers once that organization allows it
   const router = await world.machine();
   await publish(world, "demo");
   allowReplaySource(world.simulator.world, "strangers", "personal");
-  assert.equal((await header(world, router, "app=foreign")).status, 503, "it has no machine");
+  assert.equal(
+    (await replayByHeader(world, router, "app=foreign")).status,
+    503,
+    "it has no machine",
+  );
   assert.equal(lastCode(world), "PR04");
 });
 
@@ -127,12 +112,12 @@ Deno.test("to another network only if the organization allows it", async () => {
   const router = await world.machine();
   const target = await world.machine({ app: "walled" });
   await publish(world, "demo");
-  assert.equal((await header(world, router, "app=walled")).status, 502);
+  assert.equal((await replayByHeader(world, router, "app=walled")).status, 502);
   assert.equal(lastCode(world), "PA05");
   allowCrossNetworkReplays(world.simulator.world, "personal");
-  assert.equal((await header(world, router, "app=walled")).seen?.hostile, target);
+  assert.equal((await replayByHeader(world, router, "app=walled")).seen?.hostile, target);
   allowCrossNetworkReplays(world.simulator.world, "personal", false);
-  assert.equal((await header(world, router, "app=walled")).status, 502);
+  assert.equal((await replayByHeader(world, router, "app=walled")).status, 502);
 });
 
 Deno.test("invalid: 502", async () => {
@@ -153,38 +138,56 @@ Deno.test("invalid: 502", async () => {
     `instance=${router};prefer_instance=${router}`,
   ];
   for (const value of values) {
-    assert.equal((await header(world, router, value)).status, 502, value);
+    assert.equal((await replayByHeader(world, router, value)).status, 502, value);
     assert.equal(lastCode(world), "PA03", value);
   }
 });
 
-Deno.test("eleven replays are one too many", async () => {
+Deno.test("ten replays are followed, the eleventh is one too many", async () => {
+  await using world = await proxyWorld();
+  const ids: string[] = [];
+  for (let n = 0; n < 12; n++) ids.push(await world.machine());
+  await publish(world, "demo");
+  const follow = (replays: number) => {
+    const answers = ids.slice(0, replays).map((id, n): [string, Scripted] => [
+      id,
+      { headers: { "fly-replay": `instance=${ids[n + 1]}` } },
+    ]);
+    const first = { headers: { "fly-force-instance-id": ids[0] ?? "" } };
+    return world.request("demo", `/?${answering(Object.fromEntries(answers))}`, first);
+  };
+  assert.equal((await follow(10)).seen?.hostile, ids[10]);
+  assert.equal((await follow(11)).status, 502);
+  assert.equal(lastCode(world), "PA02");
+});
+
+Deno.test("elsewhere leaves no one when the answering machine is alone", async () => {
   await using world = await proxyWorld();
   const router = await world.machine();
   await publish(world, "demo");
-  const { status } = await header(world, router, `instance=${router}`);
-  assert.deepEqual([status, lastCode(world)], [502, "PA02"]);
+  assert.equal((await replayByHeader(world, router, "elsewhere=true")).status, 503);
+  assert.equal(lastCode(world), "PR04");
 });
 
 Deno.test("more than 1 MB cannot be replayed", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const router = await world.machine();
   const target = await world.machine({ app: "other" });
   await publish(world, "demo");
   const post = (bytes: number) =>
-    header(world, router, "app=other", { method: "POST", body: "x".repeat(bytes) });
+    replayByHeader(world, router, "app=other", { method: "POST", body: "x".repeat(bytes) });
   assert.equal((await post(1_000_000)).seen?.hostile, target);
   assert.equal((await post(1_000_001)).status, 502);
   assert.equal(lastCode(world), "PA01");
 });
 
 Deno.test("the JSON form, with changes of path and headers", async () => {
-  await using world = await proxyWorld(APPS);
+  await using world = await proxyWorld(TWO_APPS);
   const router = await world.machine();
   const target = await world.machine({ app: "other" });
   await publish(world, "demo");
   const json = (body: unknown) =>
-    replay(world, router, {
+    replayBy(world, router, {
       headers: { "content-type": "application/vnd.fly.replay+json" },
       body: JSON.stringify(body),
     }, { headers: { "x-secret": "1", "x-old": "1" } });
@@ -201,36 +204,4 @@ Deno.test("the JSON form, with changes of path and headers", async () => {
   assert.deepEqual([seen?.headers["x-secret"], seen?.headers["x-old"]], [undefined, "2"]);
   assert.equal((await json({ app: 7 })).status, 502);
   assert.equal((await json({ app: "other", unknown: 1 })).status, 502);
-});
-
-Deno.test("fallback: the router gets the request back and may not replay it again", async () => {
-  await using world = await proxyWorld(APPS);
-  const router = await world.machine();
-  await world.machine({ app: "other", env: { PORT: "3000" } });
-  await publish(world, "demo");
-  const value = "app=other;timeout=2s;fallback=force_self";
-  const { seen } = await header(world, router, value);
-  assert.equal(seen?.hostile, router);
-  assert.match(
-    seen?.headers["fly-replay-failed"] ?? "",
-    new RegExp(`^app=other;replay_source=${router};reason=retries_exhausted;elapsed_ms=\\d+$`),
-  );
-  const again = await replay(world, router, { headers: { "fly-replay": value } }, {
-    query: "&always",
-  });
-  assert.deepEqual([again.status, lastCode(world)], [502, "PA03"]);
-});
-
-Deno.test("a replay's timeout makes it fail sooner", async () => {
-  await using world = await proxyWorld(APPS);
-  const router = await world.machine();
-  const target = await world.machine({
-    app: "other",
-    service: { concurrency: { hard_limit: 0 } },
-  });
-  await publish(world, "demo");
-  const beganMs = world.clock.now();
-  const { status } = await header(world, router, `app=other;instance=${target};timeout=800ms`);
-  assert.equal(status, 502);
-  assert.ok(world.clock.now() - beganMs < 2_000);
 });

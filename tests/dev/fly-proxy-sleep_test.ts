@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { FLY_RATE_LIMITS } from "../../dev/stack/fly/mod.ts";
 import {
+  answering,
   type MachineOptions,
   ProxyClient,
   type ProxyWorld,
@@ -88,10 +89,10 @@ Deno.test("a replay to a stopped machine starts it", async () => {
   world.simulator.stopMachine(target);
   await world.clock.advance(2_000);
   await publish(world, "demo");
-  const answer = encodeURIComponent(
-    JSON.stringify({ headers: { "fly-replay": `app=other;instance=${target}` } }),
-  );
-  const { seen } = await world.request("demo", `/?of=${router}&answer=${answer}`);
+  const query = answering({
+    [router]: { headers: { "fly-replay": `app=other;instance=${target}` } },
+  });
+  const { seen } = await world.request("demo", `/?${query}`);
   assert.equal(seen?.hostile, target);
 });
 

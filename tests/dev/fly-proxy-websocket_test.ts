@@ -1,6 +1,6 @@
 /** WebSockets through the proxy. */
 import assert from "node:assert/strict";
-import { ProxyClient, proxyWorld, publish } from "../support/fly-proxy.ts";
+import { answering, ProxyClient, proxyWorld, publish } from "../support/fly-proxy.ts";
 
 Deno.test("messages pass both ways, large ones too, and so do close codes of the client", async () => {
   await using world = await proxyWorld();
@@ -20,11 +20,11 @@ Deno.test("messages pass both ways, large ones too, and so do close codes of the
 
 Deno.test("a machine that refuses the WebSocket is heard", async () => {
   await using world = await proxyWorld();
-  await world.machine();
+  const id = await world.machine();
   await publish(world, "demo");
-  const answer = encodeURIComponent('{"status":401,"body":"no"}');
+  const query = answering({ [id]: { status: 401, body: "no" } });
   const client = new ProxyClient(
-    `${world.proxy.address("demo").replace("http", "ws")}/?answer=${answer}`,
+    `${world.proxy.address("demo").replace("http", "ws")}/?${query}`,
   );
   assert.match(await client.refusal(), /401/);
 });
@@ -35,11 +35,11 @@ Deno.test("a replay leads a WebSocket on; the router never upgrades it", async (
   await world.machine({ app: "other" });
   const target = await world.machine({ app: "other" });
   await publish(world, "demo");
-  const answer = encodeURIComponent(
-    JSON.stringify({ headers: { "fly-replay": `app=other;instance=${target};state=s` } }),
-  );
+  const query = answering({
+    [router]: { headers: { "fly-replay": `app=other;instance=${target};state=s` } },
+  });
   const url = world.proxy.address("demo").replace("http", "ws");
-  const client = new ProxyClient(`${url}/machine-7?of=${router}&answer=${answer}`);
+  const client = new ProxyClient(`${url}/machine-7?${query}`);
   const greeting = Object(await client.next());
   assert.equal(greeting.hostile, target);
   assert.match(greeting.headers["fly-replay-src"], /;state=s$/);

@@ -107,6 +107,18 @@ export async function publish({ simulator, clock }: ProxyWorld, ...apps: string[
   await clock.advance(60_000);
 }
 
+/** What a machine of the hostile image is to answer. */
+export interface Scripted {
+  status?: number;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/** The query that makes machines of the hostile image answer so, by their ids. */
+export function answering(answers: Record<string, Scripted>): string {
+  return `answers=${encodeURIComponent(JSON.stringify(answers))}`;
+}
+
 /** Moves the clock in steps until real work settles. */
 export async function whileTimePasses<T>(
   clock: VirtualSimulator["clock"],

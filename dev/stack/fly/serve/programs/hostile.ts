@@ -1,16 +1,20 @@
 /**
  * An image whose owner means no good: it admits anyone, whatever the token, and shows all that it
- * learnt. `?answer={"status":…,"headers":{…},"body":…}` makes it answer anything, a `fly-replay` too.
+ * learnt. `?answers={"{machine id}":{"status":…,"headers":{…},"body":…}}` makes one Machine answer
+ * anything, a `fly-replay` too.
  */
 import { z } from "zod";
 import { runInProcess } from "./in-process.ts";
 import type { ProgramInput, RunningProgram } from "./program.ts";
 
-const answerSchema = z.object({
-  status: z.int().default(200),
-  headers: z.record(z.string(), z.string()).default({}),
-  body: z.string().default(""),
-});
+const answersSchema = z.record(
+  z.string(),
+  z.object({
+    status: z.int().default(200),
+    headers: z.record(z.string(), z.string()).default({}),
+    body: z.string().default(""),
+  }),
+);
 
 /** What the hostile image saw of a request, as it says in its greeting or answer. */
 export const sightSchema = z.object({
@@ -26,12 +30,12 @@ export function hostile({ machine, env }: ProgramInput): RunningProgram {
   return runInProcess({
     async respond(request, isWebSocket) {
       const { pathname, search, searchParams } = new URL(request.url);
-      const answer = searchParams.get("answer");
+      const answers = answersSchema.parse(JSON.parse(searchParams.get("answers") ?? "{}"));
+      const answer = answers[machine.id];
       // Not on a replay that came back here, unless the test asks for a loop.
       const again = searchParams.has("always") || !request.headers.has("fly-replay-failed");
-      if (answer !== null && again && (searchParams.get("of") ?? machine.id) === machine.id) {
-        const { status, headers, body } = answerSchema.parse(JSON.parse(answer));
-        return new Response(body, { status, headers });
+      if (answer !== undefined && again) {
+        return new Response(answer.body, { status: answer.status, headers: answer.headers });
       }
       const sight: z.infer<typeof sightSchema> = {
         hostile: machine.id,
