@@ -144,7 +144,7 @@ const CASES: Case[] = [
       ],
     },
     answers: ["no answer", "200"],
-    rows: ["running"],
+    rows: ["error interrupted"],
   },
   {
     name: "a create that lands between the lookup and the next create is adopted",
@@ -236,6 +236,32 @@ const CASES: Case[] = [
     },
     answers: ["500 database_error"],
     rows: ["running"],
+  },
+  {
+    name: "a stranger's app is not taken for ours, even where our token reaches it",
+    schedule: {
+      settings: {
+        ...QUIET.settings,
+        hosting: "own-app",
+        strangerTakes: 0,
+        tokenReachesStrangers: true,
+      },
+      operations: [PROVISION],
+    },
+    answers: ["500 fly_rejected"],
+    rows: ["error fly_rejected"],
+  },
+  {
+    name: "an app that lands after its row was closed is destroyed at its second sighting",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app" },
+      operations: [PROVISION],
+      flyFaults: [{ kind: "delay", ms: 200_000, when: "before" }],
+      // The first creates are refused, because the app is still new.
+      machineFaults: [1, 2, 3, 4, 5].map(() => ({ kind: "killed", afterMs: 0 })),
+    },
+    answers: ["500 machine_failed"],
+    rows: ["error machine_failed"],
   },
 ];
 
