@@ -7,6 +7,10 @@ import { lost, OWN, ROW, says, type Script, scriptProvisioning } from "./scripte
 const OK = says(200, { ok: true });
 const GONE = says(404, { error: "machine not found" });
 const DOWN = says(503, { error: "down" });
+const LEASED = says(409, {
+  status: "error",
+  message: `machine ID ${OWN.id} lease currently held by ops@example.com`,
+});
 const LIMITED = says(429, { error: "slow down" }, { "retry-after": "3" });
 
 interface Case {
@@ -67,6 +71,18 @@ const CASES: Record<string, Case> = {
     calls: [GET, DELETE, GET, DELETE],
     outcome: true,
     elapsedMs: 3_000,
+  },
+  "so is a machine that something else works on": {
+    script: { get: SEEN, delete: [LEASED, OK] },
+    calls: [GET, DELETE, GET, DELETE],
+    outcome: true,
+    elapsedMs: 250,
+  },
+  "and on: Fly.io is busy, not the configuration wrong": {
+    script: { get: SEEN, delete: LEASED },
+    calls: [GET, DELETE, GET, DELETE, GET, DELETE],
+    outcome: "fly_unavailable",
+    elapsedMs: 750,
   },
   "three attempts in all": {
     script: { get: SEEN, delete: DOWN },

@@ -59,6 +59,7 @@ const RECORDED: [statuses: number[], body: Record<string, string>, means: Refusa
   [[409], { error: "governor policy blocked start" }, "no_room"],
   [[400], { error: "no capacity" }, "no_room"],
   [[503], { error: "out of capacity" }, "no_room"],
+  [[409], { error: "insufficient capacity" }, "no_room"],
   // Room counts more than the name: the next region is free to take it.
   [[409], { error: `${TAKEN}; no capacity` }, "no_room"],
 
@@ -87,6 +88,8 @@ const RECORDED: [statuses: number[], body: Record<string, string>, means: Refusa
   }, "busy"],
 
   [[409, 422], { error: TAKEN }, "name_taken"],
+  [[409, 422], { error: "already_exists" }, "name_taken"],
+  [[409, 422], { error: "the machine already exists" }, "name_taken"],
   [[422], { error: "Validation failed: Name has already been taken" }, "name_taken"],
   [[422], { error: "x", status: "name_taken" }, "name_taken"],
   [[422], { error: "uniqueness constraint violated" }, "name_taken"],

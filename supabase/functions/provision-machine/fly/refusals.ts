@@ -93,8 +93,7 @@ const WORDINGS: readonly Wording[] = [
   // 409 for a machine, recorded in Kilo-Org/cloud#1135; 422 for an app, fly-go, flaps/flaps_error.go.
   {
     means: "name_taken",
-    text:
-      /already_exists|already exists|unique machine name|name_taken|has already been taken|uniqueness/i,
+    text: /already[_ ]exists|name_taken|has already been taken|uniqueness/i,
     statuses: [409, 422],
   },
 ];
