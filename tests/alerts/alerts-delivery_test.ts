@@ -1,4 +1,4 @@
-/** How alerts get to the webhook: nobody waits for them, and none is lost. */
+/** How alerts reach the webhook: no request waits for them, and none is lost. */
 import assert from "node:assert/strict";
 import { Alerting } from "../support/alerting.ts";
 import { until } from "../support/until.ts";
@@ -13,7 +13,7 @@ Deno.test("delivery of alerts", async (t) => {
     const release = webhook.hold();
     const answer = await alerting.fail();
     await webhook.nth(1);
-    // The webhook holds the message still, and the answer has long been here.
+    // The webhook has not answered yet, and the answer has already arrived.
     assert.equal(answer.body.code, "fly_rejected");
     const [row] = await alerting.rows();
     assert.deepEqual([row?.attempts, row?.sent_at], [0, null]);
@@ -56,7 +56,7 @@ Deno.test("delivery of alerts", async (t) => {
     assert.deepEqual(sent.map(({ attempts, last_error }) => [attempts, last_error]), [[3, null]]);
   });
 
-  await t.step("no recovery arrives before the alert that it is from", async () => {
+  await t.step("a recovery never arrives before its alert", async () => {
     await alerting.reset();
     await alerting.failures("fly_rejected", 3);
     webhook.answerWith(500);
@@ -80,7 +80,7 @@ Deno.test("delivery of alerts", async (t) => {
     await alerting.reconcile();
     webhook.answerWith(200);
     await until(
-      "that it was the last time is logged",
+      "the last attempt is logged",
       () => stack.fn.events().some(({ message }) => /failed for the last time/.test(message)),
     );
     const [row] = await alerting.rows();
@@ -88,7 +88,7 @@ Deno.test("delivery of alerts", async (t) => {
   });
 
   await t.step(
-    "an isolate that dies before it could send leaves the message to reconcile",
+    "an isolate that dies before sending leaves the message to reconcile",
     async () => {
       await alerting.reset();
       await alerting.failures("fly_rejected", 3);
@@ -101,7 +101,7 @@ Deno.test("delivery of alerts", async (t) => {
       });
       assert.equal(decided.data.length, 1);
       const due = await service.rpc("take_due_alerts", { p_limit: 5, p_lease_ms: 30_000 });
-      assert.deepEqual(due.data, [], "what is leased is nobody else's");
+      assert.deepEqual(due.data, [], "what one isolate leased is not due for others");
       assert.equal(await alerting.reconcile(), 0);
       await alerting.pass(1);
       assert.equal(await alerting.reconcile(), 1);

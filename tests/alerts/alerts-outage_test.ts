@@ -1,4 +1,4 @@
-/** Alerts when what they are decided with is out itself. */
+/** Alerts while the database that decides about them is itself unavailable. */
 import assert from "node:assert/strict";
 import { operatorHint } from "../../supabase/functions/provision-machine/errors.ts";
 import { Alerting } from "../support/alerting.ts";
@@ -14,7 +14,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
     return answer;
   };
 
-  await t.step("a failure before there was a row counts like any other", async () => {
+  await t.step("a failure before the row exists counts like any other", async () => {
     const restore = stack.supabase.onRequest(({ rpc }) =>
       rpc === "claim_machine" ? { kind: "reset", when: "before" } : undefined
     );
@@ -37,7 +37,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
     await alerting.sent();
   });
 
-  await t.step("a database that is gone is told at once, once for each isolate", async () => {
+  await t.step("a database that is gone is alerted at once, once per isolate", async () => {
     webhook.deliveries.length = 0;
     stack.supabase.setOutage({ services: ["rest"] });
     const first = await fail();
@@ -60,7 +60,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
     );
   });
 
-  await t.step("an Auth server that is gone is told like any other failure", async () => {
+  await t.step("an Auth server that is gone is alerted like any other failure", async () => {
     await alerting.reset();
     stack.supabase.setOutage({ services: ["auth"] });
     const user = await outageUser;
@@ -74,7 +74,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
     await alerting.sent();
   });
 
-  await t.step("without the platform's own settings: told at once", async () => {
+  await t.step("missing platform settings are alerted at once", async () => {
     webhook.deliveries.length = 0;
     await using fn = await stack.start({ SUPABASE_URL: undefined });
     const answer = await fn.call(null, { body: {} });
@@ -86,7 +86,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
     );
   });
 
-  await t.step("a failure without a row is counted without a webhook too", async () => {
+  await t.step("without a webhook a failure without a row is counted too", async () => {
     await alerting.reset();
     await using fn = await stack.start({ ALERT_WEBHOOK_URL: undefined });
     const user = await outageUser;

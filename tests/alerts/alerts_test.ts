@@ -1,4 +1,4 @@
-/** Alerts: when there is one, that it is one, and what it says. */
+/** Alerts: when one is sent, that it is only one, and its text. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { startPostgres } from "../../dev/stack/postgres/mod.ts";
@@ -13,7 +13,7 @@ Deno.test("alerts", async (t) => {
   const { stack, webhook } = alerting;
 
   await t.step(
-    "nothing below the threshold, one message at it, silence in the cooldown",
+    "nothing below the threshold, one message at it, none in the cooldown",
     async () => {
       await alerting.failAndSettle();
       await alerting.failAndSettle();
@@ -58,7 +58,7 @@ Deno.test("alerts", async (t) => {
   });
 
   await t.step(
-    "still failing after the cooldown: told again, by reconcile at the latest",
+    "still failing after the cooldown: alerted again, by reconcile at the latest",
     async () => {
       await alerting.reset();
       await alerting.failures("fly_capacity", 3);
@@ -71,7 +71,7 @@ Deno.test("alerts", async (t) => {
     },
   );
 
-  await t.step("a message when it is over, once", async () => {
+  await t.step("one message when the failures are over", async () => {
     await alerting.pass(9);
     assert.equal(await alerting.reconcile(), 0);
     await alerting.pass(2);
@@ -82,10 +82,10 @@ Deno.test("alerts", async (t) => {
     ]);
   });
 
-  await t.step("failing again in the cooldown after a recovery is told, when it ends", async () => {
+  await t.step("a relapse during the cooldown is reported when the cooldown ends", async () => {
     await alerting.failures("fly_unavailable", 3);
     assert.equal(await alerting.reconcile(), 0);
-    // Over for so long that no window holds the failures any more.
+    // So long ago that no window contains the failures any more.
     await alerting.pass(19);
     assert.equal(await alerting.reconcile(), 1);
     assert.match(webhook.texts.at(-1) ?? "", /^❌.*: 3 failures(.|\n)*• fly_unavailable: 3/);
@@ -93,7 +93,7 @@ Deno.test("alerts", async (t) => {
     assert.match(webhook.texts.at(-1) ?? "", /^✅/);
   });
 
-  await t.step("a broken configuration alerts at once, and is over on its own", async () => {
+  await t.step("a broken configuration alerts at once, and has its own recovery", async () => {
     await alerting.reset();
     await using fn = await stack.start({ DOCKER_IMAGE: undefined });
     const answer = await alerting.failAndSettle(fn);

@@ -1,4 +1,4 @@
-/** However much others say, the log stays within its budget; whatever they say, no secret gets out. */
+/** However long the texts of upstreams and callers, the log stays in its budget and has no secret. */
 import assert from "node:assert/strict";
 import { assertError, assertFailedRow, assertProvisioned } from "../support/expectations.ts";
 import { FLY_TOKEN, type Stack, startStack } from "../support/stack.ts";
@@ -63,7 +63,7 @@ Deno.test("the log's budget", async (t) => {
     });
   }
 
-  await t.step("what was cut says so", async () => {
+  await t.step("a text that was cut is marked as cut", async () => {
     stack.simulator.addFault({
       match: { action: "create" },
       do: { kind: "status", status: 400, body: { error: "x".repeat(50_000) } },
@@ -121,7 +121,7 @@ Deno.test("no secret leaves", async (t) => {
     }
   });
 
-  await t.step("Fly.io repeats the token when waiting, looking and destroying", async () => {
+  await t.step("Fly.io repeats the token in answers to wait, look-up and delete", async () => {
     const body = { error: `bad token ${FLY_TOKEN}` };
     for (const action of ["wait", "get", "delete"] as const) {
       stack.simulator.addFault({
@@ -151,7 +151,7 @@ Deno.test("no secret leaves", async (t) => {
     },
   );
 
-  await t.step("the database repeats the key that it was asked with", async () => {
+  await t.step("the database repeats the key that it was called with", async () => {
     stack.supabase.addFault({
       match: { rpc: "claim_machine" },
       do: {
@@ -180,7 +180,7 @@ Deno.test("no secret leaves", async (t) => {
     );
   });
 
-  await t.step("the secrets were really there", () => {
+  await t.step("the secrets were really sent", () => {
     const sent = stack.simulator.createBodies.at(-1) as { config: { env: { PASSWORD: string } } };
     assert.equal(sent.config.env.PASSWORD, MACHINE_SECRET);
     for (const secret of Object.values(secrets)) {
@@ -200,7 +200,7 @@ Deno.test("no secret leaves", async (t) => {
   }
 });
 
-/** The ways in which a secret turns up in other people's messages. */
+/** The forms in which a secret appears in messages of upstreams. */
 function echoes(secret: string): string[] {
   return [
     `invalid token ${secret}`,

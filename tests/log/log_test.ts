@@ -11,7 +11,7 @@ const CHECKS = [
 ];
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 
-Deno.test("the log, one JSON object a line", async (t) => {
+Deno.test("the log, one JSON object per line", async (t) => {
   await using stack = await startStack({
     env: {
       MAX_MACHINES_PER_USER: "100",
@@ -109,7 +109,7 @@ Deno.test("the log, one JSON object a line", async (t) => {
     assert.deepEqual(log.at(-1)?.["flyRequestIds"], [asked?.requestId]);
   });
 
-  await t.step("a failure without an answer names the newest that there was", async () => {
+  await t.step("a failure without an answer names the newest Fly.io request id", async () => {
     const unavailable = { kind: "status" as const, status: 503, body: { error: "unavailable" } };
     stack.simulator.addFault({ match: { action: "create" }, do: unavailable });
     stack.simulator.addFault({
@@ -124,7 +124,7 @@ Deno.test("the log, one JSON object a line", async (t) => {
     assert.equal(error?.["flyRequestId"], answered?.requestId);
   });
 
-  await t.step("a request that its caller got wrong", async () => {
+  await t.step("an invalid request", async () => {
     const answer = await stack.call(user, { body: { region: "xyz" } });
     const log = await stack.log(answer);
     assert.deepEqual(log.map(({ message }) => message), [
@@ -134,7 +134,7 @@ Deno.test("the log, one JSON object a line", async (t) => {
     assert.equal(log.at(-1)?.["reason"], answer.body.error);
   });
 
-  await t.step("LOG_LEVEL decides what is said", async (t) => {
+  await t.step("LOG_LEVEL decides which events are logged", async (t) => {
     const messagesAt = async (level: string) => {
       await using fn = await stack.start({ LOG_LEVEL: level, FLY_APP_NAME: "no-such-app" });
       const { requestId } = await fn.call(user, { body: {} });
@@ -190,7 +190,7 @@ Deno.test("the log as text", async (t) => {
     assert.ok(ids.at(-1)?.includes(`machineId=${machine_id} userId=${user.id}`));
   });
 
-  await t.step("a failure, with what Fly.io said in lines of its own", async () => {
+  await t.step("a failure, with Fly.io's text in separate lines", async () => {
     stack.simulator.addFault({
       match: { action: "create" },
       do: { kind: "status", status: 500, body: "one line\n[2026-01-01T00:00:00.000Z] another" },
@@ -202,7 +202,7 @@ Deno.test("the log as text", async (t) => {
     const lines = await linesOf(answer);
     assert.ok(lines.some((line) => line.startsWith("❌ Fly.io provisioning failed: ")));
     assert.ok(lines.some((line) => line.includes('"stack":"FlyError: ')));
-    // No line of the text was passed off as one of ours.
+    // No line of the text looks like one of ours.
     const own = stack.fn.events(answer.requestId).flatMap(({ text }) => text.split("\n"));
     assert.ok(!own.some((line) => line.startsWith("[2026-01-01T00:00:00.000Z]")));
     await stack.supabase.sql(
@@ -212,7 +212,7 @@ Deno.test("the log as text", async (t) => {
   });
 });
 
-/** What every event says first, and in this order. */
+/** The first fields of every event, in this order. */
 function assertCommonFields(log: LogEvent[], answer: Answer, userId: string): void {
   for (const [index, event] of log.entries()) {
     assert.match(event.timestamp, TIMESTAMP);

@@ -7,7 +7,7 @@ import { startCanaryStack } from "../support/canary-stack.ts";
 import type { CallOptions } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 
-Deno.test("no secret leaves, whatever operators and callers get wrong", async (t) => {
+Deno.test("no secret leaves, whatever mistakes operators and callers make", async (t) => {
   await using world = await startCanaryStack();
   const { stack, webhook, planted, outlet, user } = world;
   const { canaries } = planted;
