@@ -26,7 +26,7 @@ Deno.test("CORS and request ids", async (t) => {
 
   await t.step("a preflight needs no credentials and lists what may be sent", async (t) => {
     for (
-      const path of ["", "/", "/machine-of-somebody", "/health", "/reconcile", "/no/such/path"]
+      const path of ["", "/", "/machine-of-another-user", "/health", "/reconcile", "/no/such/path"]
     ) {
       await t.step(`OPTIONS ${path}`, async () => {
         const answer = await stack.call(null, {

@@ -1,4 +1,4 @@
-/** States and transitions that the database itself refuses, whoever asks. */
+/** States and transitions that the database itself refuses, for any caller. */
 import assert from "node:assert/strict";
 import { type LocalSupabase, startSupabase } from "../../dev/stack/supabase/mod.ts";
 import {
@@ -108,7 +108,7 @@ Deno.test("the database", async (t) => {
       });
     }
 
-    await t.step("states that are possible", async () => {
+    await t.step("valid states are accepted", async () => {
       for (const changes of Object.values(TRANSITIONS)) await insert(machineValues(changes));
       for (const code of [...Object.keys(PROVISIONING_CODES), ...Object.keys(RECONCILE_CODES)]) {
         await insert(machineValues({ ...ERROR, error_code: code }));
@@ -177,7 +177,7 @@ Deno.test("the database", async (t) => {
       );
     });
 
-    await t.step("deleting a user keeps the machine in sight, to be destroyed", async () => {
+    await t.step("deleting a user keeps the row, so that the machine is destroyed", async () => {
       for (const [status, changes] of Object.entries(TRANSITIONS)) {
         const user = await supabase.createUser();
         const row = machineValues({ ...changes, user_id: user.id });
@@ -198,7 +198,7 @@ Deno.test("the database", async (t) => {
   }
 });
 
-Deno.test("the migrations grant what the function needs where nothing is granted by default", async () => {
+Deno.test("without default grants the migrations grant what the function needs", async () => {
   await using stack = await startStack({ supabase: { exposeNewTables: false } });
   const user = await stack.supabase.createUser();
   const answer = await stack.call(user, { body: {} });

@@ -1,4 +1,4 @@
-/** Which due rows reconcile gets first: dead requests, then users in turn, failures last. */
+/** Which due rows reconcile gets first: interrupted requests, then users in turn, failures last. */
 import assert from "node:assert/strict";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 
@@ -25,19 +25,19 @@ Deno.test("due rows are taken in turn", async (t) => {
     await insert("other-1", other.id, "error");
     await insert("dead-request", busy.id, "provisioning");
 
-    await t.step("a dead request first, whatever else is due", async () => {
+    await t.step("an interrupted request comes first, whatever else is due", async () => {
       assert.deepEqual(await take(1), ["dead-request"]);
     });
-    await t.step("one user's many do not keep another's one waiting", async () => {
+    await t.step("one user's many rows do not delay another user's single row", async () => {
       const taken = await take(2);
       assert.ok(taken.includes("other-1"), taken.join());
     });
-    await t.step("what failed before comes after what did not", async () => {
+    await t.step("rows that failed before come last", async () => {
       await makeDue();
       const taken = await take(19);
       assert.ok(!taken.includes("other-1"), taken.join());
     });
-    await t.step("a row that is taken again and again waits longer and longer", async () => {
+    await t.step("the pauses of a row that is taken repeatedly grow", async () => {
       const pauses: number[] = [];
       for (let run = 0; run < 4; run++) {
         await supabase.sql(
@@ -59,7 +59,7 @@ Deno.test("due rows are taken in turn", async (t) => {
         true,
       ], pauses.join());
     });
-    await t.step("a row with a new task starts over", async () => {
+    await t.step("a new task resets the attempts of its row", async () => {
       await supabase.sql(
         "update cloud_machines set destroy_requested_at = now() where machine_id = 'other-1'",
       );

@@ -1,4 +1,4 @@
-/** Who sees and changes what in the database, through the Data API as callers reach it. */
+/** What each kind of caller can read and change through the Data API. */
 import assert from "node:assert/strict";
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { type LocalSupabase, type LocalUser, startSupabase } from "../../dev/stack/supabase/mod.ts";
@@ -52,7 +52,7 @@ Deno.test("row level security", async (t) => {
       await t.step(`${name} writes nothing`, () => assertWritesNothing(client, owner, values));
     }
 
-    await t.step("no function can be called but by a service", async (t) => {
+    await t.step("only a service can call functions", async (t) => {
       for (const [name, client] of [["a user", owner.client], ["anon", anon]] as const) {
         await t.step(name, () => assertCallsNothing(client, owner, values));
       }
@@ -63,14 +63,14 @@ Deno.test("row level security", async (t) => {
       assert.deepEqual(callable, []);
     });
 
-    await t.step("nothing of this changed anything", async () => {
+    await t.step("none of these calls changed anything", async () => {
       const rows = await supabase.sql<{ status: string }>("select status from cloud_machines");
       assert.deepEqual(rows.map(({ status }) => status), ["running"]);
       assert.equal((await supabase.sql("select 1 from machine_events")).length, 1);
     });
 
     await t.step(
-      "a service reads and writes, but rewrites no history and deletes nothing",
+      "a service reads and writes, but cannot rewrite history or delete",
       () => assertServiceRights(service, values),
     );
 
@@ -87,7 +87,7 @@ Deno.test("row level security", async (t) => {
       assert.deepEqual(views, []);
     });
 
-    await t.step("functions with their maker's rights are no one's to call", async () => {
+    await t.step("callers cannot call functions that run with their owner's rights", async () => {
       const powerful = await supabase.sql<{ name: string }>(
         `select proname as name from pg_proc, unnest(array['anon', 'authenticated']) role
          where pronamespace = 'public'::regnamespace and prosecdef
@@ -96,7 +96,7 @@ Deno.test("row level security", async (t) => {
       assert.deepEqual(powerful, []);
     });
 
-    await t.step("changes reach the owner over Realtime", async () => {
+    await t.step("the owner receives changes over Realtime", async () => {
       const published = await supabase.sql<{ tablename: string }>(
         `select tablename from pg_publication_tables
          where pubname = 'supabase_realtime' order by tablename`,

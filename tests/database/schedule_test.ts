@@ -1,6 +1,6 @@
 /**
- * The migration that schedules reconcile: on a database without pg_cron it says so, and where the
- * extensions are it schedules the jobs. Neither pg_cron nor pg_net runs here, so stubs with their
+ * The migration that schedules reconcile: without pg_cron it says so, and with the
+ * extensions it schedules the jobs. Neither pg_cron nor pg_net runs here, so stubs with their
  * functions stand in for them and record what they were called with.
  */
 import assert from "node:assert/strict";
@@ -12,7 +12,7 @@ const MIGRATION = new URL("../../supabase/migrations/20261101000600_schedule.sql
 const URL_OF_FUNCTION = "https://abcdefgh.supabase.co/functions/v1/provision-machine";
 const SECRET_KEY = "sb_secret_a-key-for-this-test";
 
-/** What the migration refers to of earlier ones. */
+/** What the migration uses of earlier ones. */
 const BEFORE = `
   create role anon nologin;
   create role authenticated nologin;
@@ -21,7 +21,7 @@ const BEFORE = `
   create table public.machine_events (id bigint, created_at timestamptz);
 `;
 
-/** What the extensions have, as far as the migration uses it. */
+/** The parts of the extensions that the migration uses. */
 const STUBS = `
   create schema cron;
   create table cron.job (jobname text primary key, schedule text, command text);
@@ -45,7 +45,7 @@ const STUBS = `
   create view vault.decrypted_secrets as select name, secret as decrypted_secret from vault.secrets;
 `;
 
-/** Makes Postgres take the stubs for the extensions, so that the migration itself stays as it is. */
+/** Makes Postgres treat the stubs as the extensions, so that the migration runs unchanged. */
 const PRETEND = `
   set allow_system_table_mods = on;
   create or replace view pg_catalog.pg_available_extensions as
@@ -59,7 +59,7 @@ const PRETEND = `
   reset allow_system_table_mods;
 `;
 
-/** Applies the migration; resolves with the notices that whoever pushes it reads. */
+/** Applies the migration; resolves with the notices that `supabase db push` prints. */
 async function migrate(database: PGlite): Promise<string[]> {
   const notices: string[] = [];
   const sql = await Deno.readTextFile(MIGRATION);
@@ -69,7 +69,7 @@ async function migrate(database: PGlite): Promise<string[]> {
   return notices;
 }
 
-/** The same, and afterwards the database is as it was before. */
+/** The same in a transaction that is rolled back. */
 async function rehearse(database: PGlite): Promise<string[]> {
   await database.exec("begin");
   try {
@@ -86,7 +86,7 @@ Deno.test("the schedule of reconcile", async (t) => {
   const rows = async (sql: string) => (await database.query(sql)).rows;
   await database.exec(BEFORE);
 
-  await t.step("without the extensions the migration says that there is none", async () => {
+  await t.step("without the extensions the migration says that there is no schedule", async () => {
     assert.deepEqual(await rehearse(database), [
       "reconcile is not scheduled: this database has no pg_cron, pg_net, supabase_vault. " +
       "Call POST /provision-machine/reconcile every minute by other means.",
@@ -96,7 +96,7 @@ Deno.test("the schedule of reconcile", async (t) => {
   await database.exec(STUBS);
   await database.exec(PRETEND);
 
-  await t.step("with both secrets there beforehand it has nothing to remark", async () => {
+  await t.step("when both secrets exist already it prints no notice", async () => {
     await database.exec("insert into vault.secrets values ('provision_machine_url', 'u')");
     await database.exec("insert into vault.secrets values ('provision_machine_secret_key', 'k')");
     const remarks = (await rehearse(database)).filter((notice) => !/already exists/.test(notice));
@@ -125,7 +125,7 @@ Deno.test("the schedule of reconcile", async (t) => {
     ]);
   });
 
-  await t.step("without the secrets each run fails, which pg_cron keeps a record of", async () => {
+  await t.step("without the secrets each run fails, so that pg_cron records it", async () => {
     const runJob = () => keepExitCode(() => database.exec("select public.request_reconcile()"));
     await assert.rejects(runJob(), /put provision_machine_url and provision_machine_secret_key/);
     await database.query("insert into vault.secrets values ('provision_machine_url', $1)", [
@@ -149,7 +149,7 @@ Deno.test("the schedule of reconcile", async (t) => {
     }]);
   });
 
-  await t.step("nobody else can make it run, or read the key through it", async () => {
+  await t.step("no other role can make it run, or read the key through it", async () => {
     const { rows: granted } = await database.query<{ rolname: string }>(
       `select rolname from pg_roles
        where rolname in ('anon', 'authenticated', 'service_role')

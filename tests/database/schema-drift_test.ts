@@ -27,11 +27,11 @@ Deno.test("an added column, comment and policy are printed with their table", as
     section,
     /^CREATE POLICY "Added later" ON public.reconcile_runs FOR SELECT TO anon /m,
   );
-  // What a hosted project grants by default, which this migration forgot to revoke.
+  // A hosted project grants this by default; this migration forgot to revoke it.
   assert.match(schema, /\nGRANT ALL ON FUNCTION public.added_later TO anon;\n/);
 });
 
-Deno.test("a kind of object that the arrangement does not know is refused", async () => {
+Deno.test("an unknown kind of object is refused", async () => {
   await using project = await copyProject(SCHEMA.path);
   await project.addMigration("create type public.added_later as enum ('a');");
   await assert.rejects(generateSchema(project.root), /no place for a TYPE of added_later/);
@@ -55,7 +55,7 @@ Deno.test("anyone without a session has no privilege", async () => {
   assert.equal(revoked.length, functions.length, "a new function may be executed by everyone");
 });
 
-Deno.test("every table, function, index, constraint, trigger and policy has its place", async () => {
+Deno.test("every table, function, index, constraint, trigger and policy is in it", async () => {
   const schema = await Deno.readTextFile(join(PROJECT_ROOT, SCHEMA.path));
   const supabase = await startSupabase();
   try {
