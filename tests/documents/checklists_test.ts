@@ -1,6 +1,6 @@
 /**
- * The checklists of docs/DEVELOPING.md: a step that was forgotten fails here with a sentence that
- * says what is missing. The steps of a migration are checked by the tests in tests/database.
+ * The checklists of docs/DEVELOPING.md: a forgotten step fails here with a sentence that says
+ * what is missing. The steps of a migration are checked by the tests in tests/database.
  */
 import assert from "node:assert/strict";
 import { ERROR_CODES as CLIENT_CODES } from "../../client/errors.ts";

@@ -67,7 +67,7 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
     await assertPostIsRefused(running.url, 401, "unauthorized");
   });
 
-  await t.step("what loads later was uploaded too", async () => {
+  await t.step("modules that are loaded later were uploaded too", async () => {
     await using running = await bootUpload(deno, uploaded, {
       SUPABASE_URL: "http://127.0.0.1:9",
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
@@ -129,7 +129,7 @@ async function assertPreflight(url: string): Promise<void> {
   }
 }
 
-/** Of an error, or the status of a health report. */
+/** The code of an error, or the status of a health report. */
 function codeOf(text: string): string {
   const { code, status } = z.object({ code: z.string(), status: z.string() }).partial()
     .parse(JSON.parse(text));

@@ -1,6 +1,6 @@
 /**
- * The examples for frontends, in their very text (README.md, docs/API.md), against the local stack:
- * a success, an error of ours, no network, a gateway's page, an outcome that is not known yet.
+ * The examples for frontends, exactly as README.md and docs/API.md print them, on the local stack:
+ * a success, an error of ours, no network, a gateway's page, an unknown outcome.
  */
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
@@ -28,7 +28,7 @@ interface Examples {
 
 const UNREACHABLE = "The service could not be reached. Try again.";
 
-Deno.test("a frontend gets a machine, and every failure in words", async (t) => {
+Deno.test("a frontend gets a machine, and a sentence for every failure", async (t) => {
   await using stack = await startStack();
   await using frontend = await signIn(stack);
   const { provision, list, destroy } = frontend;
@@ -57,7 +57,7 @@ Deno.test("a frontend gets a machine, and every failure in words", async (t) => 
     assert.deepEqual(await list(), []);
   });
 
-  await t.step("an answer that got lost is found with the same key", async () => {
+  await t.step("after a lost answer the same key finds the machine", async () => {
     stack.supabase.addFault({
       match: { service: "functions" },
       do: { kind: "reset", when: "after" },
@@ -69,7 +69,7 @@ Deno.test("a frontend gets a machine, and every failure in words", async (t) => 
     assert.deepEqual((await list()).map(({ machine_id }) => machine_id), [machine.machineId]);
   });
 
-  await t.step("an error of ours comes with its words and its request id", async () => {
+  await t.step("an error of ours has its sentence and its request id", async () => {
     const { message, problem, retryAfter } = await provision();
     assert.equal(problem?.code, "machine_limit_reached");
     assert.match(message ?? "", new RegExp(`.+ \\(request ${problem.requestId}\\)$`));
@@ -95,7 +95,7 @@ Deno.test("a frontend gets a machine, and every failure in words", async (t) => 
     );
   });
 
-  await t.step("the address has a token in it", async () => {
+  await t.step("the address contains a token", async () => {
     const [machine] = await list();
     assert.ok(machine);
     const { origin, pathname, searchParams } = await frontend.socketUrl(machine.machine_id);
@@ -139,7 +139,7 @@ Deno.test("a frontend gets a machine, and every failure in words", async (t) => 
   });
 });
 
-Deno.test("while the outcome is not known the key is kept", async () => {
+Deno.test("the key is kept while the outcome is unknown", async () => {
   await using stack = await startStack({
     env: { PROVISION_TIMEOUT_SECONDS: "3" },
     fly: { settings: { startDelayMs: 1_000 } },

@@ -39,7 +39,7 @@ export function codeIn(cell: string): string | undefined {
 
 const MASKED = "\u0000";
 
-/** Masks a character inside of code blocks, where it means something else. */
+/** Masks a character inside code blocks, where it means something else. */
 function withoutCode(markdown: string, character: string): string {
   return markdown.replaceAll(
     /^```[\s\S]+?^```$/gm,

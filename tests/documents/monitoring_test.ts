@@ -1,4 +1,4 @@
-/** What monitoring/ and docs/OPERATIONS.md say of metrics, log lines and fields is valid and real. */
+/** The metrics, log lines and fields in monitoring/ and docs/OPERATIONS.md exist and are valid. */
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { scrape } from "../support/exposition.ts";
@@ -173,7 +173,7 @@ Deno.test("rules, dashboard, log queries and documents name what the function re
     assert.deepEqual(messages.map(generic), shown.trimEnd().split("\n").map(generic));
   });
 
-  await t.step("the labels that they choose by exist", () => {
+  await t.step("the labels that they select by exist", () => {
     for (const label of ['outcome="running"', 'outcome="error"', 'status="running"', 'le="+Inf"']) {
       assert.ok(text.includes(label), label);
     }
@@ -198,7 +198,7 @@ Deno.test("rules, dashboard, log queries and documents name what the function re
           ...query.matchAll(/json_value\(event_message, '\$\.(\w+)'\)/g),
         ].map(([, ...names]) => names.filter((name) => name !== undefined).at(-1));
         for (const field of fields) {
-          // A create that has to wait for its slot is rare, and not among these.
+          // None of these creates has to wait for its slot.
           if (field === "slot") continue;
           assert.ok(printed.some((line) => line.includes(`"${field}":`)), `${field} in ${file}`);
         }

@@ -5,7 +5,7 @@ import { readDocument, sectionsOf, tableRows } from "./markdown.ts";
 
 const RUNBOOK = await readDocument("docs/RUNBOOK.md");
 
-Deno.test("each section of a code says what it means, what to do and how it looks in the log", () => {
+Deno.test("each section of a code says what it means, what to do and what the log shows", () => {
   const codes = new Map(ERROR_CODES.map((entry) => [entry.code, entry]));
   for (const { heading, text } of sectionsOf(RUNBOOK)) {
     const code = /^`([a-z_]+)`$/.exec(heading)?.[1];

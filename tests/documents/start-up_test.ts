@@ -1,6 +1,6 @@
 /**
- * What is loaded before a new isolate hears its first request. Every module more is felt by whoever
- * happens to start one, and nobody would see it in any other test.
+ * What is loaded before a new isolate gets its first request. Every additional module delays the
+ * request that starts an isolate, and no other test would show it.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,7 @@ interface Graph {
   redirects: Record<string, string>;
 }
 
-/** What `entry` imports with code, and what that does, and so on; without what is imported later. */
+/** What `entry` imports, directly or not; without types and without dynamic imports. */
 async function loadedBy(entry: string): Promise<string[]> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", fileURLToPath(new URL(entry, FUNCTION))],
@@ -59,7 +59,7 @@ Deno.test("a new isolate loads what every request needs, and no more", async () 
   }
 });
 
-Deno.test("provisioning loads supabase-js, and nothing of the rare routes", async () => {
+Deno.test("provisioning loads supabase-js, and no module of the rare routes", async () => {
   const loaded = (await Promise.all(
     [
       "index.ts",

@@ -19,7 +19,7 @@ for (const format of ["text", "json"] as const) {
     const output = (stream?: "stdout" | "stderr") =>
       stack.fn.lines.filter((line) => stream === undefined || line.stream === stream)
         .map(({ line }) => line);
-    /** A line that says this, with a time stamp in front in the text format. */
+    /** The line with this text; in the text format a time stamp precedes it. */
     const line = (text: string) =>
       format === "json" ? new RegExp(escape(text)) : new RegExp(`^${PREFIX}${escape(text)}$`);
     const says = (text: string) => output().some((each) => line(text).test(each));
@@ -35,7 +35,7 @@ for (const format of ["text", "json"] as const) {
       assert.equal(status, 200);
       assert.equal(body.status, "running");
       await until(
-        "the log is there",
+        "the log is not empty",
         () => says("provision-machine finished: succeeded (HTTP 200)"),
       );
     });
@@ -116,7 +116,7 @@ for (const format of ["text", "json"] as const) {
       });
     });
 
-    await t.step("that was everything that the guide looks for", () => {
+    await t.step("each step of the guide was tested", () => {
       assert.deepEqual(done, CHECKS, "LOGGING_FIX_SUMMARY.md: Testing Guide");
     });
 
@@ -144,7 +144,7 @@ for (const format of ["text", "json"] as const) {
   });
 }
 
-/** What a line of the document stands for: `…` is anything. */
+/** A pattern for a line of the document, in which `…` matches anything. */
 function patternOf(shown: string): RegExp {
   const text = escape(shown.replace(/^\[timestamp\] /, "")).replaceAll("…", ".+");
   return new RegExp(`^${shown.startsWith("[timestamp] ") ? PREFIX : ""}${text}$`);

@@ -4,12 +4,12 @@ import { until } from "../support/until.ts";
 import { KEY, MACHINE_ID, SECRET } from "./tokens.ts";
 
 const EXAMPLES = new URL("../../examples/", import.meta.url);
-/** Enough for Deno and Node to start; nothing of the developer's. */
+/** What Deno and Node need to start, without the developer's own settings. */
 const NAMES_KEPT = ["PATH", "HOME", "DENO_DIR", "TMPDIR"];
 
 interface Program {
   entry: string;
-  /** What the program gets in production. */
+  /** The environment that the program has in production. */
   env: Record<string, string>;
 }
 
@@ -24,7 +24,7 @@ export const ROUTER: Program = {
 };
 
 export interface StartOptions {
-  /** Over the program's own; an empty text counts as not set. */
+  /** Changes to the default environment; an empty text counts as not set. */
   env?: Record<string, string>;
   /** The command in front of the entry. Default: this Deno, as the local stack runs it. */
   command?: string[];
@@ -39,7 +39,7 @@ export interface Ended {
 
 /** A running server. Disposing kills it. */
 export class ExampleServer implements AsyncDisposable {
-  /** All that it wrote, on both streams. */
+  /** Its output on both streams. */
   output = "";
   port = 0;
   readonly ended: Promise<Ended>;

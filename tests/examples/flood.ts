@@ -1,5 +1,5 @@
 // `deno task test:tokens [COUNT] [SEED]`: presents 10,000 random bad tokens to the machine and to the
-// router, and fails if one of them gets in.
+// router, and fails if one of them is accepted.
 import { flood } from "./token-flood.ts";
 
 function print(line: string): void {

@@ -1,5 +1,5 @@
-// Random connect tokens of which none may get in: each one differs from a good one in at least one
-// way that matters, often in several.
+// Random connect tokens of which none may be accepted: each one differs from a good one in at least
+// one way that matters, often in several.
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import {
@@ -41,7 +41,7 @@ const BAD_CLAIMS: fc.Arbitrary<(now: number) => Claims> = fc.oneof(
   fc.integer({ min: 61, max: 1e9 }).map((life) => (now: number) => ({ iat: now, exp: now + life })),
   fc.integer({ min: 10, max: 1e9 }).map((wait) => (now: number) => ({ nbf: now + wait })),
   fc.constantFrom("aud", "sub", "iat", "exp").map((name) => () => ({ [name]: undefined })),
-  // A number of seconds, or a user's id, may happen to be a good one.
+  // A random number of seconds or user id may happen to be valid.
   fc.record({ name: fc.constantFrom("iat", "exp"), value: JSON_VALUE })
     .filter(({ value }) => typeof value !== "number" || value < 1e9)
     .map(({ name, value }) => () => ({ [name]: value })),
@@ -51,7 +51,7 @@ const BAD_CLAIMS: fc.Arbitrary<(now: number) => Claims> = fc.oneof(
   fc.constant(() => ({ aud: OTHER_MACHINE_ID })),
 );
 
-/** The machine does not look at these two, the router must. */
+/** The router checks these two claims, the machine does not. */
 const BAD_DESTINATION: fc.Arbitrary<Claims> = fc.oneof(
   JSON_VALUE.map((app) => ({ app })),
   fc.string({ unit: "binary", maxLength: 80 }).map((app) => ({ app })),

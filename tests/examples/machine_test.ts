@@ -1,3 +1,4 @@
+// The example machine as a process: tokens, messages, users, pings and its end.
 import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
 import { Client } from "./client.ts";
@@ -16,7 +17,7 @@ import {
 
 const PING_FRAME = 9;
 
-Deno.test("a good token is let in on any path, greeted and echoed", async () => {
+Deno.test("a good token is accepted on any path, greeted and echoed", async () => {
   await using server = await ExampleServer.start(MACHINE);
   for (const path of ["/", `/${MACHINE_ID}`, "/some/other/path"]) {
     await using client = await Client.connect(server, claims(), path);
@@ -49,7 +50,7 @@ Deno.test("a token of 100 KB is refused, and the server goes on", async () => {
   assert.equal((await knock(server.port, `/?token=${sign(claims())}`)).status, 101);
 });
 
-Deno.test("a token seen on its way opens no other machine", async () => {
+Deno.test("an intercepted token opens no other machine", async () => {
   const token = sign(claims());
   await using own = await ExampleServer.start(MACHINE);
   // Even a machine that was given the same key by mistake.
@@ -98,7 +99,7 @@ Deno.test("it remembers the newest 10,000 ids and no more", async () => {
   assert.deepEqual(newest, [{ ack: "1" }, { echo: "forgotten", id: "0" }, { ack: "0" }]);
 });
 
-Deno.test("what is no message gets an error, too much of it ends the connection", async () => {
+Deno.test("an invalid message gets an error, one that is too large ends the connection", async () => {
   await using server = await ExampleServer.start(MACHINE);
   await using client = await Client.connect(server, claims());
   const wrong = ["text", "null", "[]", { id: 1, text: "" }, { id: "", text: "" }, { id: "1" }, {
@@ -123,7 +124,7 @@ Deno.test("a machine without USER_ID keeps the first user, others are refused", 
   assert.equal((await knock(server.port, `/?token=${own}`)).status, 101);
 });
 
-Deno.test("of two users who come at once, one gets the machine", async () => {
+Deno.test("of two users who connect at once, one gets the machine", async () => {
   await using server = await ExampleServer.start(MACHINE);
   const tokens = Array.from({ length: 20 }, (_, i) => sign(claims({ sub: `user-${i % 2}` })));
   const answers = await Promise.all(tokens.map((token) => knock(server.port, `/?token=${token}`)));
@@ -138,7 +139,7 @@ Deno.test("USER_ID names the user from the start", async () => {
   assert.equal((await knock(server.port, `/?token=${sign(claims())}`)).status, 101);
 });
 
-Deno.test("it pings: who responds stays, who does not is disconnected", async () => {
+Deno.test("it pings: a client that responds stays, one that does not is disconnected", async () => {
   await using server = await ExampleServer.start(MACHINE, { env: { PING_SECONDS: "1" } });
   await using client = await Client.connect(server, claims());
   using silent = await RawSocket.open(server.port, `/?token=${sign(claims())}`);
@@ -171,7 +172,7 @@ Deno.test("a client that ignores the close does not keep it from ending", async 
   assert.equal((await within(10_000, server.stop("SIGTERM"))).code, 0);
 });
 
-Deno.test("without an id or a proper key it does not start", async () => {
+Deno.test("without an id or a valid key it does not start", async () => {
   const settings: [Record<string, string>, RegExp][] = [
     [{ CONNECT_KEY: "" }, /^CONNECT_KEY is missing or malformed.*CONNECT_TOKEN_SECRET/],
     [{ CONNECT_KEY: "too-short" }, /^CONNECT_KEY is missing or malformed/],
@@ -185,7 +186,7 @@ Deno.test("without an id or a proper key it does not start", async () => {
   }
 });
 
-Deno.test("plain HTTP gets its health, and elsewhere 426", async () => {
+Deno.test("plain HTTP gets 200 on the health path, and 426 elsewhere", async () => {
   await using server = await ExampleServer.start(MACHINE);
   const health = await fetch(`${server.url}/health`);
   assert.deepEqual([health.status, await health.json()], [200, { status: "pass" }]);

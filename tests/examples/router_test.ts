@@ -1,3 +1,4 @@
+// The example router as a process: which requests it replays to which machine.
 import assert from "node:assert/strict";
 import { ExampleServer, ROUTER } from "./example-server.ts";
 import { knock } from "./knock.ts";
@@ -65,7 +66,7 @@ Deno.test("another machine's token is refused, whichever path it is used on", as
   await assertRefused(server, path, 401, /not signed for this machine/);
 });
 
-Deno.test("a machine's user who signs other claims gets to no other app", async () => {
+Deno.test("a machine's user who signs other claims reaches no other app", async () => {
   await using server = await ExampleServer.start(ROUTER);
   for (const [name, changes] of BAD_DESTINATIONS) {
     const path = `/${MACHINE_ID}?token=${sign(claims(changes))}`;

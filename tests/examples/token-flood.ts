@@ -1,16 +1,16 @@
-// Presents random bad tokens to both example servers, good ones in between, and counts who gets in.
+// Presents random bad tokens to both example servers, and counts which are accepted.
 import { ExampleServer, MACHINE, ROUTER } from "./example-server.ts";
 import { badQueries, type BadQuery } from "./fuzzed-tokens.ts";
 import { type Answer, knock } from "./knock.ts";
 import { claims, MACHINE_ID, sign } from "./tokens.ts";
 
-/** A door that lets no one in would pass too, so a good token is tried after so many bad ones. */
+/** A server that refuses every token would pass too, so good tokens are tried in between. */
 const BAD_PER_GOOD = 50;
 
 export interface FloodResult {
   door: "machine" | "router";
   bad: number;
-  /** Queries of bad tokens that got in; none is right. */
+  /** Queries of bad tokens that were accepted; there must be none. */
   admitted: string[];
   good: number;
   goodRefused: number;

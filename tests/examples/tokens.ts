@@ -51,7 +51,7 @@ function encode(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString("base64url");
 }
 
-/** The query of a token, and what the refusal must say. */
+/** The query of a token, and the reason that the refusal must give. */
 export type BadToken = [name: string, query: string, reason: RegExp];
 
 /** Tokens, by their query, that neither the machine nor the router may accept. */

@@ -1,3 +1,4 @@
+// The published test vectors agree with the code that signs, derives keys and checks tokens.
 import assert from "node:assert/strict";
 import { checkConnectToken, TokenRefused } from "../../examples/machine/connect-token.mjs";
 import vectors from "../../examples/connect-token-vectors.json" with { type: "json" };
@@ -30,7 +31,7 @@ Deno.test("each key is derived from its secret and machine id", () => {
   assert.equal(new Set(vectors.keys.map(({ key }) => key)).size, vectors.keys.length);
 });
 
-Deno.test("each accepted token is what signing its claims gives, and is accepted", async () => {
+Deno.test("each accepted token equals its signed claims, and is accepted", async () => {
   for (const vector of vectors.accepted) {
     const { key } = vector;
     assert.equal(sign(vector.claims, { key, header: vectors.header }), vector.token, vector.name);
@@ -54,7 +55,7 @@ Deno.test("the router derives the keys of the vectors", async () => {
   }
 });
 
-Deno.test("the machine takes a key of the vectors as it stands", async () => {
+Deno.test("the machine accepts a key of the vectors unchanged", async () => {
   for (const { machineId, key } of vectors.keys) {
     const env = { MACHINE_ID: machineId, CONNECT_KEY: key };
     await using machine = await ExampleServer.start(MACHINE, { env });
