@@ -17,7 +17,7 @@ export interface AlertRow {
 }
 
 const REFUSED: FlyFault = { kind: "status", status: 422, body: { error: "invalid image" } };
-/** A machine whose row exists, for events that a test writes itself. */
+/** A machine with a row, for events that a test writes directly. */
 const ROWLESS = "a request that a test made up";
 
 export class Alerting implements AsyncDisposable {
@@ -44,7 +44,7 @@ export class Alerting implements AsyncDisposable {
     return answer;
   }
 
-  /** A failed call whose alert was decided, and sent if there was one to send. */
+  /** A failed call, after its alert was decided and, if due, sent. */
   async failAndSettle(fn?: RunningFunction): Promise<Answer> {
     const decided = this.decisions();
     const answer = await this.fail(fn);
@@ -73,7 +73,7 @@ export class Alerting implements AsyncDisposable {
     return this.stack.supabase.sql<AlertRow>("select * from alerts order by id");
   }
 
-  /** Writes failures down as if requests had failed just now. */
+  /** Inserts failures as if requests had just failed. */
   async failures(code: string, count: number): Promise<void> {
     await this.stack.supabase.sql(
       `insert into machine_events (request_id, kind, error_code)
@@ -82,7 +82,7 @@ export class Alerting implements AsyncDisposable {
     );
   }
 
-  /** Moves everything that alerts look at into the past. */
+  /** Moves everything that alerts depend on into the past. */
   async pass(minutes: number): Promise<void> {
     const { sql } = this.stack.supabase;
     const ago = `- interval '${minutes} minutes'`;
@@ -95,7 +95,7 @@ export class Alerting implements AsyncDisposable {
     );
   }
 
-  /** Forgets every failure and alert. */
+  /** Deletes every failure and alert. */
   async reset(): Promise<void> {
     const { sql } = this.stack.supabase;
     await sql("delete from alerts");

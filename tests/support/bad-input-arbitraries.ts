@@ -25,13 +25,13 @@ export interface OddRequest {
 
 const MAX_BODY_BYTES = 16 * 1024;
 const anyOf = <T>(...values: T[]) => fc.constantFrom(...values);
-/** What may stand in a header: a byte each, no line breaks. */
+/** What may be in a header: characters of one byte, no line breaks. */
 const headerText = (maxLength = 60) =>
   fc.string({
     unit: fc.integer({ min: 0x21, max: 0xff }).map((n) => String.fromCharCode(n)),
     maxLength,
   });
-/** Words of our own answers and log lines: a caller must not be able to bend those. */
+/** Words of our own answers and log lines, which a caller must not be able to change. */
 const ownWords = anyOf(
   "provision-machine",
   "unauthorized",

@@ -1,4 +1,4 @@
-/** What every answer must be, whatever was sent: for the tests of bad input. */
+/** What every answer must look like, whatever was sent: for the tests of bad input. */
 import assert from "node:assert/strict";
 import { CALLER_CODES } from "../../supabase/functions/provision-machine/errors.ts";
 
@@ -39,7 +39,7 @@ export function assertTruthfulAnswer(
   if (status >= 400) assertError(status, headers, body, shown);
 }
 
-// deno-lint-ignore no-explicit-any -- a test may look at any field
+// deno-lint-ignore no-explicit-any -- a test may read any field
 function assertError(status: number, headers: Headers, body: any, shown: string): void {
   assert.equal(STATUS_OF_CODE[body.code], status, shown);
   assert.equal(body.requestId, headers.get("x-request-id"), shown);

@@ -1,10 +1,10 @@
-/** Requests that are their callers' mistakes, by the code that they are answered with. */
+/** Requests that are the caller's mistake, by the code that they are answered with. */
 import assert from "node:assert/strict";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import type { CallerErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
 import type { Answer, Stack } from "./stack.ts";
 
-/** A request that its caller got wrong. It leaves no row. */
+/** An invalid or refused request. It leaves no row. */
 export interface CallerCase {
   code: CallerErrorCode;
   call(stack: Stack, user: LocalUser): Promise<Answer>;

@@ -6,9 +6,9 @@ import { until } from "./until.ts";
 const PROJECT_ROOT = resolve(import.meta.dirname ?? ".", "../..");
 
 export interface DevCommandOptions {
-  /** Set in the developer's shell. */
+  /** Variables set in the developer's shell. */
   env?: Record<string, string>;
-  /** Through `deno task`, as typed; otherwise what that runs. */
+  /** Run through `deno task`, as a developer types it; otherwise the task's command directly. */
   throughTask?: boolean;
 }
 
@@ -113,7 +113,7 @@ export async function processesBelow(pid: number): Promise<number[]> {
   return below(pid);
 }
 
-/** Whether a process is there and has not ended. */
+/** Whether a process exists and has not ended. */
 export async function isRunning(pid: number): Promise<boolean> {
   return (await listProcesses()).some((process) => process.pid === pid);
 }

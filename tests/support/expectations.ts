@@ -1,4 +1,4 @@
-/** What answers look like, as the contract says. */
+/** Assertions of the contract's answers and of the rows behind them. */
 import assert from "node:assert/strict";
 import type { ErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
 import type { Answer, MachineRow, Stack } from "./stack.ts";

@@ -1,6 +1,5 @@
 /**
- * Values out of a scrape, for assertions. Whether the text is what Prometheus takes is promtool's to
- * say.
+ * Values from a scrape, for assertions. Whether Prometheus accepts the text is checked with promtool.
  */
 import assert from "node:assert/strict";
 import type { Stack } from "./stack.ts";

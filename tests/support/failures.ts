@@ -6,7 +6,7 @@ import type { Stack } from "./stack.ts";
 /** Apps whose lists fail; faults of a list cannot be chosen by region. */
 export const BLIND_APPS = ["lookups-break", "lookups-are-garbled"] as const;
 
-/** Enough regions for all failures at once, and the default one. */
+/** Enough regions to run all failures at once, and the default one. */
 export const TEST_REGIONS = [
   "iad",
   ...["qx", "qy"].flatMap((start) =>
@@ -21,12 +21,12 @@ export interface FlyFailure {
   /** Changed environment of the function. */
   env?: Record<string, string>;
   arrange(stack: Stack, region: string): void;
-  /** Whether Fly.io answered the call that decided: then its request id is logged. */
+  /** Whether Fly.io answered the decisive call: then its request id is logged. */
   flyAnswered: boolean;
   retryAfter?: string;
-  /** What Fly.io may still hold when the answer goes out. */
+  /** What may still exist at Fly.io when the answer is sent. */
   left?: "left to reconcile";
-  /** Errors beside the one that decided. */
+  /** Number of errors besides the decisive one. */
   otherErrors?: number;
 }
 

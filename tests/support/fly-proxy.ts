@@ -18,9 +18,9 @@ export const WEB = {
   internal_port: 8080,
   ports: [{ port: 80, handlers: ["http"] }, { port: 443, handlers: ["tls", "http"] }],
 };
-/** An image that answers anything and shows what it was sent. */
+/** An image that answers any request with what it received. */
 export const HOSTILE_IMAGE = "registry.fly.io/demo:hostile";
-/** Steps in which the clock is moved while a request is under way. */
+/** How far the clock moves at a time while a request is under way. */
 const STEP_MS = 250;
 
 export interface ProxyWorld extends VirtualSimulator, AsyncDisposable {
@@ -130,7 +130,7 @@ export async function whileTimePasses<T>(
   };
   work.then(done, done);
   while (true) {
-    // Real connections take real time: the clock moves only when nothing came of that for a moment.
+    // Real connections take real time: the clock moves only when nothing has happened for a moment.
     for (let turn = 0; turn < 20 && !settled; turn++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }

@@ -23,7 +23,7 @@ const eventSchema = z.looseObject({
   }).optional(),
 });
 
-/** The members of answers that tests read; an answer without them gives these defaults. */
+/** The members of answers that tests read, with defaults for answers without them. */
 const bodySchema = z.looseObject({
   error: z.string().default(""),
   status: z.string().default(""),

@@ -1,4 +1,4 @@
-/** What happens behind the function's back: its process dies, a machine appears at Fly.io. */
+/** Events outside the function: its process dies, a machine appears at Fly.io. */
 import assert from "node:assert/strict";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import { FLY_APP, FLY_TOKEN, type MachineRow, type Stack } from "./stack.ts";

@@ -1,4 +1,4 @@
-/** The columns of `cloud_machines` that a test writes itself. */
+/** The columns of `cloud_machines` that a test writes directly. */
 export interface MachineValues {
   id: string;
   user_id: string | null;

@@ -28,7 +28,7 @@ export interface ManagementApi extends AsyncDisposable {
   refused: readonly string[];
 }
 
-// What identifies the project and the caller. The formats are those that the CLI insists on.
+// The ids and tokens of the project and the caller, in the formats that the CLI requires.
 interface Project {
   ref: string;
   accessToken: string;

@@ -5,7 +5,7 @@ import type { CallOptions, RunningFunction } from "./running-function.ts";
 import type { Stack } from "./stack.ts";
 import type { Webhook } from "./webhook.ts";
 
-/** Everything that a caller or a webhook got, with the headers. */
+/** Calls the function and keeps every answer, with the headers. */
 export class Outlet {
   readonly texts: [where: string, text: string][] = [];
 
@@ -33,7 +33,7 @@ export interface Planted {
   flyToken: string;
   /** One more key with service rights, beside the project's own. */
   otherKey: string;
-  /** Everything that Fly.io, the database or a caller knows and might say again. */
+  /** Every secret that Fly.io, the database or a caller knows and might repeat. */
   known: string[];
 }
 
@@ -60,7 +60,7 @@ export function plant(webhook: Webhook): Planted {
     ALERT_WEBHOOK_URL: webhook.url,
     ALERT_FAILURE_THRESHOLD: "1",
     ALERT_COOLDOWN_MINUTES: "0.0001",
-    // What other functions of the project use is in this one's environment too.
+    // Secrets of the project's other functions are in this one's environment too.
     MAX_MACHINES_PER_USER: "100000",
     STRIPE_SECRET_KEY: canaries.plant("another function's secret"),
     SUPABASE_JWKS: canaries.plant("SUPABASE_JWKS", (canary) => `{"keys":["${canary}"]}`),
@@ -74,7 +74,7 @@ export function plant(webhook: Webhook): Planted {
   };
 }
 
-/** What an upstream says when it repeats what it was sent, in whatever encoding. */
+/** Texts in which an upstream repeats what it was sent, in different encodings. */
 export function echoes(known: string[]): string[] {
   const utf8 = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
   return known.flatMap((secret) => [

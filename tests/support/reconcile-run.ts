@@ -1,4 +1,4 @@
-/** One run of reconcile, and what it must have done. */
+/** Runs reconcile and checks what it did. */
 import assert from "node:assert/strict";
 import type { Answer, Stack } from "./stack.ts";
 

@@ -1,4 +1,4 @@
-/** A function that runs: how a test calls it and reads its log. */
+/** A running function: how a test calls it and reads its log. */
 import assert from "node:assert/strict";
 import {
   type FunctionProcess,
@@ -17,7 +17,7 @@ export interface CallOptions {
   method?: string;
   /** Below the function's own path. */
   path?: string;
-  /** What stands before `path`. Default `/provision-machine`, as the gateway passes it. */
+  /** The path in front of `path`. Default `/provision-machine`, as the gateway passes it. */
   prefix?: string;
   /** Sent as JSON unless it is a string, bytes or a stream. */
   body?: unknown;
@@ -25,7 +25,7 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-// deno-lint-ignore no-explicit-any -- a test may look at any field
+// deno-lint-ignore no-explicit-any -- a test may read any field
 export type AnswerBody = any;
 
 export interface Answer {
@@ -68,7 +68,7 @@ export class RunningFunction implements AsyncDisposable {
     return this.process.lines;
   }
 
-  /** Calls the function as `user`. What every answer must have is checked here. */
+  /** Calls the function as `user`. Checks the headers and fields that every answer must have. */
   async call(
     user: LocalUser | null,
     { method = "POST", path = "", prefix = "/provision-machine", body, headers = {}, signal }:
@@ -116,7 +116,7 @@ export class RunningFunction implements AsyncDisposable {
     await until(`the summary of ${requestId} is logged`, () => {
       const events = this.events(requestId);
       const summary = events.find(isSummary);
-      // The two streams are read side by side, so an error may come in after the summary.
+      // The two streams are read concurrently, so an error may arrive after the summary.
       return summary !== undefined &&
         (Number(summary.status) < 500 || events.some(({ level }) => level === "error"));
     });
@@ -128,7 +128,7 @@ export class RunningFunction implements AsyncDisposable {
   /**
    * The one event that reports a request's failure.
    *
-   * @param others how many more errors there are, such as a clean-up that failed too
+   * @param others how many more errors there are, such as that of a failed clean-up
    */
   async failure(requestId: string, others = 0): Promise<LogEvent> {
     const errors = (await this.log(requestId)).filter(({ level }) => level === "error");
@@ -140,7 +140,7 @@ export class RunningFunction implements AsyncDisposable {
     return failure;
   }
 
-  /** A request that will not finish, because the test ends the function before. */
+  /** Registers a request that will not finish, because the test ends the function before. */
   expectCutOff(requestId: string): void {
     this.cutOff.add(requestId);
   }

@@ -26,7 +26,7 @@ import { violationsAtRest } from "./violations-at-rest.ts";
 export type { Answer, AnswerBody, CallOptions, LogEvent } from "./running-function.ts";
 
 export const FLY_APP = "test-app";
-/** As long as the one in the README's example of a log line. */
+/** As long as the token in the README's example of a log line. */
 export const FLY_TOKEN = "fo1_0123456789abcdefghijklmnopqrstuvwxyz01";
 export const CONNECT_SECRET = "the-secret-of-connect-tokens-in-tests-0";
 export const IMAGE = "registry.fly.io/test-app:latest";
@@ -192,7 +192,7 @@ export class Stack implements AsyncDisposable {
     );
   }
 
-  /** Makes a row due for reconcile, as if its time had passed. */
+  /** Makes a row due for reconcile by moving its times into the past. */
   async makeDue(machineId: string): Promise<void> {
     const past = "now() - interval '1 second'";
     await this.supabase.sql(
@@ -211,7 +211,7 @@ export class Stack implements AsyncDisposable {
     );
   }
 
-  /** Names of the machines that live at Fly.io and belong to `machineId`'s row. */
+  /** Fly.io's ids of the live machines that belong to the row of `machineId`. */
   liveMachines(machineId: string): string[] {
     return this.simulator.liveMachines().filter(({ name }) => name === machineId)
       .map(({ id }) => id);

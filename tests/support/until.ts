@@ -1,7 +1,7 @@
-/** Waits for something that happens elsewhere. */
+/** Waits until a condition holds. */
 const LOOK_EVERY_MS = 5;
 
-/** Resolves with the first truthy value of `condition`. Throws, naming `what`, when it never comes. */
+/** Resolves with the first truthy value of `condition`. Throws, naming `what`, when it never does. */
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,

@@ -1,4 +1,4 @@
-/** Where alerts arrive in a test: a real server that answers when and what the test says. */
+/** A webhook for tests of alerts: a real server that answers when and what the test decides. */
 import { until } from "./until.ts";
 
 /** Part of the address, as Slack's are; anyone who knows it can post. */
@@ -12,7 +12,7 @@ export interface Delivery {
 }
 
 export class Webhook implements AsyncDisposable {
-  /** What arrived, in order; also what was refused. */
+  /** Every message that arrived, in order, refused ones included. */
   readonly deliveries: Delivery[] = [];
   private status = 200;
   private held: PromiseWithResolvers<void> | undefined;
@@ -29,7 +29,7 @@ export class Webhook implements AsyncDisposable {
   }
 
   get url(): string {
-    // By name: tests that look for parts of the address must not find every local address.
+    // By name, so that searches for parts of the address do not match every local address.
     return `http://localhost:${this.server.addr.port}${SECRET_PATH}`;
   }
 
@@ -42,7 +42,7 @@ export class Webhook implements AsyncDisposable {
     this.status = status;
   }
 
-  /** Takes messages and does not answer; the returned function answers all of them. */
+  /** Holds messages back unanswered; the returned function answers all of them. */
   hold(): () => void {
     const held = Promise.withResolvers<void>();
     this.held = held;
