@@ -22,11 +22,11 @@ import { trackCrypto } from "../../tests/model/track-crypto.ts";
 
 export const APP = "burst-app";
 const TOKEN = "fo1_burst00000000000000000000000000000000000";
-/** One way, so a call takes twice as long: 4 to 6 ms to the database, 40 to 60 ms to Fly.io. */
+/** Latency in one direction: a call takes 4 to 6 ms to the database, 40 to 60 ms to Fly.io. */
 const ONE_WAY_MS = { database: [2, 3], fly: [20, 30] } as const;
 
 export interface BurstOptions {
-  /** The user that each call is of, and when it comes; in the order of arrival. */
+  /** The user and the time of each call, in the order of arrival. */
   calls: { user: number; atMs?: number }[];
   isolates?: number;
   seed?: number;
@@ -41,7 +41,7 @@ export interface BurstOptions {
   strangersAtMs?: number[];
 }
 
-/** What became of one call. Times are milliseconds from the beginning of the burst. */
+/** The outcome of one call. Times are milliseconds from the beginning of the burst. */
 export interface Outcome {
   user: number;
   status: number;
@@ -56,7 +56,7 @@ export interface Burst {
   outcomes: Outcome[];
   /** Every create that reached Fly.io, ours and strangers', in order. */
   creates: { atMs: number; status: number; stranger: boolean }[];
-  /** When the last answer went out. */
+  /** When the last answer was sent. */
   makespanMs: number;
   /** Creates that Fly.io refused for going too fast. */
   refused: number;
@@ -93,7 +93,7 @@ export class BurstWorld implements AsyncDisposable {
       },
     });
     this.#time = time;
-    // Refusals are logged, as they should be; thirty of them would only hide the result.
+    // Refusals are logged; thirty of them would only hide the result.
     const { error } = console;
     Reflect.set(console, "error", () => {});
     try {

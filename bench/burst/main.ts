@@ -32,7 +32,7 @@ async function main(): Promise<void> {
 
   const alone = await world.run({ calls: [{ user: 0 }], startDelayMs: START_DELAY_MS });
   const { perSecond, burst } = FLY_RATE_LIMITS.other;
-  // The last create cannot come sooner than the bucket gives it a token.
+  // The last create cannot be sent before the bucket has a token for it.
   const minimumMs = alone.makespanMs + Math.max(0, calls - burst) / perSecond * 1_000;
 
   const rows: Record<string, Row[]> = {

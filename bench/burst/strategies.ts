@@ -1,5 +1,5 @@
 /**
- * How others meet the limit: they do not know it, run into 429 and try again. Each caller is alone, as
+ * How others handle the limit: they do not know it, get a 429 and try again. Each caller is alone, as
  * isolates without a shared schedule are. The same simulator, latencies and budget as for ours.
  */
 import {

@@ -50,7 +50,7 @@ function drawBurst({ settings, timelines }: z.output<typeof Burst>): string {
           name,
           seconds: atMs / 1_000,
           count: ++count,
-          // Thousands of steps are no more to see than the last one of each quarter of a second.
+          // Thousands of steps look the same as the last one of each quarter of a second.
         })).filter(({ seconds }, index, all) =>
           Math.floor(4 * seconds) !== Math.floor(4 * (all[index + 1]?.seconds ?? Infinity))
         ),

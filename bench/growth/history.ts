@@ -3,12 +3,12 @@ import type { Sql, TransactionSql } from "postgres";
 
 export const APP = "growth-app";
 
-/** Rows that are at work are as many as users are at work, however long the history is. */
+/** As many rows are provisioning as users are active, however long the history is. */
 const AT_WORK = { provisioning: 50, due: 20 };
 
 /**
  * Fills the tables up to `machines` rows of `cloud_machines`, with the events of each, and brings the
- * planner's statistics up to date. Rows are spread over ninety days and five a user: 15 % run, 5 %
+ * planner's statistics up to date. Rows are spread over ninety days, five per user: 15 % run, 5 %
  * failed, the rest is destroyed.
  */
 export async function growTo(sql: Sql, machines: number): Promise<void> {

@@ -1,4 +1,4 @@
-/** What the function asks of the database, as SQL. Each may be repeated as often as one likes. */
+/** What the function asks of the database, as SQL. Each may be repeated any number of times. */
 import type { Sql } from "postgres";
 import { APP } from "./history.ts";
 

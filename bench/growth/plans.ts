@@ -29,7 +29,7 @@ const Logged = z.object({ "Query Text": z.string(), Plan: PlanNode });
 export interface Work {
   /** Blocks of 8 KiB that were read: they decide the time, and are the same on every machine. */
   blocks: number;
-  /** Tables that were read from one end to the other, with the rows that this took. */
+  /** Tables that were read in full, with the number of rows read. */
   fullScans: { table: string; rows: number }[];
 }
 

@@ -1,4 +1,4 @@
-/** From what was measured to a table, and to whether the goals are met. */
+/** Turns measurements into a table and decides whether the goals are met. */
 import type { Goal } from "../support/report.ts";
 import { median, type Spread, spread } from "../support/statistics.ts";
 import type { Load } from "./load.ts";
@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 export interface Measured {
   calm: Load[];
   busy: Load[];
-  /** Resident bytes after so many requests in all. */
+  /** Resident bytes after a total number of requests. */
   memory: { requests: number; bytes: number }[];
   callsPerRequest: Record<string, number>;
 }

@@ -9,7 +9,7 @@ export interface LoadOptions {
   tokens: readonly string[];
 }
 
-/** What a load cost the server that bore it. */
+/** What a load cost the server. */
 export interface Load {
   /** Of each request, in milliseconds. */
   latenciesMs: number[];
@@ -19,7 +19,7 @@ export interface Load {
   residentBytesAfter: number;
 }
 
-/** Throws as soon as an answer is not 200: a failure costs something else than a success. */
+/** Throws as soon as an answer is not 200: the cost of a failure is not that of a success. */
 export async function load(server: ServerProcess, options: LoadOptions): Promise<Load> {
   const { requests, concurrency, tokens } = options;
   const latenciesMs: number[] = [];

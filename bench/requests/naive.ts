@@ -1,7 +1,7 @@
-// deno-lint-ignore-file no-console -- logs as the version did that it stands for
+// deno-lint-ignore-file no-console -- logs as the version that it stands for did
 /**
  * The usual first version, in the shape that this project replaces: a client for each request, a
- * check before the insert, a list before the create, one call after the other, a log line a step.
+ * check before the insert, a list before the create, one call after the other, a log line per step.
  * It is what the benchmark measures against; do not deploy it.
  */
 import { createClient } from "@supabase/supabase-js";

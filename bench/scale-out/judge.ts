@@ -13,9 +13,9 @@ export function keysServed(calls: readonly Call[]): number {
 }
 
 /**
- * A user has as many machines as allowed when the calls have ended and reconcile has been round. A
- * call that failed is truthful and frees its place, so each key in `calls` with nothing but failures
- * excuses one machine less. Nothing excuses one more.
+ * A user has as many machines as allowed when the calls have ended and reconcile has run. A
+ * failed call is truthful and frees its place, so each key in `calls` with nothing but failures
+ * excuses one missing machine. Nothing excuses an extra one.
  */
 export function wrongCounts(
   state: Pick<SettledSystem, "rows">,

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { circumstances, printTable, progress, report } from "../support/report.ts";
 import { runScaleOut } from "./run.ts";
 
-/** So high that Postgres and the processes are the limit, and low enough to be met. */
+/** High enough that Postgres and the processes are the limit, and low enough to be reached. */
 const RATE = { perSecond: 200, burst: 50 };
 
 async function main(): Promise<void> {

@@ -4,7 +4,7 @@
  * the same key, and every user asks for more machines than are allowed.
  *
  * On a machine that is too busy the function fails calls, truthfully. Users who are left with fewer
- * machines ask again with new keys, as the documentation tells them to.
+ * machines call again with new keys, as the documentation advises.
  */
 import { type Random, type RateLimit, seededRandom } from "../../dev/stack/fly/mod.ts";
 import type { Call, CallIntent } from "../../tests/invariants/evidence.ts";
@@ -13,9 +13,9 @@ import { System, type TestUser } from "../../tests/postgres/system.ts";
 import { keysServed, machinesOf, splitAnswers, unanswered, wrongCounts } from "./judge.ts";
 
 const PROVISION_TIMEOUT_SECONDS = 140;
-/** The function has answered by its timeout; this much longer a busy machine may take to pass it on. */
+/** The function answers within its timeout; a busy machine may deliver that 30 s later. */
 const PATIENCE_MS = (PROVISION_TIMEOUT_SECONDS + 30) * 1_000;
-/** A machine on which so many rounds fail is no place to learn anything. */
+/** After so many failing rounds the machine is too busy for a result. */
 const ROUNDS = 5;
 
 export interface ScaleOutOptions {
@@ -44,7 +44,7 @@ export interface ScaleOutResult {
   byProcess: number[];
   /** Creates that Fly.io refused for going too fast. */
   refused: number;
-  /** Everything that is not as it should be. */
+  /** One sentence per violated invariant. */
   violations: string[];
 }
 

@@ -11,7 +11,7 @@ export interface Upstreams extends AsyncDisposable {
   process: ServerProcess;
   /** Access tokens of users, signed with the project's own key. */
   tokens: string[];
-  /** Calls by kind since the last time it was asked. */
+  /** The number of calls by kind since the last time that this was called. */
   counts(): Promise<Record<string, number>>;
   /** The environment of a function that talks to these upstreams. */
   env: Record<string, string>;
@@ -59,7 +59,7 @@ function mintTokens(key: SigningKey, users: number): Promise<string[]> {
     mintUserToken({
       userId: crypto.randomUUID(),
       key,
-      email: "somebody@example.com",
+      email: "user@example.com",
       issuer: "https://abcdefghijklmnopqrst.supabase.co/auth/v1",
       // What Supabase Auth puts into a token besides; verification has to read all of it.
       claims: {

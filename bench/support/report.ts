@@ -18,7 +18,7 @@ export interface Circumstances {
   kernel: string;
   /** What the servers under measurement ran with. */
   deno: string;
-  /** Load average of the last minute when the run began: above 1, others were at work too. */
+  /** Load average of the last minute when the run began: above 1, other programs were running too. */
   loadAtStart: number;
 }
 
@@ -54,7 +54,7 @@ export function print(text: string): void {
   console.log(text);
 }
 
-/** Reports what is being done, on the terminal alone. */
+/** Reports progress, on the terminal only. */
 export function progress(text: string): void {
   // deno-lint-ignore no-console -- beside the result
   console.error(text);

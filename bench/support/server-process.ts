@@ -82,12 +82,12 @@ export class ServerProcess implements AsyncDisposable {
     return Number(statm.split(" ")[1]) * PAGE_BYTES;
   }
 
-  /** Ends it at once; it has nothing to put in order. */
+  /** Ends it at once; it has nothing to clean up. */
   async stop(): Promise<void> {
     try {
       this.child.kill("SIGKILL");
     } catch (error) {
-      // It is gone already, which is what was wanted.
+      // It has ended already.
       if (!(error instanceof TypeError)) throw error;
     }
     await Promise.all([this.child.status, this.errors.read]);

@@ -1,4 +1,4 @@
-/** Numbers out of samples. Nothing here rounds: the caller does, when it prints. */
+/** Statistics of samples. Nothing is rounded here: the caller rounds when it prints. */
 
 /** What a table shows of many samples of one thing. */
 export interface Spread {

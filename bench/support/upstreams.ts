@@ -1,6 +1,6 @@
 /**
  * Supabase and Fly.io as a benchmark needs them: they answer what a success needs, each call after
- * exactly the latency that they are given. A process of its own, so that the CPU time of the server
+ * exactly the configured latency. A process of its own, so that the CPU time of the server
  * under measurement is all its own.
  *
  * Environment: `JWK` (public key of the users' tokens), `DATABASE_MS`, `FLY_MS`.
