@@ -138,7 +138,7 @@ async function startWorld(changes: Partial<Runtime> = {}) {
         odd({ aud: { a: 1 } as unknown as string }),
       ]),
     },
-    /** Resolves when no work goes on behind the answers. */
+    /** Resolves when no work is left in the background. */
     async settled() {
       await Promise.all(background);
       background.clear();

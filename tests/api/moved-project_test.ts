@@ -123,7 +123,7 @@ Deno.test("a database that is found under another project's host", async (t) => 
     assert.equal((await first("GET", "/health")).body.checks["database:project"][0].status, "pass");
   });
 
-  await t.step("moved: the other project goes on with its machines", async () => {
+  await t.step("moved: the other project takes over its machines", async () => {
     await supabase.sql("select installation_moved()");
     assert.equal((await second("POST", "/reconcile")).status, 200);
     assert.equal(await statusOf(), "running");

@@ -147,7 +147,7 @@ Deno.test("creates are paced in Postgres", async (t) => {
         `${next.wait_ms}, ${second.wait_ms}`,
       );
       const after = await claim(await newUser());
-      assert.equal(slotOf(after.wait_ms), 4, "and the queue goes on behind the last");
+      assert.equal(slotOf(after.wait_ms), 4, "the queue continues behind the last");
     });
 
     await t.step("a 429 from Fly.io moves everyone's slots", async () => {

@@ -25,7 +25,7 @@ export class Client implements AsyncDisposable {
     let closed = false;
     client.closed.then(() => closed = true);
     await until("the machine greets", () => {
-      if (closed) throw new Error("not let in");
+      if (closed) throw new Error("the server refused the connection");
       return client.received.length > 0;
     });
     return client;
