@@ -1,6 +1,7 @@
 /** Apps and machines at Fly.io that are not this project's and must survive whatever happens. */
 import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
-import { FLY_APPS, type ModelWorld, ORGANIZATION } from "./model-world.ts";
+import { type ModelWorld } from "./model-world.ts";
+import { FLY_APPS, ORGANIZATION } from "./upstreams.ts";
 
 /** An organisation of other people. */
 export const STRANGERS = "strangers";

@@ -5,19 +5,14 @@
 import { generateSigningKey, mintUserToken } from "../../dev/stack/supabase/mod.ts";
 import { SecretFinder } from "../invariants/secrets.ts";
 import { ModelDatabase } from "./model-database.ts";
+import { OtherInstallation } from "./other-installation.ts";
+import { REGIONS, WEBHOOK_URL } from "./upstreams.ts";
 import { USERS } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
 import { trackCrypto } from "./track-crypto.ts";
 
-export const FLY_APPS = ["model-app", "second-app"] as const;
-/** Where the simulator puts the apps that exist from the start. */
-export const ORGANIZATION = "personal";
-export const REGIONS = ["iad", "lhr", "nrt"];
-
 /** What must never surface anywhere (I6). */
 const FLY_TOKEN = "fo1_canary-fly-token-0123456789abcdef";
-/** Anyone who knows it can post to the channel. */
-export const WEBHOOK_URL = "https://hooks.example.com/services/canary-webhook-0123456789";
 const MACHINE_SECRET = "canary-machine-env-0123456789abcdef";
 
 /** One line that the function printed. */
@@ -35,6 +30,7 @@ export class ModelWorld implements AsyncDisposable {
   /** Rejections that were not handled. */
   unhandled: unknown[] = [];
   readonly #undo: (() => void)[] = [];
+  #other: OtherInstallation | undefined;
 
   /** Everything that must not surface. */
   readonly secrets = new SecretFinder();
@@ -82,6 +78,13 @@ export class ModelWorld implements AsyncDisposable {
     };
   }
 
+  /** Another installation that has seen nothing yet; it is made when it is first needed. */
+  async otherInstallation(): Promise<OtherInstallation> {
+    this.#other ??= await OtherInstallation.open();
+    await this.#other.reset();
+    return this.#other;
+  }
+
   get flyToken(): string {
     return FLY_TOKEN;
   }
@@ -97,7 +100,7 @@ export class ModelWorld implements AsyncDisposable {
     for (const method of CONSOLE_METHODS) {
       sink[method] = (...parts: unknown[]) => {
         // What the local stack prints while it works is not the function's.
-        if (this.database.performing) return;
+        if (this.database.performing || this.#other?.performing) return;
         this.lines.push({ method, line: parts.map(String).join(" ") });
       };
     }
@@ -118,6 +121,7 @@ export class ModelWorld implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const undo of this.#undo) undo();
     await this.database.stack.close();
+    await this.#other?.[Symbol.asyncDispose]();
   }
 }
 

@@ -12,7 +12,7 @@ import type { Schedule } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
 import { flyAction, flySubject } from "./fly-calls.ts";
 import { STRANGERS } from "./foreign-machines.ts";
-import { WEBHOOK_URL } from "./model-world.ts";
+import { WEBHOOK_URL } from "./upstreams.ts";
 
 /** One call to an upstream as it went. */
 export interface UpstreamCall {

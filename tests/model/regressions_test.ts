@@ -263,6 +263,14 @@ const CASES: Case[] = [
     answers: ["500 machine_failed"],
     rows: ["error machine_failed"],
   },
+  {
+    name: "another installation with the same app and token leaves ours alone",
+    schedule: {
+      operations: [PROVISION, { kind: "other-reconcile", afterMs: 200_000, isolate: 0 }],
+    },
+    answers: ["200"],
+    rows: ["running"],
+  },
 ];
 
 Deno.test("schedules that once broke an invariant", async (t) => {

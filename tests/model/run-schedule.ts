@@ -7,11 +7,13 @@ import { Network, type UpstreamCall } from "./network.ts";
 import { Callers, type FunctionRequest, isQuiet, type ReconcileCounts } from "./callers.ts";
 import { addForeigners, type Foreigners, STRANGERS } from "./foreign-machines.ts";
 import type { ScheduledMachineFault } from "./draw-faults.ts";
+import { OtherInstallation } from "./other-installation.ts";
 import { environmentOf, PROMPT_READS, READ_SETTINGS } from "./settings.ts";
 import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
 import { addMachinesWithoutRow, rewriteMetadata } from "./upsets.ts";
 import { VirtualClock } from "../../dev/stack/clock.ts";
-import { FLY_APPS, type LogLine, type ModelWorld, REGIONS, userId } from "./model-world.ts";
+import { type LogLine, type ModelWorld, userId } from "./model-world.ts";
+import { FLY_APPS, REGIONS } from "./upstreams.ts";
 
 /** Longer than any request, wait, lease or late call of a schedule. */
 const LONG_MS = 15 * 60_000;
@@ -54,9 +56,11 @@ export interface Observation {
 }
 
 /** Never rejects because of what the function does; see `violations` for a judgement. */
-export function runSchedule(world: ModelWorld, schedule: Schedule): Promise<Observation> {
+export async function runSchedule(world: ModelWorld, schedule: Schedule): Promise<Observation> {
   const time = new VirtualClock();
-  return world.during(time, () => new Run(world, schedule, time).observe());
+  const hasOther = schedule.operations.some(({ kind }) => kind === "other-reconcile");
+  const other = hasOther ? await world.otherInstallation() : null;
+  return await world.during(time, () => new Run(world, schedule, time, other).observe());
 }
 
 class Run {
@@ -73,6 +77,7 @@ class Run {
     private readonly world: ModelWorld,
     private readonly schedule: Schedule,
     private readonly time: VirtualClock,
+    private readonly other: OtherInstallation | null,
   ) {
     this.#random = seededRandom(schedule.seed);
     this.#simulator = new FlySimulator({
@@ -119,6 +124,7 @@ class Run {
     let rowsAfterOneRun: MachineRow[] = [];
     for (let quietRuns = 0; quietRuns < 2 && reconcileRuns.length < MAX_RECONCILE_RUNS;) {
       const counts = await this.#reconcile();
+      await time.run(this.#reconcileOther());
       if (reconcileRuns.length === 0) rowsAfterOneRun = await world.database.rows();
       reconcileRuns.push(counts);
       const quiet = counts !== null && isQuiet(counts);
@@ -146,7 +152,7 @@ class Run {
       ),
       foreignApps: [...foreign.apps, ...this.#network.strangerApps],
       alerts: this.#network.alerts,
-      lines: world.lines,
+      lines: world.lines.filter(({ line }) => !OtherInstallation.printed(line)),
       unhandled: world.unhandled,
       virtualMs: time.now() - startedAt,
     };
@@ -183,6 +189,8 @@ class Run {
         if (machine) this.#network.kill(machine.id);
         return;
       }
+      case "other-reconcile":
+        return await this.#reconcileOther();
       case "tamper":
         return rewriteMetadata(this.#simulator, operation);
       case "restore": {
@@ -195,6 +203,17 @@ class Run {
         isolate.shutDown();
         return;
     }
+  }
+
+  async #reconcileOther(): Promise<void> {
+    const { world, time, schedule: { settings } } = this;
+    await this.other?.reconcile({
+      settings,
+      env: world.environment(),
+      firstKey: world.database.stack.secretKey,
+      time,
+      simulator: this.#simulator,
+    });
   }
 
   async #reconcile(): Promise<ReconcileCounts | null> {

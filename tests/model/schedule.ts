@@ -41,6 +41,8 @@ export type Operation =
     | { kind: "tamper"; erase: boolean }
     /** The database is restored from a backup that is older than many machines. */
     | { kind: "restore" }
+    /** Reconcile of another installation in the same organisation, app and token. */
+    | { kind: "other-reconcile" }
     /** The platform announces the isolate's end, and ends it two seconds later. */
     | { kind: "shutdown" }
   );
@@ -141,6 +143,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("restore" as const), afterMs, isolate }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("other-reconcile" as const), afterMs, isolate }),
   },
   {
     weight: 1,

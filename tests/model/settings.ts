@@ -1,6 +1,6 @@
 /** What a schedule's settings are for the function and for the simulated Fly.io. */
 import { DEFAULT_SETTINGS, type FlySettings } from "../../dev/stack/fly/mod.ts";
-import { FLY_APPS, ORGANIZATION, WEBHOOK_URL } from "./model-world.ts";
+import { FLY_APPS, ORGANIZATION, WEBHOOK_URL } from "./upstreams.ts";
 import type { ScheduleSettings } from "./schedule.ts";
 
 type ReadSettings = Partial<

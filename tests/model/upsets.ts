@@ -2,7 +2,8 @@
 import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
 import { createMachine, type Foreigners, NO_ROW } from "./foreign-machines.ts";
 import { TAG } from "./model-database.ts";
-import { FLY_APPS, type ModelWorld, ORGANIZATION, userId } from "./model-world.ts";
+import { type ModelWorld, userId } from "./model-world.ts";
+import { FLY_APPS, ORGANIZATION } from "./upstreams.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** So many that a list that leaves some out still shows more than reconcile would destroy. */
