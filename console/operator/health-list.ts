@@ -29,7 +29,7 @@ export function healthList({ checks }: Health): HTMLElement {
         {},
         badge(tone, word),
         h("span", { class: "check-name", title: name }, checkName(name)),
-        h("span", { class: "muted" }, observed(name, check)),
+        h("span", { class: check.output ? "muted output" : "muted" }, observed(name, check)),
       );
     }),
   );

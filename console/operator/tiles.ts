@@ -124,7 +124,7 @@ function reconcileFigure(samples: Sample[]): TileContent {
   if (seconds === 0) return { text: "Never", tone: "warning" };
   const ageMs = Math.max(0, Date.now() - seconds * 1_000);
   return {
-    text: `${roughDuration(ageMs)} ago`,
+    text: ageMs < 1_000 ? "Just now" : `${roughDuration(ageMs)} ago`,
     tone: toneOfAge(ageMs / 1_000),
     detail: `at ${clockTime(seconds * 1_000)}`,
   };
