@@ -440,11 +440,14 @@ CREATE FUNCTION public.begin_reconcile(p_project_host text DEFAULT NULL::text) R
 declare
   v_fenced constant boolean := public.is_fenced(p_project_host);
 begin
-  return (select jsonb_build_object('fenced', v_fenced, 'tag', tag) from public.installation);
+  return (
+    select jsonb_build_object('fenced', v_fenced, 'tag', tag, 'orphans_held', orphans_held)
+    from public.installation
+  );
 end
 $$;
 
-COMMENT ON FUNCTION public.begin_reconcile IS 'What a run of reconcile has to know first: whether this database belongs to its project, and the tag in the names of its machines.';
+COMMENT ON FUNCTION public.begin_reconcile IS 'What a run of reconcile has to know first: whether this database belongs to its project, the tag in the names of its machines, and how many machines without a row are held back.';
 
 REVOKE ALL ON FUNCTION public.begin_reconcile FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_reconcile TO service_role;
@@ -1844,7 +1847,7 @@ GRANT ALL ON FUNCTION public.reserve_create_slot TO service_role;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261126000700' $$;
+    AS $$ select '20261126000800' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

@@ -175,6 +175,18 @@ Deno.test("a restored backup: machines without rows are held back", async (t) =>
     assert.match(webhook.texts[0] ?? "", /6 machines at Fly.io have no row/);
   });
 
+  await t.step("the hold lasts while a list shows only some of them", async () => {
+    const some = (await listAtFly(stack)).slice(0, 2);
+    stack.simulator.addFault({
+      match: { action: "list" },
+      do: { kind: "status", status: 200, body: some },
+    });
+    await assertRun(stack, { orphansHeld: 2 });
+    await stack.ageSightings();
+    await assertRun(stack, { orphansHeld: 6 });
+    assert.equal(live(), 6);
+  });
+
   await t.step("health fails", async () => {
     const { status, body } = await stack.callAsService({ path: "/health", method: "GET" });
     assert.equal(status, 503);

@@ -154,8 +154,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "destroy machines without a row, however many they are",
     file: `${FUNCTION}/reconcile/settle-orphans.ts`,
-    from: "const tooMany = withoutRow.length > BRAKE.count",
-    to: "const tooMany = withoutRow.length > 1_000",
+    from: "(withoutRow.length > BRAKE.count &&",
+    to: "(withoutRow.length > 1_000 &&",
     tests: ["ownership"],
   },
   {

@@ -4,7 +4,7 @@ import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
 
 /** The newest migration that this code was written for. */
-export const EXPECTED_SCHEMA_VERSION = "20261126000700";
+export const EXPECTED_SCHEMA_VERSION = "20261126000800";
 
 /** What the database knows of the system's health. */
 export const DatabaseHealth = z.object({

@@ -14,6 +14,8 @@ const Installation = z.object({
   fenced: z.boolean(),
   /** Part of the name of every machine of this database. */
   tag: z.string(),
+  /** Machines without a row that are held back from destruction. */
+  orphans_held: z.number(),
 });
 export type Installation = z.output<typeof Installation>;
 

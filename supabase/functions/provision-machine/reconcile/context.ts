@@ -28,6 +28,8 @@ export interface ReconcileContext extends DatabaseContext {
   tag: string;
   /** What an operator decided about machines without a row, for this run. */
   orphans: OrphanDecision | undefined;
+  /** How many of these were held back before this run. */
+  orphansHeldBefore: number;
   deadline: Deadline;
 }
 

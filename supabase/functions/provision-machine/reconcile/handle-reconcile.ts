@@ -49,7 +49,10 @@ export async function handleReconcile(request: RequestContext): Promise<Response
   const report = new Report(log);
   const { machines, ownership } = database;
   const projectHost = environment.platform?.projectHost ?? null;
-  const { fenced, tag } = await ownership.beginReconcile(projectHost, deadline);
+  const { fenced, tag, orphans_held: orphansHeldBefore } = await ownership.beginReconcile(
+    projectHost,
+    deadline,
+  );
   if (fenced) throw otherProject();
   const common = { runtime, machines, report, requestId, startedAt, closeDeadline };
 
@@ -60,7 +63,16 @@ export async function handleReconcile(request: RequestContext): Promise<Response
     throw configurationError(environment.problems[0] ?? FLY_NOT_CONFIGURED);
   }
   const fly = openFlyClient(isolate, settings, trace);
-  const context = { ...common, ownership, fly, settings, tag, orphans, deadline };
+  const context = {
+    ...common,
+    ownership,
+    fly,
+    settings,
+    tag,
+    orphans,
+    orphansHeldBefore,
+    deadline,
+  };
   if (!environment.complete) {
     report.fail("a setting is invalid", configurationError(environment.problems[0]), NO_IDS);
   }

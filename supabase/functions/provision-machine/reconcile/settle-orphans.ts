@@ -31,9 +31,11 @@ export async function settleOrphans(
   hosting: Hosting,
   { orphans, living }: { orphans: readonly Orphan[]; living: number },
 ): Promise<number> {
-  const { orphans: decision } = context;
+  const { orphans: decision, orphansHeldBefore } = context;
   const withoutRow = orphans.filter(({ owner }) => owner === undefined);
-  const tooMany = withoutRow.length > BRAKE.count && withoutRow.length > BRAKE.share * living;
+  // A list that misses machines shows fewer of them for a while, so an earlier hold lasts.
+  const tooMany = orphansHeldBefore > 0 ||
+    (withoutRow.length > BRAKE.count && withoutRow.length > BRAKE.share * living);
   const held = tooMany && decision === undefined ? withoutRow.length : 0;
 
   if (decision === "adopt") await adoptOrphans(context, withoutRow);
