@@ -148,8 +148,11 @@ export class ConsoleStack implements AsyncDisposable {
 
   /** A request of a closed tab goes on, and a restart would cut it off. */
   async #finishRequests(): Promise<void> {
-    const { fn } = this.stack;
+    const { fn, supabase } = this.stack;
     await until("every request is finished", () => {
+      // One that has just left the console's server is seen by the gateway before the function.
+      const calls = supabase.requests({ service: "functions" });
+      if (calls.some(({ status, fault }) => status === null && fault === null)) return false;
       const events = fn.events();
       const finished = new Set(events.filter(isSummary).map(({ requestId }) => requestId));
       return events.every(({ requestId }) => requestId === null || finished.has(requestId));

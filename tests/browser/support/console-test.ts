@@ -26,16 +26,18 @@ export async function consoleTest(
       await using system = await ConsoleStack.start(options);
       for (const [step, run] of Object.entries(steps)) {
         await test.step(step, async () => {
+          const errors: unknown[] = [];
           try {
             await run(system);
-          } catch (error) {
+          } catch (cause) {
             const pictures = await system.takePictures();
-            throw new Error(`${step}\nWhat the tabs showed: ${pictures.join(", ")}`, {
-              cause: error,
-            });
-          } finally {
-            await system.reset();
+            const shown = pictures.join(", ");
+            errors.push(new Error(`${step}\nWhat the tabs showed: ${shown}`, { cause }));
           }
+          // A failure to clean up must not hide that of the step.
+          await system.reset().catch((error: unknown) => errors.push(error));
+          if (errors.length > 1) throw new AggregateError(errors);
+          for (const error of errors) throw error;
         });
       }
     },
