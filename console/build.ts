@@ -16,7 +16,16 @@ import type { ConsoleConfig } from "./page/config.ts";
 
 const HERE = new URL("./", import.meta.url);
 const PROJECT_CONFIG = new URL("../deno.json", HERE);
-const STYLES = ["1-base", "2-layout", "3-user", "4-machine", "5-terminal", "6-operator"];
+const STYLES = [
+  "1-base",
+  "2-layout",
+  "3-user",
+  "4-machine",
+  "5-timeline",
+  "6-terminal",
+  "7-operator",
+  "8-charts",
+];
 const POLICY_PLACEHOLDER = "{{content-security-policy}}";
 
 /** Content of each file by its name. */
