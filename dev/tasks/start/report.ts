@@ -114,10 +114,14 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
   ].join("\n");
 }
 
-/** The columns that matter; empty ones are left out. */
+/** What only reconcile and the pacing of creates use. */
+const BOOKKEEPING = ["create_bucket", "missing_since", "reconcile_at", "reconcile_attempts"];
+
+/** The columns that matter to a reader; empty ones are left out. */
 function presentValues(row: Record<string, unknown>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(row).filter(([, value]) => value !== null)
+    Object.entries(row)
+      .filter(([name, value]) => value !== null && value !== "" && !BOOKKEEPING.includes(name))
       .map(([name, value]) => [name, String(value)]),
   );
 }
