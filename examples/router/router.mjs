@@ -5,7 +5,9 @@ import { createServer } from "node:http";
 import process from "node:process";
 import { checkConnectToken, TokenRefused } from "./connect-token.mjs";
 
-const { CONNECT_TOKEN_SECRET = "", SHARED_APP, HOST = "0.0.0.0", PORT = "8080" } = process.env;
+const { SHARED_APP, HOST = "0.0.0.0", PORT = "8080" } = process.env;
+/** Trimmed, as the function reads it: a secret from a file often ends with a line break. */
+const CONNECT_TOKEN_SECRET = (process.env.CONNECT_TOKEN_SECRET ?? "").trim();
 
 if (CONNECT_TOKEN_SECRET.length < 32) {
   process.stderr.write(

@@ -53,6 +53,13 @@ Deno.test("a good token is replayed to its machine, as an upgrade or not", async
   }
 });
 
+Deno.test("white space around the secret does not count, as in the function", async () => {
+  const env = { CONNECT_TOKEN_SECRET: ` ${SECRET}\n` };
+  await using server = await ExampleServer.start(ROUTER, { env });
+  const { status } = await knock(server.port, `/${MACHINE_ID}?token=${sign(claims())}`);
+  assert.equal(status, 200);
+});
+
 Deno.test("each bad token gets 401, one line of JSON that says why, and no replay", async () => {
   await using server = await ExampleServer.start(ROUTER);
   for (const [name, query, reason] of badTokens()) {
@@ -129,7 +136,7 @@ Deno.test("it logs no token and no secret", async () => {
 });
 
 Deno.test("without a secret of 32 characters it does not start", async () => {
-  for (const secret of ["", "x".repeat(31)]) {
+  for (const secret of ["", "x".repeat(31), `${"x".repeat(31)}\n`]) {
     const { code, output } = await ExampleServer.runToEnd(ROUTER, { CONNECT_TOKEN_SECRET: secret });
     assert.equal(code, 1);
     assert.match(output, /^CONNECT_TOKEN_SECRET is missing or shorter than 32 characters/);
