@@ -13,6 +13,7 @@ import { trackCrypto } from "./track-crypto.ts";
 
 /** What must never surface anywhere (I6). */
 const FLY_TOKEN = "fo1_canary-fly-token-0123456789abcdef";
+const CONNECT_SECRET = "canary-connect-token-secret-0123456789";
 const MACHINE_SECRET = "canary-machine-env-0123456789abcdef";
 
 /** One line that the function printed. */
@@ -43,6 +44,7 @@ export class ModelWorld implements AsyncDisposable {
     this.secrets.add("FLY_API_TOKEN", FLY_TOKEN);
     this.secrets.add("MACHINE_ENV", MACHINE_SECRET);
     this.secrets.add("ALERT_WEBHOOK_URL", WEBHOOK_URL.slice("https://hooks.example.com/".length));
+    this.secrets.add("CONNECT_TOKEN_SECRET", CONNECT_SECRET);
     this.secrets.add("secret key", secretKey);
     this.secrets.add("service_role key", serviceRoleKey);
     for (const [n, token] of tokens.entries()) this.secrets.add(`access token of user ${n}`, token);
@@ -72,6 +74,7 @@ export class ModelWorld implements AsyncDisposable {
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
       SUPABASE_SERVICE_ROLE_KEY: serviceRoleKey,
       FLY_API_TOKEN: FLY_TOKEN,
+      CONNECT_TOKEN_SECRET: CONNECT_SECRET,
       DOCKER_IMAGE: "registry.fly.io/model-app:latest",
       FLY_REGIONS: REGIONS.join(","),
       MACHINE_ENV: JSON.stringify({ CANARY: MACHINE_SECRET }),

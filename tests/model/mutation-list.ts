@@ -229,4 +229,32 @@ export const MUTATIONS: Mutation[] = [
     to: "  to authenticated\n  using (true);",
     tests: ["row level security"],
   },
+  {
+    name: "offer a machine that is being destroyed",
+    file: `${FUNCTION}/connect/handle-connect.ts`,
+    from: "row.destroy_requested_at !== null || row.user_id === null",
+    to: "row.user_id === null",
+    tests: ["connecting"],
+  },
+  {
+    name: "connect to another user's machine",
+    file: `${FUNCTION}/database/machines.ts`,
+    from: "const owner = userId === null ? {} : { user_id: [userId] };",
+    to: "const owner = userId !== null ? {} : {};",
+    tests: ["connecting"],
+  },
+  {
+    name: "one key for all machines",
+    file: `${FUNCTION}/connect/token.ts`,
+    from: "`connect:${machineId}`",
+    to: "`connect:${machineId.slice(0, 7)}`",
+    tests: ["connecting"],
+  },
+  {
+    name: "forget to redact the key of the machine that is made",
+    file: `${FUNCTION}/provision/handle-provision.ts`,
+    from: "redactor.protect(connectKey === null ? [] : [connectKey])",
+    to: "redactor.protect([])",
+    tests: ["connect secret"],
+  },
 ];

@@ -10,6 +10,8 @@ export const TESTS = {
   ],
   "regressions": ["test", "-A", "--no-check", "tests/model/regressions_test.ts"],
   "destroying": ["test", "-A", "--no-check", "tests/api/destroy_test.ts"],
+  "connecting": ["test", "-A", "--no-check", "tests/api/connect_test.ts"],
+  "connect secret": ["test", "-A", "--no-check", "tests/api/connect-secret_test.ts"],
   "destroying a row's machine": [
     "test",
     "-A",

@@ -16,7 +16,7 @@ import {
   mintUserToken,
   startSupabase,
 } from "../../dev/stack/supabase/mod.ts";
-import { FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
+import { CONNECT_SECRET, FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
 import type { Call, CallIntent } from "../invariants/evidence.ts";
 import { SecretFinder } from "../invariants/secrets.ts";
 import type { SettledSystem } from "../invariants/settled-system.ts";
@@ -67,6 +67,7 @@ export class System implements AsyncDisposable {
       FLY_APP_NAME: FLY_APP,
       DOCKER_IMAGE: IMAGE,
       FLY_API_HOSTNAME: fly.url,
+      CONNECT_TOKEN_SECRET: CONNECT_SECRET,
       PROVISION_TIMEOUT_SECONDS: String(PROVISION_TIMEOUT_SECONDS),
       FLY_REQUEST_TIMEOUT_SECONDS: "2",
       // The simulator sets no limit here, so that all of the load gets through.
@@ -233,6 +234,7 @@ export class System implements AsyncDisposable {
   #secrets(): SecretFinder {
     const secrets = new SecretFinder();
     secrets.add("FLY_API_TOKEN", FLY_TOKEN);
+    secrets.add("CONNECT_TOKEN_SECRET", CONNECT_SECRET);
     secrets.add("the secret key", this.supabase.secretKey);
     secrets.add("the service_role key", this.supabase.serviceRoleKey);
     secrets.add("the JWT secret", this.supabase.jwtSecret);
