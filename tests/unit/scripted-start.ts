@@ -27,7 +27,11 @@ export const seen = (state: string, events?: unknown[]): Answer =>
   says(200, { ...OWN, state, events });
 
 /** What the database says when all goes well. */
-export const DATABASE = { record_fly_machine: RECORDED, mark_machine_running: MARKED };
+export const DATABASE = {
+  record_fly_machine: RECORDED,
+  take_create_slot: says(200, { outcome: "go", wait_ms: 0 }),
+  mark_machine_running: MARKED,
+};
 
 /**
  * Starts this row's machine against a script.

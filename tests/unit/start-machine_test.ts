@@ -93,6 +93,16 @@ const CASES: Record<string, Case> = {
     elapsedMs: 20_000,
     fly: ["wait 60", ...Array(8).fill(`get ${OWN.id}`)],
   },
+  "the poll sees that it is gone because the row no longer wants it: at once": {
+    script: {
+      wait: silent,
+      get: GONE,
+      take_create_slot: says(200, { outcome: "closed", wait_ms: 0 }),
+    },
+    outcome: "machine_failed: The machine was destroyed while it was being provisioned",
+    elapsedMs: 2_500,
+    fly: ["wait 60", `get ${OWN.id}`],
+  },
   "one 404 of the poll proves nothing": {
     script: { wait: after(6_000, STARTED), get: [GONE, seen("starting")] },
     outcome: "running",

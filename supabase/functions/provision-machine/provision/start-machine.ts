@@ -21,7 +21,7 @@ import {
 import { truncate } from "../logging/log-format.ts";
 import { backoffMs, sleep } from "../time.ts";
 import type { ProvisionContext } from "./context.ts";
-import { destroyedMeanwhile } from "./create-slot.ts";
+import { destroyedMeanwhile, takeCreateSlot } from "./create-slot.ts";
 
 /** Far below Fly's limit of 5 Get Machine per second. */
 const POLL_EVERY_MS = 2_500;
@@ -34,7 +34,7 @@ const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "st
 
 /** The machine of a row whose start is awaited. */
 interface Starting {
-  app: string;
+  row: ProvisioningMachine;
   machine: FlyMachine;
 }
 
@@ -63,7 +63,7 @@ export async function startMachine(
       },
     );
   try {
-    const starting = { app: row.fly_app_name, machine };
+    const starting = { row, machine };
     await measurements.time("wait", () => waitUntilStarted(context, starting, unwanted.signal));
   } finally {
     await recording;
@@ -101,7 +101,7 @@ async function waitUntilStarted(
 
 async function keepWaiting(
   { runtime, fly, log, measurements, workDeadline: deadline }: ProvisionContext,
-  { app, machine }: Starting,
+  { row, machine }: Starting,
   signal: AbortSignal,
 ): Promise<void> {
   let failedCalls = 0;
@@ -114,7 +114,7 @@ async function keepWaiting(
     );
     try {
       const startedAt = runtime.clock.now();
-      const wait = { app, id: machine.id, timeoutSeconds };
+      const wait = { app: row.fly_app_name, id: machine.id, timeoutSeconds };
       if (await waitForStarted(fly, wait, { deadline, signal })) return;
       // A wait that gives up before its time must not become a busy loop.
       const early = runtime.clock.now() - startedAt < MIN_WAIT_MS;
@@ -141,7 +141,7 @@ async function keepWaiting(
 
 async function pollForFailure(
   context: ProvisionContext,
-  { app, machine }: Starting,
+  { row, machine }: Starting,
   signal: AbortSignal,
 ): Promise<void> {
   const { runtime, fly, workDeadline: deadline } = context;
@@ -151,13 +151,15 @@ async function pollForFailure(
     await sleep(runtime.clock, POLL_EVERY_MS, signal);
     let seen: FlyMachine | null;
     try {
-      seen = await getMachine(fly, app, machine.id, { deadline, signal });
+      seen = await getMachine(fly, row.fly_app_name, machine.id, { deadline, signal });
     } catch (error) {
       // The poll is only a shortcut; the wait beside it decides about errors.
       if (error instanceof FlyError) continue;
       throw error;
     }
     if (seen === null) {
+      // A DELETE writes its intent to the row before it destroys the machine.
+      await takeCreateSlot(context, row);
       if (runtime.clock.now() - lastSeenAt < MAY_BE_INVISIBLE_MS) continue;
       throw machineFailed(context, lastSeen, "it no longer exists");
     }
