@@ -124,6 +124,23 @@ Deno.test("recovering from hiccups", async (t) => {
     assert.deepEqual(creates.map(({ status }) => status), [null, 409]);
   });
 
+  await t.step("a list that lags behind: the id in the refusal leads to the machine", async () => {
+    await using fn = await stack.start({ FLY_APP_NAME: "late" });
+    stack.simulator.addFault({
+      match: { action: "create", path: "/v1/apps/late/*" },
+      do: { kind: "reset", when: "after" },
+    });
+    // As on 2026-04-28: lists came back with machines missing for 47 minutes,
+    // fly.io/infra-log/machines-api-duplicates.
+    stack.simulator.addFault({
+      match: { action: "list", path: "/v1/apps/late/*" },
+      do: { kind: "garbage", body: "[]" },
+      times: "always",
+    });
+    const answer = await fn.call(await stack.supabase.createUser(), { body: {} });
+    await assertProvisioned(stack, answer);
+  });
+
   await t.step("time runs out while the row is read: the database is not blamed", async () => {
     await using fn = await stack.start({ PROVISION_TIMEOUT_SECONDS: "2" });
     stack.simulator.addFault({

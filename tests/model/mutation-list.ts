@@ -32,11 +32,11 @@ export const MUTATIONS: Mutation[] = [
     tests: ["destroying"],
   },
   {
-    name: "do not treat 409 as ours",
+    name: "do not adopt the machine that a name refusal points to",
     file: `${FUNCTION}/provision/create-machine.ts`,
     from: "const found = error.nameIsTaken ?",
     to: "const found = error.nameIsTaken && attempt < 0 ?",
-    tests: ["regressions"],
+    tests: ["recovering"],
   },
   {
     name: "drop the compensation: leave the machine of a failed request",

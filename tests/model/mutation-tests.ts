@@ -9,6 +9,7 @@ export const TESTS = {
     "--no-shrink",
   ],
   "regressions": ["test", "-A", "--no-check", "tests/model/regressions_test.ts"],
+  "recovering": ["test", "-A", "--no-check", "tests/api/recovery_test.ts"],
   "destroying": ["test", "-A", "--no-check", "tests/api/destroy_test.ts"],
   "connecting": ["test", "-A", "--no-check", "tests/api/connect_test.ts"],
   "connect secret": ["test", "-A", "--no-check", "tests/api/connect-secret_test.ts"],
