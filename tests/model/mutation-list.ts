@@ -188,14 +188,14 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "forget the Idempotency-Key",
-    file: `${MIGRATIONS}/20261126000200_installation.sql`,
+    file: `${MIGRATIONS}/20261126000400_own_apps.sql`,
     from: "  if p_idempotency_key is not null then",
     to: "  if p_idempotency_key = '' then",
     tests: ["model"],
   },
   {
     name: "drop the lock of claim_machine",
-    file: `${MIGRATIONS}/20261126000200_installation.sql`,
+    file: `${MIGRATIONS}/20261126000400_own_apps.sql`,
     from:
       "  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));\n",
     to: "",
