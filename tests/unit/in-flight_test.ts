@@ -37,3 +37,15 @@ Deno.test("in flight: a database that does not answer is logged, and holds nothi
   );
   await provisioning.run(() => work);
 });
+
+Deno.test("in flight: of a request that ends during a hand-over, nothing more is logged", async () => {
+  const provisioning = scriptProvisioning({ hand_over_to_reconcile: silent });
+  const { clock, context: { machines, log } } = provisioning;
+  const inFlight = new InFlight();
+  const work = inFlight.track({ rowId: "row-1", machines, log }, () => clock.sleep(100));
+  await provisioning.run(() => inFlight.handOver("wall clock", clock));
+  await provisioning.run(() => work);
+  assert.deepEqual(provisioning.log.lines(), [
+    "error: ❌ Fly.io provisioning failed: the isolate is being shut down (wall clock); reconcile takes over",
+  ]);
+});

@@ -35,7 +35,8 @@ export class InFlight {
    */
   async handOver(reason: string, clock: Clock): Promise<void> {
     const deadline = Deadline.after(clock, HAND_OVER_TIMEOUT_MS);
-    await Promise.all([...this.entries].map(async ({ rowId, machines, log }) => {
+    await Promise.all([...this.entries].map(async (entry) => {
+      const { rowId, machines, log } = entry;
       log.errorEvent(
         `❌ Fly.io provisioning failed: the isolate is being shut down (${reason}); reconcile takes over`,
         new Error(`isolate shutdown: ${reason}`),
@@ -44,6 +45,8 @@ export class InFlight {
       try {
         await machines.handOverToReconcile([rowId], reason, GRACE_MS, deadline);
       } catch (error) {
+        // Its request has ended meanwhile, and its log says how the row was left.
+        if (!this.entries.has(entry)) return;
         log.errorEvent(
           "The row could not be handed over; reconcile takes it at its deadline",
           error,
