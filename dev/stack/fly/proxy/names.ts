@@ -36,7 +36,7 @@ export function destinationOf(url: string, hostHeader: string | undefined): Dest
 }
 
 interface Resolution {
-  /** Drawn once for each app, so that the delay of a name does not change between look-ups. */
+  /** Drawn once for each app, so that the delay of a name does not change between lookups. */
   withIpv6Ms: number;
   withIpv4AloneMs: number;
   /** Until when resolvers remember that there is no such name. */
@@ -54,7 +54,7 @@ export class Names {
 
   /**
    * Looks up `{app}.fly.dev`. A name appears some time after the app's first public address
-   * (https://fly.io/docs/networking/services/: "a small delay"). A look-up before that is answered that
+   * (https://fly.io/docs/networking/services/: "a small delay"). A lookup before that is answered that
    * there is none, and is answered so from a cache for a while.
    *
    * @returns the app, or null when the name does not resolve.

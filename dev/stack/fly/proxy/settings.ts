@@ -8,7 +8,7 @@ export interface ProxySettings {
   dnsDelayMs: Duration;
   /** The same with a shared IPv4 address alone: minutes, recorded there too. */
   dnsDelayWithIpv4AloneMs: Duration;
-  /** How long a look-up that came too early stands in the way of the next. The figure is ours. */
+  /** How long a lookup that came too early delays the next. The figure is ours. */
   negativeDnsTtlMs: number;
   /**
    * From `started` to the moment at which the proxy knows it: "a short delay"

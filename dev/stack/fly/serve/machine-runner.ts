@@ -137,7 +137,7 @@ export class MachineRunner {
     });
   }
 
-  /** No field of the API tells a resume from a cold start. */
+  /** No field of the API distinguishes a resume from a cold start. */
   #resume(running: Running): void {
     if (this.#options.losesSnapshot()) this.#killProgram(running);
     else freeze(running, false);

@@ -169,7 +169,7 @@ export interface Platform {
   url: string;
   /** Every key with service rights, the one for our own calls first. */
   serviceKeys: readonly [string, ...string[]];
-  /** Tells one project from another; null for the names that every local stack shares. */
+  /** Identifies the project; null for the names that every local stack shares. */
   projectHost: string | null;
 }
 

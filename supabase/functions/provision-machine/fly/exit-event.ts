@@ -31,7 +31,7 @@ export interface ProgramExit {
 }
 
 /**
- * The newest exit among `events`, newest first; undefined where none is told of. Later events, such
+ * The newest exit among `events`, newest first; undefined if there is none. Later events, such
  * as that of a destruction, hide it: they say that the machine is gone, and not why.
  */
 export function newestExit(events: readonly unknown[]): ProgramExit | undefined {

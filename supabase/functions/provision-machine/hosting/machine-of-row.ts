@@ -10,7 +10,7 @@ import type { FlyContext, MachineOfRow } from "./hosting.ts";
 
 const MAX_ATTEMPTS = 3;
 
-/** What a look-up found: whether something of the row is there, and how it is destroyed. */
+/** The result of a lookup: whether something of the row is there, and how it is destroyed. */
 interface LookedUp {
   /** Nothing is there; something of ours; or something that is not. */
   what: "nothing" | "ours" | "foreign";
@@ -41,7 +41,7 @@ export async function findMachineOfRow(
 /**
  * Destroys the row's machine, or the app that it has of its own, once its name has proved that it is
  * ours. Returns whether it is certain that nothing is left: a create whose answer was lost may still
- * land after a look-up that found nothing, and what Fly.io does not know at the moment may only not
+ * land after a lookup that found nothing, and what Fly.io does not know at the moment may only not
  * be visible; then the row has to be checked again later. Throws {@link FlyError} when Fly.io did not destroy it.
  */
 export async function destroyMachineOfRow(

@@ -3,7 +3,7 @@
  *
  * A create can fail after it took effect, so after every failure that leaves this open the machine
  * is looked up before another create is sent. Names are unique within an app: should the first
- * create land after the look-up, the second is refused with 409 and the first is adopted.
+ * create land after the lookup, the second is refused with 409 and the first is adopted.
  */
 import { FlyError, toProvisioningError } from "../fly/errors.ts";
 import {
