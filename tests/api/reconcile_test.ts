@@ -171,32 +171,45 @@ Deno.test("reconcile", async (t) => {
     await assertRun(stack, { cleanedUp: 1 });
   });
 
-  await t.step("four machines whose destruction hangs delay nothing else", async () => {
-    const owners = await Promise.all(Array.from({ length: 4 }, () => supabase.createUser()));
-    for (const owner of owners) {
-      await assertProvisioned(stack, await stack.call(owner, { body: {} }));
+  await t.step("ten machines whose destruction hangs delay nothing else", async () => {
+    // More than are worked on at once, and one behind them.
+    const owners = await Promise.all(Array.from({ length: 11 }, () => supabase.createUser()));
+    const answers = await Promise.all(owners.map((owner) => stack.call(owner, { body: {} })));
+    const ids = answers.map(({ body }) => String(body.machineId));
+    for (const [index, { id }] of owners.entries()) {
+      await supabase.sql("delete from auth.users where id = $1", [id]);
+      await supabase.sql(
+        "update cloud_machines set reconcile_at = now() - make_interval(secs => $1) where machine_id = $2",
+        [owners.length - index, ids[index]],
+      );
     }
-    await supabase.sql("delete from auth.users where id = any ($1)", [owners.map(({ id }) => id)]);
     simulator.addFault({ match: { action: "create" }, do: { kind: "never-starts" } });
     const { row } = await killWhile(stack, (row) => row.fly_machine_id !== null);
     await stack.makeDue(row.machine_id);
-    simulator.addFault({
-      match: { action: "delete" },
-      times: 4,
-      do: { kind: "hang", when: "before" },
-    });
+    for (const machineName of ids.slice(0, 10)) {
+      simulator.addFault({
+        match: { action: "delete", machineName },
+        do: { kind: "hang", when: "before" },
+      });
+    }
     const { body } = await stack.reconcile();
-    assert.deepEqual([body.interrupted, body.failed], [1, 4], JSON.stringify(body));
+    assert.deepEqual(
+      [body.interrupted, body.destroyed, body.failed],
+      [1, 1, 10],
+      JSON.stringify(body),
+    );
+    assert.equal((await stack.row(ids[10] ?? "")).status, "destroyed");
     // They are due again after a growing pause, at the end of the queue.
-    const rows = await supabase.sql<{ pause: number }>(
+    const pauses = await supabase.sql<{ pause: number }>(
       `select extract(epoch from reconcile_at - now())::int as pause from cloud_machines
        where destroy_requested_at is not null and status = 'running'`,
     );
-    assert.equal(rows.length, 4);
+    assert.equal(pauses.length, 10);
+    for (const { pause } of pauses) assert.ok(pause > 0, `due in ${pause} s`);
     await supabase.sql(
       "update cloud_machines set reconcile_at = now() where user_id is null and status = 'running'",
     );
-    assert.equal((await stack.reconcile()).body.destroyed, 4);
+    assert.equal((await stack.reconcile()).body.destroyed, 10);
   });
 });
 

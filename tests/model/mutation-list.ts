@@ -90,7 +90,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "one deadline for all due rows",
-    file: `${FUNCTION}/reconcile/close-due-rows.ts`,
+    file: `${FUNCTION}/reconcile/context.ts`,
     from: "deadline.within(ITEM_BUDGET_MS)",
     to: "deadline.within(1_000 * ITEM_BUDGET_MS)",
     tests: ["reconcile"],

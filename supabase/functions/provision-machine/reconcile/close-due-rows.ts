@@ -10,7 +10,7 @@ import type { FlyMachine } from "../fly/machines.ts";
 import { destroyMachineOfRow, findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { machineOfRow } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
-import { type DatabaseContext, ITEM_BUDGET_MS, type ReconcileContext } from "./context.ts";
+import { type DatabaseContext, forOneItem, type ReconcileContext } from "./context.ts";
 
 const PAGE = 20;
 const MAX_PAGES = 10;
@@ -27,7 +27,7 @@ export async function closeDueRows(context: ReconcileContext): Promise<void> {
     await inParallel(PARALLEL, rows, async (row) => {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       try {
-        await closeDueRow({ ...context, deadline: deadline.within(ITEM_BUDGET_MS) }, row);
+        await closeDueRow(forOneItem(context), row);
       } catch (error) {
         report.fail("a due row could not be closed", error, ids);
       }

@@ -39,8 +39,12 @@ export type OrphanDecision = "destroy" | "adopt";
 /** For a report about no machine in particular. */
 export const NO_IDS = { machineId: null, flyMachineId: null };
 
-/** One call that hangs delays no more than its own row or machine. */
-export const ITEM_BUDGET_MS = 6_000;
+const ITEM_BUDGET_MS = 6_000;
+
+/** For the work on one row or machine: a call that hangs delays nothing else. */
+export function forOneItem(context: ReconcileContext): ReconcileContext {
+  return { ...context, deadline: context.deadline.within(ITEM_BUDGET_MS) };
+}
 
 /** The settings that reconcile works with, so that another one that is malformed does not stop it. */
 export type ReconcileSettings =

@@ -4,7 +4,7 @@ import type { RunningMachine } from "../database/rows.ts";
 import type { Hosting } from "../hosting/hosting.ts";
 import { findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { inParallel } from "../time.ts";
-import { ITEM_BUDGET_MS, type ReconcileContext } from "./context.ts";
+import { forOneItem, type ReconcileContext } from "./context.ts";
 
 const PAGE = 500;
 const PARALLEL = 4;
@@ -43,7 +43,7 @@ export async function findLostMachines(
     : suspects;
   await inParallel(PARALLEL, turn, async (row) => {
     try {
-      await checkSuspect({ ...context, deadline: deadline.within(ITEM_BUDGET_MS) }, row);
+      await checkSuspect(forOneItem(context), row);
     } catch (error) {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       report.fail("a running machine could not be checked", error, ids);

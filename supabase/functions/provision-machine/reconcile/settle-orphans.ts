@@ -8,7 +8,7 @@ import { getMachine } from "../fly/machines.ts";
 import { chooseHosting } from "../hosting/choose-hosting.ts";
 import type { Found, Hosting } from "../hosting/hosting.ts";
 import { inParallel } from "../time.ts";
-import { ITEM_BUDGET_MS, type ReconcileContext } from "./context.ts";
+import { forOneItem, type ReconcileContext } from "./context.ts";
 
 const PARALLEL = 4;
 /** Each costs two calls to Fly.io; the rest waits for the next run. */
@@ -57,8 +57,7 @@ async function destroyOrphans(
   await inParallel(PARALLEL, orphans, async ({ found }) => {
     try {
       // Each sighting is by the list and by the machine, or its app, itself.
-      const item = { ...context, deadline: deadline.within(ITEM_BUDGET_MS) };
-      if (await hosting.confirm(item, found)) seen.add(found.key);
+      if (await hosting.confirm(forOneItem(context), found)) seen.add(found.key);
     } catch (error) {
       report.fail("an orphaned machine could not be checked", error, idsOf(found));
     }
@@ -71,7 +70,7 @@ async function destroyOrphans(
       return report.add({ action: "suspected", ...idsOf(found), reason });
     }
     try {
-      await hosting.destroyFound({ ...context, deadline: deadline.within(ITEM_BUDGET_MS) }, found);
+      await hosting.destroyFound(forOneItem(context), found);
       report.add({ action: "orphansDestroyed", ...idsOf(found), reason });
     } catch (error) {
       report.fail("an orphaned machine could not be destroyed", error, idsOf(found));
@@ -87,8 +86,8 @@ async function adoptOrphans(context: ReconcileContext, orphans: readonly Orphan[
     const { app, flyMachineId } = found;
     try {
       if (flyMachineId === null) return;
-      const item = { deadline: deadline.within(ITEM_BUDGET_MS) };
-      const now = await getMachine(fly, app, flyMachineId, item);
+      const { deadline: soon } = forOneItem(context);
+      const now = await getMachine(fly, app, flyMachineId, { deadline: soon });
       const { USER_ID: userId, CPU_PRIORITY: cpuPriority = "normal" } = now?.config?.env ?? {};
       if (now?.name !== found.name || now.state !== "started" || userId === undefined) return;
       const { name: machineId, region } = now;
