@@ -51,13 +51,20 @@ Deno.test("measurements: a long reason is shortened", () => {
   );
 });
 
-Deno.test("measurements: Fly.io's request ids in the order of the calls, the newest ten", () => {
+Deno.test("measurements: Fly.io's request ids in the order of the calls, the first and the last five", () => {
   const measurements = new Measurements(new VirtualClock());
   for (let n = 1; n <= 10; n++) measurements.flyRequestIds.push(`id-${n}`);
   measurements.failedCall("create", new FlyError("status", "no", { flyRequestId: "id-11" }));
   measurements.failedCall("create", new FlyError("network", "no"));
   assert.deepEqual(measurements.report().flyRequestIds, [
-    ...Array.from({ length: 8 }, (_, n) => `id-${n + 3}`),
+    "id-1",
+    "id-2",
+    "id-3",
+    "id-4",
+    "id-5",
+    "id-8",
+    "id-9",
+    "id-10",
     "id-11",
     null,
   ]);

@@ -67,7 +67,12 @@ export class Measurements {
       attempts: this.createAttempts,
       ...(this.region === undefined ? {} : { region: this.region }),
       ...(this.failures.length > 0 ? { failedCalls: this.failures.slice(-6) } : {}),
-      ...(this.flyRequestIds.length > 0 ? { flyRequestIds: this.flyRequestIds.slice(-10) } : {}),
+      ...(this.flyRequestIds.length > 0 ? { flyRequestIds: firstAndLast(this.flyRequestIds) } : {}),
     };
   }
+}
+
+/** The first five are those of the create, the last five those of the calls that decided. */
+function firstAndLast<T>(all: readonly T[]): T[] {
+  return all.length <= 10 ? [...all] : [...all.slice(0, 5), ...all.slice(-5)];
 }
