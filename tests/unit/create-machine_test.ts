@@ -73,6 +73,23 @@ const CASES: Record<string, Case> = {
     outcome: "4d891ff0a23e87",
     mayExist: true,
   },
+  "five full regions leave the patience for a lost request as it was": {
+    script: {
+      create: [FULL, FULL, FULL, FULL, FULL, lost, CREATED],
+      list: NONE,
+      take_create_slot: GO,
+    },
+    regions: ["iad", "ewr", "ams", "fra", "lhr", "cdg"],
+    calls: [
+      ...["iad", "ewr", "ams", "fra", "lhr", "cdg"].map((region) => `create ${region}`),
+      "list",
+      "take_create_slot",
+      "create cdg",
+    ],
+    outcome: "4d891ff0a23e87",
+    mayExist: true,
+    attempts: 7,
+  },
   "the request is lost: created again, once the row was asked": {
     script: { create: [lost, CREATED], list: NONE, take_create_slot: GO },
     calls: ["create iad", "list", "take_create_slot", "create iad"],
@@ -238,7 +255,7 @@ Deno.test("create machine: the log names the call once, and its failures with wh
   const { failedCalls, flyRequestIds, region } = context.measurements.report();
   assert.deepEqual(failedCalls, [
     "create: Fly.io answered 422: insufficient_capacity, trying region ewr",
-    "create: Fly.io could not be reached: connection reset, trying again in 500 ms",
+    "create: Fly.io could not be reached: connection reset, trying again in 250 ms",
   ]);
   assert.deepEqual(flyRequestIds, ["fly-request-1", null, "fly-request-1"]);
   assert.equal(region, "ewr");

@@ -20,6 +20,8 @@ import { backoffMs, sleep } from "../time.ts";
 import type { Found, HostedRow, Hosting, PrepareContext } from "./hosting.ts";
 
 const MAX_ATTEMPTS = 5;
+/** A new app is known everywhere within seconds. */
+const MAX_NOT_READY_ATTEMPTS = 10;
 /** Free, and enough for HTTPS and WebSockets. https://fly.io/docs/networking/services/ */
 const ADDRESSES: readonly AddressType[] = ["shared_v4", "v6"];
 
@@ -158,7 +160,8 @@ async function untilDone<T>(
       const waitMs = backoffMs(runtime, attempt, error.retryAfterMs);
       const canHelp = error.mayHaveTakenEffect || error.code === "fly_rate_limited" ||
         error.appIsUnknown;
-      if (!canHelp || attempt >= MAX_ATTEMPTS || waitMs >= deadline.remainingMs()) {
+      const maxAttempts = error.appIsUnknown ? MAX_NOT_READY_ATTEMPTS : MAX_ATTEMPTS;
+      if (!canHelp || attempt >= maxAttempts || waitMs >= deadline.remainingMs()) {
         measurements.failedCall(what, error);
         throw toProvisioningError(error, deadline);
       }

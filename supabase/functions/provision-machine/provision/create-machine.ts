@@ -12,14 +12,21 @@ import {
   type FlyMachine,
   getMachine,
 } from "../fly/machines.ts";
+import type { Hosting } from "../hosting/hosting.ts";
 import { backoffMs, sleep } from "../time.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { awaitSlotAfterRefusal, takeCreateSlot } from "./create-slot.ts";
 
-/** Enough to ride out a hiccup; callers are better served by an answer than by a longer silence. */
-const MAX_ATTEMPTS = 5;
-/** A refusal for going too fast costs Fly.io nothing and is over soon. */
-const MAX_RATE_LIMITED_ATTEMPTS = 20;
+/** What can stand in the way of a create, and how often before the request gives up. */
+const MAX_FAILURES = {
+  /** Enough to ride out a hiccup; callers are better served by an answer than by a longer silence. */
+  ambiguous: 5,
+  /** A refusal for going too fast costs Fly.io nothing and is over soon. */
+  rate_limited: 20,
+  /** Seen by several clients: a new app is known everywhere within seconds. */
+  not_ready_yet: 10,
+};
+type Obstacle = keyof typeof MAX_FAILURES;
 /**
  * Seen after a push: an image that arrives at Fly.io within 10 s to a minute. These wait 31 s in
  * all; an image that does not exist should not be waited for much longer.
@@ -38,6 +45,8 @@ export async function createMachine(
   const { runtime, hosting, workDeadline } = context;
   let [region, ...fallbacks] = input.regions;
   const imageWaits = IMAGE_WAITS_MS.values();
+  // Each on its own: a few refusals must leave the patience for a lost answer as it was.
+  const failures: Record<Obstacle, number> = { ambiguous: 0, rate_limited: 0, not_ready_yet: 0 };
   for (let attempt = 1;; attempt++) {
     let failure: FlyError;
     try {
@@ -55,17 +64,17 @@ export async function createMachine(
       fallbacks = others;
       continue;
     }
-    const rateLimited = failure.code === "fly_rate_limited";
+    const obstacle = obstacleOf(failure, hosting);
+    const times = obstacle === null ? 0 : ++failures[obstacle];
     const imageWaitMs = failure.refusal === "image_missing" ? imageWaits.next().value : undefined;
-    const maxAttempts = rateLimited ? MAX_RATE_LIMITED_ATTEMPTS : MAX_ATTEMPTS;
-    const waitMs = imageWaitMs ?? backoffMs(runtime, attempt, failure.retryAfterMs);
-    const canHelp = failure.mayHaveTakenEffect || rateLimited || hosting.isNotReadyYet(failure);
-    const again = imageWaitMs !== undefined || (canHelp && attempt < maxAttempts);
+    const waitMs = imageWaitMs ?? backoffMs(runtime, times, failure.retryAfterMs);
+    const again = imageWaitMs !== undefined ||
+      (obstacle !== null && times < MAX_FAILURES[obstacle]);
     if (!again || waitMs >= workDeadline.remainingMs()) {
       noteFailure(context, failure);
       throw toProvisioningError(failure, workDeadline);
     }
-    if (rateLimited && failure.method === "POST") {
+    if (obstacle === "rate_limited" && failure.method === "POST") {
       noteFailure(context, failure, "waiting for its turn");
       await awaitSlotAfterRefusal(context, input, failure.retryAfterMs ?? 0);
     } else {
@@ -74,6 +83,13 @@ export async function createMachine(
       if (imageWaitMs !== undefined) await takeCreateSlot(context, input.row);
     }
   }
+}
+
+/** Null when another attempt cannot help. */
+function obstacleOf(failure: FlyError, hosting: Hosting): Obstacle | null {
+  if (failure.code === "fly_rate_limited") return "rate_limited";
+  if (failure.mayHaveTakenEffect) return "ambiguous";
+  return hosting.isNotReadyYet(failure) ? "not_ready_yet" : null;
 }
 
 /** One attempt: looks first if an earlier one may have taken effect, and adopts what it finds. */
