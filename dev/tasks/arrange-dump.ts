@@ -14,7 +14,7 @@ const TABLE_KINDS = [
   "ACL",
   "PUBLICATION TABLE",
 ];
-const FUNCTION_KINDS = ["FUNCTION", "COMMENT", "ACL"];
+const FUNCTION_KINDS = ["FUNCTION", "PROCEDURE", "COMMENT", "ACL"];
 /** Kinds of entries that the platform brings, not the migrations. */
 const PLATFORM_KINDS = ["PUBLICATION", "DEFAULT ACL"];
 
@@ -50,7 +50,8 @@ export function arrangeDump(dump: string): string {
   return [
     "",
     ...tables.map((table) => section(table, TABLE_KINDS)),
-    ...named("FUNCTION").map((name) => section(name, FUNCTION_KINDS)),
+    ...[...named("FUNCTION"), ...named("PROCEDURE")].sort()
+      .map((name) => section(name, FUNCTION_KINDS)),
   ].join("\n");
 }
 
