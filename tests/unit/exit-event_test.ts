@@ -17,8 +17,11 @@ Deno.test("exit event: how the program ended", () => {
     [{ requested_stop: true }, "exit code 0, stopped on request"],
   ];
   for (const [event, description] of cases) {
-    const outOfMemory = event["oom_killed"] === true;
-    assert.deepEqual(newestExit([exit(event)]), { description, outOfMemory });
+    const found = newestExit([exit(event)]);
+    assert.deepEqual(
+      [found?.description, found?.outOfMemory, found?.requested],
+      [description, event["oom_killed"] === true, event["requested_stop"] === true],
+    );
   }
 });
 

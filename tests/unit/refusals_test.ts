@@ -82,7 +82,7 @@ const RECORDED: [statuses: number[], body: Record<string, string>, means: Refusa
   [UNPUBLISHED, {
     error: "failed_precondition: machine getting replaced, refusing to start",
   }, "busy"],
-  [UNPUBLISHED, { error: "aborted: machine still attempting to start" }, "busy"],
+  [UNPUBLISHED, { error: "aborted: machine still attempting to start" }, "already_starting"],
   [[409, 503], {
     error: "unavailable: deploys to this host are temporarily disabled",
   }, "busy"],
@@ -101,7 +101,7 @@ const RECORDED: [statuses: number[], body: Record<string, string>, means: Refusa
   [[412], { error: "failed_precondition: min_secrets_version 3 is not available" }, undefined],
   [[412], {
     error: "failed_precondition: unable to start machine from current state: 'created'",
-  }, undefined],
+  }, "wrong_state"],
   [[422], { error: "insufficient permissions" }, undefined],
   [[422], { error: "invalid config.env: PAYMENT_METHOD, CAPACITY, QUOTA" }, undefined],
   [[429], { error: "rate limit exceeded" }, undefined],
@@ -115,6 +115,8 @@ const CODES: Record<Refusal, string> = {
   no_room: "fly_capacity",
   image_missing: "fly_rejected",
   busy: "fly_unavailable",
+  already_starting: "fly_unavailable",
+  wrong_state: "fly_rejected",
   name_taken: "fly_unavailable",
 };
 

@@ -13,6 +13,7 @@ const Exit = z.object({
   guest_signal: z.number().nullish(),
   oom_killed: z.boolean().nullish(),
   requested_stop: z.boolean().nullish(),
+  restarting: z.boolean().nullish(),
 });
 type Exit = z.output<typeof Exit>;
 
@@ -28,6 +29,13 @@ export interface ProgramExit {
   /** As an error says it: `exit code 137, out of memory`. */
   description: string;
   outOfMemory: boolean;
+  /** Fly.io's API, its proxy or a user asked for it; which of them is not published. */
+  requested: boolean;
+  /** The restart policy starts it again. */
+  restarting: boolean;
+  exitCode: number;
+  /** The signal that ended it, if one did. */
+  signal: number | undefined;
 }
 
 /**
@@ -39,21 +47,29 @@ export function newestExit(events: readonly unknown[]): ProgramExit | undefined 
     const parsed = Event.safeParse(event);
     const { exit_event, MonitorEvent } = parsed.data?.request ?? {};
     const exit = exit_event ?? MonitorEvent?.exit_event;
-    if (exit) return { description: describe(exit), outOfMemory: exit.oom_killed === true };
+    if (exit) return programExit(exit);
   }
   return undefined;
 }
 
-function describe(exit: Exit): string {
+function programExit(exit: Exit): ProgramExit {
   const signal = positive(exit.guest_signal) ?? positive(exit.signal);
-  const code = positive(exit.guest_exit_code) ?? positive(exit.exit_code) ?? 0;
-  return [
+  const exitCode = positive(exit.guest_exit_code) ?? positive(exit.exit_code) ?? 0;
+  const description = [
     // A program that a signal ended has no code of its own.
-    ...(signal === undefined || code > 0 ? [`exit code ${code}`] : []),
+    ...(signal === undefined || exitCode > 0 ? [`exit code ${exitCode}`] : []),
     ...(signal === undefined ? [] : [`signal ${signal}`]),
     ...(exit.oom_killed ? ["out of memory"] : []),
     ...(exit.requested_stop ? ["stopped on request"] : []),
   ].join(", ");
+  return {
+    description,
+    outOfMemory: exit.oom_killed === true,
+    requested: exit.requested_stop === true,
+    restarting: exit.restarting === true,
+    exitCode,
+    signal,
+  };
 }
 
 function positive(value: number | null | undefined): number | undefined {

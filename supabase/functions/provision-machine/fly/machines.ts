@@ -15,6 +15,8 @@ export const FlyMachine = z.object({
   id: z.string().min(1),
   name: z.string(),
   state: z.string(),
+  /** The version of its configuration, which a wait for `stopped` has to name. */
+  instance_id: z.string().nullish(),
   region: z.string(),
   created_at: z.string().nullish(),
   config: z.object({ env: z.record(z.string(), z.string()).nullish() }).nullish(),
@@ -37,6 +39,8 @@ export interface CreateMachineBody {
       protocol: "tcp";
       internal_port: number;
       ports: { port: number; handlers: string[] }[];
+      autostop: "off" | "stop" | "suspend";
+      autostart: boolean;
     }[];
     restart: { policy: "on-failure"; max_retries: number };
     auto_destroy: boolean;
@@ -108,20 +112,35 @@ export async function getMachine(
   return await nullIfNotFound(fly.request({ method: "GET", path, schema: FlyMachine, ...options }));
 }
 
+/** A wait of Fly.io's API. */
+export interface Wait {
+  app: string;
+  id: string;
+  state: "started" | "stopped" | "suspended";
+  /** `instance_id` of the machine; without it a wait for `stopped` is refused. */
+  version?: string;
+  /** 1 to 60. */
+  timeoutSeconds: number;
+}
+
 /**
- * Blocks until the machine is `started`. Returns false when `timeoutSeconds` (1 to 60) ran out,
- * which is normal with a large image. Throws {@link FlyError} for everything else.
+ * Blocks until the machine is in the state. Returns false when the time ran out, which is normal with
+ * a large image. Throws {@link FlyError} for everything else.
  */
-export async function waitForStarted(
+export async function waitForState(
   fly: FlyClient,
-  { app, id, timeoutSeconds }: { app: string; id: string; timeoutSeconds: number },
+  { app, id, state, version, timeoutSeconds }: Wait,
   options: CallOptions,
 ): Promise<boolean> {
   try {
     await fly.request({
       method: "GET",
       path: `${machinePath(app, id)}/wait`,
-      query: { state: "started", timeout: String(timeoutSeconds) },
+      query: {
+        state,
+        timeout: String(timeoutSeconds),
+        ...(version === undefined ? {} : { version }),
+      },
       schema: Ok,
       extraTimeoutMs: timeoutSeconds * 1_000,
       ...options,
@@ -131,6 +150,17 @@ export async function waitForStarted(
     if (error instanceof FlyError && error.status === 408) return false;
     throw error;
   }
+}
+
+/** Asks for the machine to start, stop or suspend; it does so after the answer. */
+export async function changeMachine(
+  fly: FlyClient,
+  { app, id, change }: { app: string; id: string; change: "start" | "stop" | "suspend" },
+  options: CallOptions,
+): Promise<void> {
+  // With a body, which stop takes only as an object: superfly/docs#2187.
+  const path = `${machinePath(app, id)}/${change}`;
+  await fly.request({ method: "POST", path, body: {}, schema: z.unknown(), ...options });
 }
 
 /** Destroys the machine in any state. Also resolves when it is already gone. */

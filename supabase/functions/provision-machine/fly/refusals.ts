@@ -40,6 +40,10 @@ export const MEANINGS = {
   },
   /** Something else works on the machine, or its host takes nothing at the moment. */
   busy: { code: "fly_unavailable" },
+  /** A start of a machine that is about to be up, or is up. */
+  already_starting: { code: "fly_unavailable" },
+  /** The machine's state does not allow it. */
+  wrong_state: { code: "fly_rejected" },
   /** Names are random, so ours is taken by our own create: it may only not be visible yet. */
   name_taken: { code: "fly_unavailable" },
 } as const satisfies Record<string, Meaning>;
@@ -86,7 +90,10 @@ const WORDINGS: readonly Wording[] = [
   { means: "busy", text: /lease currently held/i },
   // 412 "machine still active, refusing to start", and the same of one "getting replaced"; 409
   // "machine still attempting to start". Recorded more often than their numbers.
-  { means: "busy", text: /refusing to start|still attempting to start/i },
+  { means: "busy", text: /refusing to start/i },
+  { means: "already_starting", text: /still attempting to start/i },
+  // 412, recorded in hexclave/hexclave#2060 for a start; also 400 and 409.
+  { means: "wrong_state", text: /machine from current state/i },
   // 503, recorded in superfly/flyctl#3732.
   { means: "busy", text: /deploys to this host are temporarily disabled/i },
 

@@ -16,7 +16,7 @@ import {
   getMachine,
   isMachineGone,
   MAX_WAIT_SECONDS,
-  waitForStarted,
+  waitForState,
 } from "../fly/machines.ts";
 import { truncate } from "../logging/log-format.ts";
 import { backoffMs, sleep } from "../time.ts";
@@ -114,8 +114,13 @@ async function keepWaiting(
     );
     try {
       const startedAt = runtime.clock.now();
-      const wait = { app: row.fly_app_name, id: machine.id, timeoutSeconds };
-      if (await waitForStarted(fly, wait, { deadline, signal })) return;
+      const wait = {
+        app: row.fly_app_name,
+        id: machine.id,
+        state: "started" as const,
+        timeoutSeconds,
+      };
+      if (await waitForState(fly, wait, { deadline, signal })) return;
       // A wait that gives up before its time must not become a busy loop.
       const early = runtime.clock.now() - startedAt < MIN_WAIT_MS;
       if (early) await sleep(runtime.clock, MIN_WAIT_MS, signal);
