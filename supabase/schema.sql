@@ -10,7 +10,7 @@ CREATE TABLE public.alert_states (
     firing boolean DEFAULT false NOT NULL,
     last_alert_at timestamp with time zone,
     held_back jsonb,
-    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['failures'::text, 'configuration'::text])))
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['failures'::text, 'configuration'::text, 'reconcile'::text])))
 );
 
 COMMENT ON TABLE public.alert_states IS 'Whether each kind of alert is firing, and when it last told so.';
@@ -80,15 +80,19 @@ CREATE TABLE public.cloud_machines (
     missing_since timestamp with time zone,
     create_bucket text,
     reconcile_attempts integer DEFAULT 0 NOT NULL,
+    stop_reason text,
+    leased_by text,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
     CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_account_limit'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
     CONSTRAINT idempotency_key_is_visible_ascii CHECK ((idempotency_key ~ '^[!-~]{1,255}$'::text)),
+    CONSTRAINT live_row_has_a_machine CHECK (((status <> ALL (ARRAY['running'::text, 'stopped'::text])) OR ((fly_machine_id IS NOT NULL) AND (fly_app_name IS NOT NULL) AND (websocket_url IS NOT NULL) AND (provisioned_at IS NOT NULL)))),
+    CONSTRAINT live_row_is_reconciled_only_to_destroy CHECK (((status <> ALL (ARRAY['running'::text, 'stopped'::text])) OR ((reconcile_at IS NULL) = (destroy_requested_at IS NULL)))),
     CONSTRAINT machine_id_is_a_fly_machine_name CHECK ((machine_id ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
     CONSTRAINT provisioning_row_is_reconciled CHECK (((status <> 'provisioning'::text) OR (reconcile_at IS NOT NULL))),
-    CONSTRAINT running_row_has_a_machine CHECK (((status <> 'running'::text) OR ((fly_machine_id IS NOT NULL) AND (fly_app_name IS NOT NULL) AND (websocket_url IS NOT NULL) AND (provisioned_at IS NOT NULL)))),
-    CONSTRAINT running_row_is_reconciled_only_to_destroy CHECK (((status <> 'running'::text) OR ((reconcile_at IS NULL) = (destroy_requested_at IS NULL)))),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['provisioning'::text, 'running'::text, 'error'::text, 'destroyed'::text]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['provisioning'::text, 'running'::text, 'stopped'::text, 'error'::text, 'destroyed'::text]))),
+    CONSTRAINT stop_reason_is_known CHECK ((stop_reason ~ '^(requested|idle|suspended|out of memory|exit code [0-9]+|signal [0-9]+|unknown)$'::text)),
+    CONSTRAINT stopped_row_says_why CHECK (((status = 'stopped'::text) = (stop_reason IS NOT NULL))),
     CONSTRAINT websocket_url_is_a_websocket CHECK ((websocket_url ~ '^wss?://'::text))
 );
 
@@ -99,7 +103,7 @@ COMMENT ON COLUMN public.cloud_machines.fly_machine_id IS 'Fly.io''s id of the m
 COMMENT ON COLUMN public.cloud_machines.fly_app_name IS 'The Fly app that holds the machine. Null only when the setting was missing.';
 COMMENT ON COLUMN public.cloud_machines.region IS 'The region that Fly.io returned; until then the one asked for.';
 COMMENT ON COLUMN public.cloud_machines.cpu_priority IS 'low: shared 1 CPU 256 MB; normal: shared 2 CPU 512 MB; high: performance 1 CPU 2048 MB.';
-COMMENT ON COLUMN public.cloud_machines.status IS 'provisioning, running, error or destroyed.';
+COMMENT ON COLUMN public.cloud_machines.status IS 'provisioning, running, stopped, error or destroyed.';
 COMMENT ON COLUMN public.cloud_machines.websocket_url IS 'Where the owner connects.';
 COMMENT ON COLUMN public.cloud_machines.error_code IS 'Set exactly when status is error; the code of the HTTP answer, or interrupted / machine_lost (written by reconcile).';
 COMMENT ON COLUMN public.cloud_machines.error_message IS 'Set exactly when status is error.';
@@ -110,22 +114,26 @@ COMMENT ON COLUMN public.cloud_machines.deadline_at IS 'The request has closed t
 COMMENT ON COLUMN public.cloud_machines.reconcile_at IS 'From then on reconcile looks at the row: a request past its deadline, or a Fly machine that must be confirmed gone. Null: nothing to do.';
 COMMENT ON COLUMN public.cloud_machines.destroy_requested_at IS 'Somebody wants the machine gone. Set before Fly.io is asked, so that a crash in between loses nothing.';
 COMMENT ON COLUMN public.cloud_machines.provisioned_at IS 'When the machine was first seen started.';
-COMMENT ON COLUMN public.cloud_machines.missing_since IS 'When Fly.io first did not know the machine of this running row; null again once it is seen.';
+COMMENT ON COLUMN public.cloud_machines.missing_since IS 'When Fly.io first did not know the machine of this live row, or called it failed; null again once it is well.';
 COMMENT ON COLUMN public.cloud_machines.create_bucket IS 'What the row''s create is paced with: the app that machines share, or the organisation.';
 COMMENT ON COLUMN public.cloud_machines.reconcile_attempts IS 'How often reconcile has taken the row since it last became due.';
+COMMENT ON COLUMN public.cloud_machines.stop_reason IS 'Why the machine is stopped: requested, idle, suspended, out of memory, exit code N, signal N, or unknown. Set exactly when status is stopped.';
+COMMENT ON COLUMN public.cloud_machines.leased_by IS 'The call of take_due_machines that took the row last, so that a repeated call gets the same rows.';
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL;
 
+CREATE INDEX cloud_machines_closed ON public.cloud_machines USING btree (updated_at) WHERE ((status = ANY (ARRAY['error'::text, 'destroyed'::text])) AND (reconcile_at IS NULL));
 CREATE INDEX cloud_machines_fly_machine_id ON public.cloud_machines USING btree (fly_machine_id) WHERE (fly_machine_id IS NOT NULL);
-CREATE INDEX cloud_machines_live_by_user ON public.cloud_machines USING btree (user_id) WHERE (status = ANY (ARRAY['provisioning'::text, 'running'::text]));
+CREATE INDEX cloud_machines_live_by_app ON public.cloud_machines USING btree (fly_app_name, id) WHERE (status = ANY (ARRAY['running'::text, 'stopped'::text]));
+CREATE INDEX cloud_machines_live_by_bucket ON public.cloud_machines USING btree (create_bucket) WHERE (status = ANY (ARRAY['running'::text, 'stopped'::text]));
+CREATE INDEX cloud_machines_live_by_user ON public.cloud_machines USING btree (user_id) WHERE (status = ANY (ARRAY['provisioning'::text, 'running'::text, 'stopped'::text]));
+CREATE INDEX cloud_machines_live_own_app ON public.cloud_machines USING btree (id) WHERE ((status = ANY (ARRAY['running'::text, 'stopped'::text])) AND (fly_app_name = machine_id));
 CREATE INDEX cloud_machines_missing ON public.cloud_machines USING btree (id) WHERE (missing_since IS NOT NULL);
 CREATE INDEX cloud_machines_provisioning_since ON public.cloud_machines USING btree (created_at) WHERE (status = 'provisioning'::text);
 CREATE INDEX cloud_machines_reconcile_at ON public.cloud_machines USING btree (reconcile_at) WHERE (reconcile_at IS NOT NULL);
-CREATE INDEX cloud_machines_running_by_app ON public.cloud_machines USING btree (fly_app_name, id) WHERE (status = 'running'::text);
-CREATE INDEX cloud_machines_running_own_app ON public.cloud_machines USING btree (id) WHERE ((status = 'running'::text) AND (fly_app_name = machine_id));
 CREATE INDEX cloud_machines_user_id_created_at ON public.cloud_machines USING btree (user_id, created_at DESC);
 CREATE UNIQUE INDEX cloud_machines_user_id_idempotency_key ON public.cloud_machines USING btree (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
@@ -217,6 +225,7 @@ CREATE TABLE public.installation (
     project_host text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     orphans_held integer DEFAULT 0 NOT NULL,
+    reconcile_request_id bigint,
     CONSTRAINT installation_only_row_check CHECK (only_row),
     CONSTRAINT tag_is_part_of_a_name CHECK ((tag ~ '^[a-z0-9]{4,8}$'::text))
 );
@@ -226,6 +235,7 @@ COMMENT ON COLUMN public.installation.id IS 'Random; new after installation_copi
 COMMENT ON COLUMN public.installation.tag IS 'Part of the name of every machine, which proves whose it is.';
 COMMENT ON COLUMN public.installation.project_host IS 'The host of the project that first used this database. Null: the next call that has one records it.';
 COMMENT ON COLUMN public.installation.orphans_held IS 'Machines without a row that reconcile does not destroy before an operator decides.';
+COMMENT ON COLUMN public.installation.reconcile_request_id IS 'pg_net''s id of the newest call of reconcile.';
 
 ALTER TABLE public.installation ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
 
@@ -246,7 +256,7 @@ CREATE TABLE public.machine_events (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT detail_is_an_object CHECK ((jsonb_typeof(detail) = 'object'::text)),
     CONSTRAINT duration_is_not_negative CHECK ((duration_ms >= 0)),
-    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['claimed'::text, 'fly_machine_recorded'::text, 'running'::text, 'failed'::text, 'handed_over'::text, 'destroy_requested'::text, 'destroyed'::text, 'interrupted'::text, 'adopted'::text, 'cleaned_up'::text, 'machine_lost'::text])))
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['claimed'::text, 'fly_machine_recorded'::text, 'running'::text, 'failed'::text, 'handed_over'::text, 'destroy_requested'::text, 'destroyed'::text, 'interrupted'::text, 'adopted'::text, 'cleaned_up'::text, 'machine_lost'::text, 'start_requested'::text, 'stop_requested'::text, 'suspend_requested'::text, 'change_failed'::text, 'started'::text, 'stopped'::text, 'crashed'::text])))
 );
 
 ALTER TABLE public.machine_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -255,7 +265,7 @@ COMMENT ON TABLE public.machine_events IS 'Append-only history: one row per tran
 COMMENT ON COLUMN public.machine_events.cloud_machine_id IS 'The machine''s row.';
 COMMENT ON COLUMN public.machine_events.request_id IS 'x-request-id of the call that caused it.';
 COMMENT ON COLUMN public.machine_events.kind IS 'What happened.';
-COMMENT ON COLUMN public.machine_events.error_code IS 'For failures: the code of the row.';
+COMMENT ON COLUMN public.machine_events.error_code IS 'For failures: the code of the row or the answer; machine_stopped for a machine that stopped although nobody asked.';
 COMMENT ON COLUMN public.machine_events.duration_ms IS 'Milliseconds since the call that caused the event began.';
 COMMENT ON COLUMN public.machine_events.detail IS 'What else an operator may want to know; never a secret.';
 
@@ -265,7 +275,7 @@ ALTER TABLE public.machine_events ADD CONSTRAINT machine_events_cloud_machine_id
 
 CREATE INDEX machine_events_cloud_machine_id ON public.machine_events USING btree (cloud_machine_id, id);
 CREATE INDEX machine_events_created_at ON public.machine_events USING brin (created_at);
-CREATE INDEX machine_events_failures ON public.machine_events USING btree (created_at DESC) WHERE (kind = ANY (ARRAY['failed'::text, 'interrupted'::text]));
+CREATE INDEX machine_events_failures ON public.machine_events USING btree (created_at DESC) WHERE (kind = ANY (ARRAY['failed'::text, 'interrupted'::text, 'machine_lost'::text, 'crashed'::text]));
 
 CREATE TRIGGER machine_events_after_insert AFTER INSERT ON public.machine_events FOR EACH ROW EXECUTE FUNCTION public.machine_events_after_insert();
 CREATE TRIGGER machine_events_are_append_only BEFORE UPDATE ON public.machine_events FOR EACH ROW EXECUTE FUNCTION public.machine_events_are_append_only();
@@ -438,16 +448,35 @@ CREATE FUNCTION public.begin_reconcile(p_project_host text DEFAULT NULL::text) R
     SET search_path TO ''
     AS $$
 declare
+  v_buckets jsonb;
   v_fenced constant boolean := public.is_fenced(p_project_host);
 begin
+  -- One step of the index for each bucket: there are few.
+  with recursive buckets (name) as (
+    (
+      select create_bucket from public.cloud_machines
+      where status in ('running', 'stopped') and create_bucket is not null
+      order by create_bucket limit 1
+    )
+    union all
+    select (
+      select m.create_bucket from public.cloud_machines m
+      where m.status in ('running', 'stopped') and m.create_bucket > b.name
+      order by m.create_bucket limit 1
+    )
+    from buckets b where b.name is not null
+  )
+  select coalesce(jsonb_agg(name), '[]') into v_buckets from buckets where name is not null;
   return (
-    select jsonb_build_object('fenced', v_fenced, 'tag', tag, 'orphans_held', orphans_held)
+    select jsonb_build_object(
+      'fenced', v_fenced, 'tag', tag, 'orphans_held', orphans_held, 'buckets', v_buckets
+    )
     from public.installation
   );
 end
 $$;
 
-COMMENT ON FUNCTION public.begin_reconcile IS 'What a run of reconcile has to know first: whether this database belongs to its project, the tag in the names of its machines, and how many machines without a row are held back.';
+COMMENT ON FUNCTION public.begin_reconcile IS 'What a run of reconcile has to know first: whether this database belongs to its project, the tag in the names of its machines, how many machines without a row are held back, and where its live machines were made: the shared apps, and org: with an organisation.';
 
 REVOKE ALL ON FUNCTION public.begin_reconcile FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_reconcile TO service_role;
@@ -537,13 +566,13 @@ begin
   -- A call that is already known to fail creates nothing at Fly.io, so no limit applies to it.
   if v_error_code is null then
     select * into v_machine from public.cloud_machines
-    where user_id = p_user_id and status in ('provisioning', 'running')
+    where user_id = p_user_id and status in ('provisioning', 'running', 'stopped')
     order by created_at desc
     limit 1
     offset greatest(p_machine_limit, 1) - 1;
     if found then
       select * into v_machine from public.cloud_machines
-      where user_id = p_user_id and status in ('provisioning', 'running')
+      where user_id = p_user_id and status in ('provisioning', 'running', 'stopped')
       order by created_at desc
       limit 1;
       return jsonb_build_object('outcome', 'limit_reached', 'machine', to_jsonb(v_machine));
@@ -600,7 +629,8 @@ begin
       else 'no_slot'
     end,
     'machine', to_jsonb(v_machine),
-    'wait_ms', v_wait_ms
+    'wait_ms', v_wait_ms,
+    'reconcile_problem', public.reconcile_problem()
   );
 end
 $$;
@@ -636,20 +666,24 @@ begin
 
   if new.status <> old.status and not (
     (old.status = 'provisioning' and new.status in ('running', 'error', 'destroyed'))
-    or (old.status = 'running' and new.status in ('error', 'destroyed'))
+    or (old.status = 'running' and new.status in ('stopped', 'error', 'destroyed'))
+    or (old.status = 'stopped' and new.status in ('running', 'error', 'destroyed'))
     or (old.status = 'error' and new.status = 'destroyed')
     or (old.status = 'error' and old.error_code = 'machine_lost' and new.status = 'running')
   ) then
     raise exception 'cloud_machines: % cannot become %', old.status, new.status
       using errcode = 'check_violation';
   end if;
-  if new.status <> 'running' then
+  if new.status not in ('running', 'stopped') then
     new.missing_since := null;
+  end if;
+  if new.status <> 'stopped' then
+    new.stop_reason := null;
   end if;
 
   -- The owner was deleted, so nobody else will ask for this machine to be destroyed.
   if old.user_id is not null and new.user_id is null
-    and new.status in ('provisioning', 'running') then
+    and new.status in ('provisioning', 'running', 'stopped') then
     new.destroy_requested_at := coalesce(new.destroy_requested_at, now());
     new.reconcile_at := least(new.reconcile_at, now());
   end if;
@@ -763,7 +797,8 @@ CREATE FUNCTION public.evaluate_alerts(
     p_threshold integer,
     p_window_ms integer,
     p_cooldown_ms integer,
-    p_lease_ms integer
+    p_lease_ms integer,
+    p_by_reconcile boolean DEFAULT false
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -777,6 +812,7 @@ declare
   v_failures jsonb;
   v_count bigint;
   v_event text;
+  v_problem text;
   v_alert public.alerts;
   v_new jsonb := '[]';
 begin
@@ -785,26 +821,40 @@ begin
     -- Read after the lock was had, and once: an index cannot be searched for a moving clock.
     v_now := clock_timestamp();
     -- What only an operator can settle fails every request: the first one is enough.
-    v_threshold := case v_state.kind when 'configuration' then 1 else p_threshold end;
+    v_threshold := case v_state.kind when 'failures' then p_threshold else 1 end;
     v_window_start := v_now - make_interval(secs => p_window_ms / 1000.0);
     v_cooled_down := coalesce(
       v_state.last_alert_at <= v_now - make_interval(secs => p_cooldown_ms / 1000.0), true
     );
 
-    select jsonb_build_object(
-      'count', coalesce(sum(n), 0),
-      'byCode', coalesce(jsonb_object_agg(error_code, n), '{}'),
-      'newestRequestId', (array_agg(newest_request_id order by newest_at desc))[1],
-      'windowMinutes', round(p_window_ms / 60000.0, 2)
-    ) into v_failures
-    from (
-      select e.error_code, count(*) as n, max(e.created_at) as newest_at,
-        (array_agg(e.request_id order by e.created_at desc, e.id desc))[1] as newest_request_id
-      from public.machine_events e
-      where e.kind in ('failed', 'interrupted') and e.created_at > v_window_start
-        and (e.error_code in ('configuration_error', 'fly_account_limit')) = (v_state.kind = 'configuration')
-      group by e.error_code
-    ) codes;
+    if v_state.kind = 'reconcile' then
+      v_problem := public.reconcile_problem();
+      -- The run that asks is not recorded yet, and it is not late any more.
+      if p_by_reconcile and v_problem in ('never', 'late') then
+        v_problem := null;
+      end if;
+      v_failures := jsonb_build_object(
+        'count', case when v_problem is null then 0 else 1 end,
+        'byCode', case when v_problem is null then '{}' else jsonb_build_object('reconcile_' || v_problem, 1) end,
+        'newestRequestId', null,
+        'windowMinutes', 10
+      );
+    else
+      select jsonb_build_object(
+        'count', coalesce(sum(n), 0),
+        'byCode', coalesce(jsonb_object_agg(error_code, n), '{}'),
+        'newestRequestId', (array_agg(newest_request_id order by newest_at desc))[1],
+        'windowMinutes', round(p_window_ms / 60000.0, 2)
+      ) into v_failures
+      from (
+        select e.error_code, count(*) as n, max(e.created_at) as newest_at,
+          (array_agg(e.request_id order by e.created_at desc, e.id desc))[1] as newest_request_id
+        from public.machine_events e
+        where e.kind in ('failed', 'interrupted', 'machine_lost', 'crashed') and e.created_at > v_window_start
+          and (e.error_code in ('configuration_error', 'fly_account_limit')) = (v_state.kind = 'configuration')
+        group by e.error_code
+      ) codes;
+    end if;
 
     v_event := null;
     v_count := (v_failures ->> 'count')::bigint;
@@ -845,7 +895,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms.';
+COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms. p_by_reconcile: the caller is a run of reconcile.';
 
 REVOKE ALL ON FUNCTION public.evaluate_alerts FROM PUBLIC;
 GRANT ALL ON FUNCTION public.evaluate_alerts TO service_role;
@@ -968,7 +1018,7 @@ begin
     update public.cloud_machines
     set status = 'destroyed', error_code = null, error_message = null, reconcile_at = null,
       destroy_requested_at = coalesce(destroy_requested_at, now())
-    where status in ('provisioning', 'running')
+    where status in ('provisioning', 'running', 'stopped')
     returning id
   )
   insert into public.machine_events (cloud_machine_id, request_id, kind, detail)
@@ -1027,52 +1077,45 @@ COMMENT ON FUNCTION public.is_fenced IS 'Whether the caller''s project is not th
 REVOKE ALL ON FUNCTION public.is_fenced FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_fenced TO service_role;
 
--- list_running_machines ---------------------------------------------------------------------------
+-- list_live_machines ------------------------------------------------------------------------------
 
-CREATE FUNCTION public.list_running_machines(
-    p_fly_app_name text,
+CREATE FUNCTION public.list_live_machines(
     p_limit integer,
+    p_fly_app_name text DEFAULT NULL::text,
     p_after uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid
 ) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select coalesce(jsonb_agg(to_jsonb(m) order by m.id), '[]')
-  from (
-    select * from public.cloud_machines
-    where fly_app_name = p_fly_app_name and status = 'running' and id > p_after
-    order by id
-    limit p_limit
-  ) m
+begin
+  -- Two queries, so that each is planned for its own index.
+  if p_fly_app_name is null then
+    return (
+      select coalesce(jsonb_agg(to_jsonb(m) order by m.id), '[]')
+      from (
+        select * from public.cloud_machines
+        where fly_app_name = machine_id and status in ('running', 'stopped') and id > p_after
+        order by id
+        limit p_limit
+      ) m
+    );
+  end if;
+  return (
+    select coalesce(jsonb_agg(to_jsonb(m) order by m.id), '[]')
+    from (
+      select * from public.cloud_machines
+      where fly_app_name = p_fly_app_name and status in ('running', 'stopped') and id > p_after
+      order by id
+      limit p_limit
+    ) m
+  );
+end
 $$;
 
-COMMENT ON FUNCTION public.list_running_machines IS 'A page of an app''s running rows in the order of their id, after p_after.';
+COMMENT ON FUNCTION public.list_live_machines IS 'A page of the running and stopped rows of an app, or of those whose machines have apps of their own (null), in the order of their id, after p_after.';
 
-REVOKE ALL ON FUNCTION public.list_running_machines FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_running_machines TO service_role;
-
--- list_running_own_apps ---------------------------------------------------------------------------
-
-CREATE FUNCTION public.list_running_own_apps(
-    p_limit integer,
-    p_after uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid
-) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  select coalesce(jsonb_agg(to_jsonb(m) order by m.id), '[]')
-  from (
-    select * from public.cloud_machines
-    where fly_app_name = machine_id and status = 'running' and id > p_after
-    order by id
-    limit p_limit
-  ) m
-$$;
-
-COMMENT ON FUNCTION public.list_running_own_apps IS 'A page of the running rows whose machines have apps of their own, in the order of their id, after p_after.';
-
-REVOKE ALL ON FUNCTION public.list_running_own_apps FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_running_own_apps TO service_role;
+REVOKE ALL ON FUNCTION public.list_live_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_live_machines TO service_role;
 
 -- machine_events_after_insert ---------------------------------------------------------------------
 
@@ -1230,7 +1273,7 @@ begin
   set status = 'error', error_code = p_error_code, error_message = left(p_error_message, 2000),
     fly_machine_id = coalesce(p_fly_machine_id, fly_machine_id),
     reconcile_at = now() + make_interval(secs => p_cleanup_in_ms / 1000.0)
-  where id = p_id and status = p_expected_status and status in ('provisioning', 'running')
+  where id = p_id and status = p_expected_status and status in ('provisioning', 'running', 'stopped')
     -- A machine that is gone because somebody destroys it is not lost.
     and (status = 'provisioning' or destroy_requested_at is null)
   returning * into v_machine;
@@ -1239,7 +1282,11 @@ begin
     insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms, detail)
     values (
       p_id, p_request_id,
-      case when p_error_code in ('interrupted', 'machine_lost') then p_error_code else 'failed' end,
+      case
+        when p_error_code in ('interrupted', 'machine_lost') then p_error_code
+        when p_expected_status = 'provisioning' then 'failed'
+        else 'crashed'
+      end,
       p_error_code, p_duration_ms, p_detail
     );
     return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
@@ -1257,7 +1304,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.mark_machine_error IS 'provisioning or running (p_expected_status) -> error. p_cleanup_in_ms: from then on reconcile makes sure that no Fly machine is left; null when that is already sure. outcome: applied, conflict, not_found.';
+COMMENT ON FUNCTION public.mark_machine_error IS 'provisioning, running or stopped (p_expected_status) -> error. p_cleanup_in_ms: from then on reconcile makes sure that no Fly machine is left; null when that is already sure. outcome: applied, conflict, not_found.';
 
 REVOKE ALL ON FUNCTION public.mark_machine_error FROM PUBLIC;
 GRANT ALL ON FUNCTION public.mark_machine_error TO service_role;
@@ -1341,6 +1388,109 @@ COMMENT ON FUNCTION public.mark_machine_running IS 'provisioning -> running. out
 REVOKE ALL ON FUNCTION public.mark_machine_running FROM PUBLIC;
 GRANT ALL ON FUNCTION public.mark_machine_running TO service_role;
 
+-- mark_machine_started ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.mark_machine_started(
+    p_id uuid,
+    p_request_id text,
+    p_duration_ms integer,
+    p_detail jsonb DEFAULT '{}'::jsonb,
+    p_unchanged_for_ms integer DEFAULT 0
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_before public.cloud_machines;
+  v_machine public.cloud_machines;
+begin
+  select * into v_before from public.cloud_machines where id = p_id for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found', 'machine', null);
+  end if;
+  if v_before.status not in ('running', 'stopped') or v_before.destroy_requested_at is not null
+    or v_before.updated_at > now() - make_interval(secs => p_unchanged_for_ms / 1000.0) then
+    return jsonb_build_object('outcome', 'conflict', 'machine', to_jsonb(v_before));
+  end if;
+  if v_before.status = 'running' then
+    return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_before));
+  end if;
+  update public.cloud_machines set status = 'running', missing_since = null
+  where id = p_id
+  returning * into v_machine;
+  insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+  values (p_id, p_request_id, 'started', p_duration_ms, p_detail);
+  return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
+end
+$$;
+
+COMMENT ON FUNCTION public.mark_machine_started IS 'stopped -> running. p_unchanged_for_ms: leave a row alone that has changed since. outcome: applied (also when it already runs), conflict, not_found.';
+
+REVOKE ALL ON FUNCTION public.mark_machine_started FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_machine_started TO service_role;
+
+-- mark_machine_stopped ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.mark_machine_stopped(
+    p_id uuid,
+    p_reason text,
+    p_request_id text,
+    p_duration_ms integer,
+    p_detail jsonb DEFAULT '{}'::jsonb,
+    p_unchanged_for_ms integer DEFAULT 0
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_before public.cloud_machines;
+  v_machine public.cloud_machines;
+  v_reason text := p_reason;
+  v_crashed boolean;
+begin
+  select * into v_before from public.cloud_machines where id = p_id for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found', 'machine', null);
+  end if;
+  if v_before.status not in ('running', 'stopped') or v_before.destroy_requested_at is not null
+    or v_before.updated_at > now() - make_interval(secs => p_unchanged_for_ms / 1000.0) then
+    return jsonb_build_object('outcome', 'conflict', 'machine', to_jsonb(v_before));
+  end if;
+  -- Fly.io does not say who stopped it: what was asked for through us was not idle.
+  if p_reason = 'idle' and exists (
+    select 1 from public.machine_events
+    where cloud_machine_id = p_id and kind in ('stop_requested', 'suspend_requested') and id > coalesce((
+      select max(id) from public.machine_events
+      where cloud_machine_id = p_id and kind in ('running', 'adopted', 'started')
+    ), 0)
+  ) then
+    v_reason := 'requested';
+  end if;
+  if v_before.stop_reason is not distinct from v_reason then
+    return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_before));
+  end if;
+
+  update public.cloud_machines
+  set status = 'stopped', stop_reason = v_reason, missing_since = null
+  where id = p_id
+  returning * into v_machine;
+  v_crashed := v_reason not in ('requested', 'idle', 'suspended');
+  insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms, detail)
+  values (
+    p_id, p_request_id,
+    case when v_crashed then 'crashed' else 'stopped' end,
+    case when v_crashed then 'machine_stopped' end,
+    p_duration_ms, p_detail || jsonb_build_object('reason', v_reason)
+  );
+  return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
+end
+$$;
+
+COMMENT ON FUNCTION public.mark_machine_stopped IS 'running -> stopped, or another reason for a stopped row. p_reason idle becomes requested where a stop was asked for. p_unchanged_for_ms: leave a row alone that has changed since. outcome: applied, conflict, not_found.';
+
+REVOKE ALL ON FUNCTION public.mark_machine_stopped FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_machine_stopped TO service_role;
+
 -- metric_duration_bounds_ms -----------------------------------------------------------------------
 
 CREATE FUNCTION public.metric_duration_bounds_ms() RETURNS integer[]
@@ -1363,7 +1513,7 @@ declare
   v_since timestamptz;
 begin
   update public.cloud_machines set missing_since = coalesce(missing_since, now())
-  where id = p_id and status = 'running' and destroy_requested_at is null
+  where id = p_id and status in ('running', 'stopped') and destroy_requested_at is null
   returning missing_since into v_since;
   return jsonb_build_object(
     'confirmed', coalesce(v_since <= now() - interval '1 minute', false)
@@ -1371,7 +1521,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.note_missing_machine IS 'Fly.io does not know the machine of this running row. confirmed: a first sighting was at least a minute ago.';
+COMMENT ON FUNCTION public.note_missing_machine IS 'Fly.io does not know the machine of this live row, or calls it failed. confirmed: a first sighting was at least a minute ago.';
 
 REVOKE ALL ON FUNCTION public.note_missing_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_missing_machine TO service_role;
@@ -1430,7 +1580,7 @@ CREATE FUNCTION public.prune_history(
 ) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
-    AS $$
+    AS $_$
 declare
   v_before constant timestamptz := now() - make_interval(days => p_keep_days);
   v_deleted integer;
@@ -1441,12 +1591,28 @@ begin
   delete from public.machine_events e using old where e.id = old.id;
   get diagnostics v_deleted = row_count;
   delete from public.reconcile_runs where created_at < v_before;
+  -- Nobody takes them: the webhook was removed.
+  update public.alerts set next_attempt_at = null where next_attempt_at < now() - interval '1 day';
   delete from public.alerts where created_at < v_before and next_attempt_at is null;
+  with closed as (
+    select id from public.cloud_machines
+    where status in ('error', 'destroyed') and reconcile_at is null and updated_at < v_before
+    order by updated_at limit p_limit
+  )
+  delete from public.cloud_machines m using closed where m.id = closed.id;
+  -- pg_cron keeps a row of each run for ever.
+  if to_regclass('cron.job_run_details') is not null then
+    execute $sql$
+      delete from cron.job_run_details d using cron.job j
+      where j.jobid = d.jobid and j.jobname like 'provision-machine-%'
+        and d.end_time < now() - interval '7 days'
+    $sql$;
+  end if;
   return v_deleted;
 end
-$$;
+$_$;
 
-COMMENT ON FUNCTION public.prune_history IS 'Deletes history older than p_keep_days, at most p_limit events a call. Counters stay as they are.';
+COMMENT ON FUNCTION public.prune_history IS 'Deletes events, runs, alerts and closed rows older than p_keep_days, at most p_limit of a kind a call, and pg_cron''s record of our jobs after a week. Counters stay as they are.';
 
 REVOKE ALL ON FUNCTION public.prune_history FROM PUBLIC;
 GRANT ALL ON FUNCTION public.prune_history TO service_role;
@@ -1462,6 +1628,7 @@ CREATE FUNCTION public.read_health() RETURNS jsonb
     'reconcile_age_seconds', (
       select extract(epoch from now() - max(created_at)) from public.reconcile_runs
     ),
+    'reconcile_problem', public.reconcile_problem(),
     -- Reconcile runs every minute, so it should have closed these by now.
     'overdue_rows', (
       select count(*) from public.cloud_machines
@@ -1550,6 +1717,35 @@ COMMENT ON FUNCTION public.read_owners IS 'The rows that own machines with these
 REVOKE ALL ON FUNCTION public.read_owners FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_owners TO service_role;
 
+-- reconcile_problem -------------------------------------------------------------------------------
+
+CREATE FUNCTION public.reconcile_problem() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select case
+    when not exists (select 1 from public.reconcile_runs) then
+      case when i.created_at < now() - interval '10 minutes' then 'never' end
+    when not exists (
+      select 1 from public.reconcile_runs where created_at > now() - interval '10 minutes'
+    ) then 'late'
+    -- Whatever they tried failed, at least five times and for ten minutes.
+    when (
+      select count(*) >= 5 and bool_and((r.counts ->> 'failed')::integer > 0 and (
+        select coalesce(sum(value::integer), 0) = 0 from jsonb_each_text(r.counts)
+        where key not in ('failed', 'suspected', 'orphansHeld', 'alertsSent')
+      ))
+      from public.reconcile_runs r where r.created_at > now() - interval '10 minutes'
+    ) then 'failing'
+  end
+  from public.installation i
+$$;
+
+COMMENT ON FUNCTION public.reconcile_problem IS 'What is wrong with reconcile: never (it has not run yet), late (not for ten minutes), failing (all it tried has failed for ten minutes); null when nothing is.';
+
+REVOKE ALL ON FUNCTION public.reconcile_problem FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reconcile_problem TO service_role;
+
 -- reconcile_runs_after_insert ---------------------------------------------------------------------
 
 CREATE FUNCTION public.reconcile_runs_after_insert() RETURNS trigger
@@ -1565,6 +1761,27 @@ $$;
 
 REVOKE ALL ON FUNCTION public.reconcile_runs_after_insert FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reconcile_runs_after_insert TO service_role;
+
+-- record_failed_change ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.record_failed_change(
+    p_id uuid,
+    p_change text,
+    p_error_code text,
+    p_request_id text,
+    p_duration_ms integer
+) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms, detail)
+  values (p_id, p_request_id, 'change_failed', p_error_code, p_duration_ms, jsonb_build_object('change', p_change))
+$$;
+
+COMMENT ON FUNCTION public.record_failed_change IS 'Notes that a start, stop or suspend (p_change) failed; the row stays as it is.';
+
+REVOKE ALL ON FUNCTION public.record_failed_change FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_failed_change TO service_role;
 
 -- record_failed_request ---------------------------------------------------------------------------
 
@@ -1653,6 +1870,49 @@ COMMENT ON FUNCTION public.record_reconcile_run IS 'Notes that a run of reconcil
 
 REVOKE ALL ON FUNCTION public.record_reconcile_run FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_reconcile_run TO service_role;
+
+-- request_machine_change --------------------------------------------------------------------------
+
+CREATE FUNCTION public.request_machine_change(
+    p_machine_id text,
+    p_change text,
+    p_request_id text,
+    p_user_id uuid DEFAULT NULL::uuid,
+    p_project_host text DEFAULT NULL::text
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+  v_kind constant text := p_change || '_requested';
+begin
+  select * into v_machine from public.cloud_machines
+  where machine_id = p_machine_id and (p_user_id is null or user_id = p_user_id)
+  for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found', 'machine', null);
+  end if;
+  if public.is_fenced(p_project_host) then
+    return jsonb_build_object('outcome', 'fenced', 'machine', to_jsonb(v_machine));
+  end if;
+  if v_machine.status not in ('running', 'stopped') or v_machine.destroy_requested_at is not null then
+    return jsonb_build_object('outcome', 'conflict', 'machine', to_jsonb(v_machine));
+  end if;
+  -- The intent: what Fly.io then does was asked for. Asked again, it says nothing new.
+  insert into public.machine_events (cloud_machine_id, request_id, kind)
+  select v_machine.id, p_request_id, v_kind
+  where v_kind is distinct from (
+    select kind from public.machine_events where cloud_machine_id = v_machine.id order by id desc limit 1
+  );
+  return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_machine));
+end
+$$;
+
+COMMENT ON FUNCTION public.request_machine_change IS 'Writes the intent to start, stop or suspend (p_change) a live machine. p_user_id null: a service, any owner. outcome: applied, conflict, fenced, not_found.';
+
+REVOKE ALL ON FUNCTION public.request_machine_change FROM PUBLIC;
+GRANT ALL ON FUNCTION public.request_machine_change TO service_role;
 
 -- request_machine_destroy -------------------------------------------------------------------------
 
@@ -1842,12 +2102,42 @@ COMMENT ON FUNCTION public.reserve_create_slot IS 'Reserves the next create of o
 REVOKE ALL ON FUNCTION public.reserve_create_slot FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reserve_create_slot TO service_role;
 
+-- run_reconcile -----------------------------------------------------------------------------------
+
+CREATE PROCEDURE public.run_reconcile()
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_previous bigint;
+  v_status integer;
+  v_error text;
+begin
+  select reconcile_request_id into v_previous from public.installation;
+  update public.installation set reconcile_request_id = public.request_reconcile();
+  -- Whatever came of the call before, this one goes out.
+  commit;
+  if v_previous is null then
+    return;
+  end if;
+  select status_code, coalesce(error_msg, left(content, 200)) into v_status, v_error
+  from net._http_response where id = v_previous;
+  if v_status is distinct from 200 then
+    raise exception 'the reconcile before this one failed: HTTP %, %',
+      coalesce(v_status::text, 'none'), coalesce(v_error, 'no response');
+  end if;
+end
+$$;
+
+COMMENT ON PROCEDURE public.run_reconcile() IS 'For pg_cron: calls reconcile, and fails when the call before was not answered with 200.';
+
+REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
+
 -- schema_version ----------------------------------------------------------------------------------
 
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261126000800' $$;
+    AS $$ select '20261129000400' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 
@@ -1915,12 +2205,27 @@ GRANT ALL ON FUNCTION public.take_due_alerts TO service_role;
 
 -- take_due_machines -------------------------------------------------------------------------------
 
-CREATE FUNCTION public.take_due_machines(p_limit integer, p_lease_ms integer) RETURNS jsonb
-    LANGUAGE sql
+CREATE FUNCTION public.take_due_machines(
+    p_limit integer,
+    p_lease_ms integer,
+    p_call text
+) RETURNS jsonb
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_taken jsonb;
+begin
+  -- The same call again: its answer was lost.
+  select jsonb_agg(to_jsonb(m) order by m.status <> 'provisioning', m.reconcile_attempts) into v_taken
+  from public.cloud_machines m
+  where m.reconcile_at is not null and m.leased_by = p_call;
+  if v_taken is not null then
+    return v_taken;
+  end if;
+
   with due as (
-    select m.id
+    select m.id, queue.turn, m.reconcile_at as due_at
     from public.cloud_machines m
     join (
       select id, row_number() over (
@@ -1937,22 +2242,24 @@ CREATE FUNCTION public.take_due_machines(p_limit integer, p_lease_ms integer) RE
     -- The lease keeps others away while the taker talks to Fly.io, and gives the row back should it
     -- die. A row that is taken again and again waits longer each time, up to an hour.
     update public.cloud_machines m
-    set reconcile_attempts = m.reconcile_attempts + 1,
+    set reconcile_attempts = m.reconcile_attempts + 1, leased_by = p_call,
       reconcile_at = now() + make_interval(secs => p_lease_ms / 1000.0) * case
         when m.status = 'provisioning' then 1
         else least(power(2, m.reconcile_attempts), 60)
       end
     from due
     where m.id = due.id
-    returning m.*
+    returning m as machine, due.turn, due.due_at
   )
-  select coalesce(
-    jsonb_agg(to_jsonb(taken) order by taken.status <> 'provisioning', taken.reconcile_attempts),
-    '[]'
-  ) from taken
+  -- In the order of the queue: with too little time, the last are left out.
+  select coalesce(jsonb_agg(to_jsonb(machine) order by
+    (machine).status <> 'provisioning', (machine).reconcile_attempts, turn, due_at), '[]')
+  into v_taken from taken;
+  return v_taken;
+end
 $$;
 
-COMMENT ON FUNCTION public.take_due_machines IS 'Hands rows that are due to reconcile, each to one taker at a time, for p_lease_ms at least: provisioning rows first, then users in turn.';
+COMMENT ON FUNCTION public.take_due_machines IS 'Hands rows that are due to reconcile, each to one taker at a time, for p_lease_ms at least: provisioning rows first, then users in turn. The same p_call again gets the same rows.';
 
 REVOKE ALL ON FUNCTION public.take_due_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_due_machines TO service_role;

@@ -123,6 +123,49 @@ Deno.test("alerts", async (t) => {
     assert.equal(await alerting.reconcile(), 0);
   });
 
+  await t.step(
+    "a lost machine, and one that stopped by itself, count like any failure",
+    async () => {
+      await alerting.reset();
+      await stack.supabase.sql(
+        `insert into machine_events (request_id, kind, error_code) values
+       ('r1', 'machine_lost', 'machine_lost'), ('r2', 'crashed', 'machine_stopped'),
+       ('r3', 'crashed', 'machine_stopped'), ('r4', 'stopped', null)`,
+      );
+      assert.equal(await alerting.reconcile(), 1);
+      assert.match(
+        webhook.texts[0] ?? "",
+        /: 3 failures .*\n• machine_stopped: 2\n• machine_lost: 1\n/,
+      );
+      assert.ok(webhook.texts[0]?.endsWith(operatorHint("machine_stopped")));
+    },
+  );
+
+  await t.step(
+    "reconcile that does not run: one message by the next request, one when it does",
+    async () => {
+      await alerting.reset();
+      await stack.supabase.sql(
+        "update reconcile_runs set created_at = now() - interval '11 minutes'",
+      );
+      const user = await stack.supabase.createUser();
+      for (let n = 0; n < 3; n++) {
+        const { status, body } = await stack.call(user, { body: {} });
+        assert.equal(status, 200, JSON.stringify(body));
+        await stack.call(user, { method: "DELETE", path: `/${body.machineId}` });
+      }
+      await until("the alert is sent", () => webhook.texts.length === 1);
+      assert.deepEqual(webhook.texts, [
+        "❌ provision-machine: reconcile has not run for ten minutes\n" +
+        `What to do: ${operatorHint("reconcile_late")}`,
+      ]);
+      // The run that ends the silence does not report it.
+      assert.equal(await alerting.reconcile(), 1);
+      assert.deepEqual(webhook.texts.slice(1), ["✅ provision-machine: reconcile works again"]);
+      assert.equal(await alerting.reconcile(), 0);
+    },
+  );
+
   await t.step("isolates that fail at the same moment send one message", async () => {
     await alerting.reset();
     await using other = await stack.start();

@@ -111,6 +111,8 @@ const SERVICES = (status: number) => ({
   serviceRoleKeyAsBearer: status,
 });
 
+const CHANGE = { ...UNKNOWN(401), ...USERS(200), ...USERS_ON_ANOTHERS(404), ...SERVICES(200) };
+
 /** A row for each of {@link ROUTES}. */
 const EXPECTED: Record<string, Record<CallerKind, number>> = {
   "POST /": { ...UNKNOWN(401), ...USERS(200), ...USERS_ON_ANOTHERS(403), ...SERVICES(200) },
@@ -121,6 +123,9 @@ const EXPECTED: Record<string, Record<CallerKind, number>> = {
     ...USERS_ON_ANOTHERS(404),
     ...SERVICES(200),
   },
+  "POST /{machineId}/start": CHANGE,
+  "POST /{machineId}/stop": CHANGE,
+  "POST /{machineId}/suspend": CHANGE,
   "POST /{machineId}/connect": {
     ...UNKNOWN(401),
     ...USERS(200),

@@ -65,6 +65,43 @@ Deno.test("health of the database", async (t) => {
     assert.equal((await health(stack)).answer.body.status, "pass");
   });
 
+  await t.step(
+    "reconcile that has not run for ten minutes, or never in that time: 503",
+    async () => {
+      const { sql } = stack.supabase;
+      await sql("update reconcile_runs set created_at = now() - interval '11 minutes'");
+      const late = await health(stack);
+      assert.equal(late.answer.status, 503);
+      assert.match(complaints(late.checks)["reconcile:lastRun"] ?? "", /^fail: reconcile is late/);
+      await sql("delete from reconcile_runs");
+      await sql("update installation set created_at = now() - interval '11 minutes'");
+      const never = await health(stack);
+      assert.equal(never.answer.status, 503);
+      assert.match(complaints(never.checks)["reconcile:lastRun"] ?? "", /^fail: .*never run/);
+      assert.equal((await stack.reconcile()).status, 200);
+    },
+  );
+
+  await t.step("reconcile in which everything fails for ten minutes: 503", async () => {
+    const { simulator } = stack;
+    simulator.addFault({ match: {}, times: "always", do: { kind: "status", status: 503 } });
+    for (let run = 0; run < 4; run++) assert.ok((await stack.reconcile()).body.failed > 0);
+    const earlier = await stack.supabase.sql(
+      "delete from reconcile_runs where counts ->> 'failed' = '0'",
+    );
+    assert.deepEqual(earlier, []);
+    simulator.clearFaults();
+    assert.equal((await health(stack)).answer.body.status, "pass");
+    simulator.addFault({ match: { action: "list" }, do: { kind: "status", status: 503 } });
+    assert.equal((await stack.reconcile()).body.failed, 1);
+    const failing = await health(stack);
+    assert.equal(failing.answer.status, 503);
+    assert.match(complaints(failing.checks)["reconcile:lastRun"] ?? "", /^fail: everything that/);
+    // One run in which something works is enough.
+    assert.equal((await stack.reconcile()).status, 200);
+    assert.equal((await health(stack)).answer.body.status, "pass");
+  });
+
   await t.step("an alert that was never delivered", async () => {
     const { sql } = stack.supabase;
     await sql(

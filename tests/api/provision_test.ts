@@ -131,6 +131,8 @@ Deno.test("provisioning a machine", async (t) => {
               protocol: "tcp",
               internal_port: 9000,
               ports: [{ port: 80, handlers: ["http"] }, { port: 443, handlers: ["tls", "http"] }],
+              autostop: "off",
+              autostart: false,
             }],
             restart: { policy: "on-failure", max_retries: 3 },
             auto_destroy: false,

@@ -22,6 +22,7 @@ const ERROR = {
   error_message: "It broke",
   reconcile_at: null,
 };
+const STOPPED = { ...RUNNING, status: "stopped", stop_reason: "requested" };
 const DESTROYED = { status: "destroyed", destroy_requested_at: NOW, reconcile_at: null };
 
 /** For each constraint of `cloud_machines`, states that it must refuse. */
@@ -50,17 +51,22 @@ const IMPOSSIBLE_MACHINES: Record<string, Partial<MachineValues>[]> = {
     { machine_id: "m".repeat(64) },
   ],
   provisioning_row_is_reconciled: [{ reconcile_at: null }],
-  running_row_has_a_machine: [
-    { ...RUNNING, fly_machine_id: null },
-    { ...RUNNING, fly_app_name: null },
-    { ...RUNNING, websocket_url: null },
-    { ...RUNNING, provisioned_at: null },
-  ],
-  running_row_is_reconciled_only_to_destroy: [
-    { ...RUNNING, reconcile_at: NOW },
-    { ...RUNNING, destroy_requested_at: NOW },
-  ],
+  live_row_has_a_machine: [RUNNING, STOPPED].flatMap((live) => [
+    { ...live, fly_machine_id: null },
+    { ...live, fly_app_name: null },
+    { ...live, websocket_url: null },
+    { ...live, provisioned_at: null },
+  ]),
+  live_row_is_reconciled_only_to_destroy: [RUNNING, STOPPED].flatMap((live) => [
+    { ...live, reconcile_at: NOW },
+    { ...live, destroy_requested_at: NOW },
+  ]),
   status_is_known: [{ status: "pending" }],
+  stop_reason_is_known: [
+    { ...STOPPED, stop_reason: "because" },
+    { ...STOPPED, stop_reason: "exit code x" },
+  ],
+  stopped_row_says_why: [{ ...STOPPED, stop_reason: null }, { ...RUNNING, stop_reason: "idle" }],
   websocket_url_is_a_websocket: [{ websocket_url: "https://example.com" }],
 };
 
@@ -73,6 +79,7 @@ const IMPOSSIBLE_EVENTS: Record<string, Record<string, unknown>[]> = {
 const TRANSITIONS: Record<string, Partial<MachineValues>> = {
   provisioning: { status: "provisioning" },
   running: RUNNING,
+  stopped: STOPPED,
   error: ERROR,
   destroyed: DESTROYED,
 };
@@ -80,8 +87,12 @@ const ALLOWED = [
   "provisioning → running",
   "provisioning → error",
   "provisioning → destroyed",
+  "running → stopped",
   "running → error",
   "running → destroyed",
+  "stopped → running",
+  "stopped → error",
+  "stopped → destroyed",
   "error → destroyed",
 ];
 
@@ -188,7 +199,7 @@ Deno.test("the database", async (t) => {
            from cloud_machines where id = $1`,
           [row.id],
         );
-        const live = ["provisioning", "running"].includes(status);
+        const live = ["provisioning", "running", "stopped"].includes(status);
         assert.deepEqual([left?.status, left?.user_id], [status, null]);
         assert.equal(left?.due ?? false, live, status);
       }

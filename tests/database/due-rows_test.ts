@@ -12,10 +12,10 @@ Deno.test("due rows are taken in turn", async (t) => {
        values ($1, $2, 'iad', 'low', $3, $4, $4, '', 'r', now(), now() - interval '1 minute')`,
       [machineId, userId, status, status === "error" ? "interrupted" : null],
     );
-  const take = async (limit: number) => {
+  const take = async (limit: number, call = crypto.randomUUID()) => {
     const [row] = await supabase.sql<{ taken: { machine_id: string }[] }>(
-      "select take_due_machines($1, 50000) as taken",
-      [limit],
+      "select take_due_machines($1, 50000, $2) as taken",
+      [limit, call],
     );
     return (row?.taken ?? []).map(({ machine_id }) => machine_id);
   };
@@ -36,6 +36,20 @@ Deno.test("due rows are taken in turn", async (t) => {
       await makeDue();
       const taken = await take(19);
       assert.ok(!taken.includes("other-1"), taken.join());
+    });
+    await t.step("within a page too, users take turns", async () => {
+      await makeDue();
+      await supabase.sql("update cloud_machines set reconcile_attempts = 0");
+      assert.deepEqual((await take(20)).slice(0, 3).sort(), ["busy-0", "dead-request", "other-1"]);
+    });
+    await t.step("a call whose answer was lost gets the same rows again", async () => {
+      await makeDue();
+      const call = crypto.randomUUID();
+      const taken = await take(3, call);
+      assert.equal(taken.length, 3);
+      assert.deepEqual((await take(3, call)).sort(), taken.sort());
+      const others = await take(3);
+      assert.ok(!others.some((machineId) => taken.includes(machineId)), others.join());
     });
     await t.step("the pauses of a row that is taken repeatedly grow", async () => {
       const pauses: number[] = [];

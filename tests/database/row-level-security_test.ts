@@ -203,7 +203,7 @@ async function assertCallsNothing(
       ...origin,
     },
     mark_machine_destroyed: { p_id: values.id, p_look_again: false, p_detail: {}, ...origin },
-    take_due_machines: { p_limit: 10, p_lease_ms: 1_000 },
+    take_due_machines: { p_limit: 10, p_lease_ms: 1_000, p_call: "a-call" },
     hand_over_to_reconcile: { p_ids: [values.id], p_reason: "forged", p_after_ms: 0 },
     read_metrics: {},
     read_health: {},

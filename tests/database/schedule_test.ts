@@ -8,7 +8,10 @@ import { PGlite } from "@electric-sql/pglite";
 import { keepExitCode } from "../../dev/stack/supabase/exit-code.ts";
 import { defaultCacheDir, freshDataDir } from "../../dev/stack/supabase/initdb-cache.ts";
 
-const MIGRATION = new URL("../../supabase/migrations/20261101000600_schedule.sql", import.meta.url);
+const MIGRATIONS = [
+  "20261101000600_schedule.sql",
+  "20261129000400_schedule_checks_the_response.sql",
+].map((name) => new URL(`../../supabase/migrations/${name}`, import.meta.url));
 const URL_OF_FUNCTION = "https://abcdefgh.supabase.co/functions/v1/provision-machine";
 const SECRET_KEY = "sb_secret_a-key-for-this-test";
 
@@ -19,6 +22,8 @@ const BEFORE = `
   create role service_role nologin bypassrls;
   create schema extensions;
   create table public.machine_events (id bigint, created_at timestamptz);
+  create table public.installation (only_row boolean);
+  insert into public.installation values (true);
 `;
 
 /** The parts of the extensions that the migration uses. */
@@ -27,7 +32,9 @@ const STUBS = `
   create table cron.job (jobname text primary key, schedule text, command text);
   create function cron.schedule(job_name text, schedule text, command text) returns bigint
   language sql as $$
-    insert into cron.job values (job_name, schedule, command) returning 1::bigint
+    insert into cron.job values (job_name, schedule, command)
+    on conflict (jobname) do update set schedule = excluded.schedule, command = excluded.command
+    returning 1::bigint
   $$;
   create schema net;
   create table net.requests (
@@ -40,6 +47,11 @@ const STUBS = `
     insert into net.requests (url, body, headers, timeout_ms)
     values (url, body, headers, timeout_milliseconds) returning id
   $$;
+  -- https://supabase.github.io/pg_net/api/
+  create table net._http_response (
+    id bigint, status_code integer, content_type text, headers jsonb, content text,
+    timed_out boolean, error_msg text, created timestamptz default now()
+  );
   create schema vault;
   create table vault.secrets (name text primary key, secret text);
   create view vault.decrypted_secrets as select name, secret as decrypted_secret from vault.secrets;
@@ -62,7 +74,7 @@ const PRETEND = `
 /** Applies the migration; resolves with the notices that `supabase db push` prints. */
 async function migrate(database: PGlite): Promise<string[]> {
   const notices: string[] = [];
-  const sql = await Deno.readTextFile(MIGRATION);
+  const sql = (await Promise.all(MIGRATIONS.map((url) => Deno.readTextFile(url)))).join("\n");
   await keepExitCode(() =>
     database.exec(sql, { onNotice: ({ message }) => notices.push(message ?? "") })
   );
@@ -120,13 +132,13 @@ Deno.test("the schedule of reconcile", async (t) => {
       {
         jobname: "provision-machine-reconcile",
         schedule: "* * * * *",
-        command: "select public.request_reconcile()",
+        command: "call public.run_reconcile()",
       },
     ]);
   });
 
   await t.step("without the secrets each run fails, so that pg_cron records it", async () => {
-    const runJob = () => keepExitCode(() => database.exec("select public.request_reconcile()"));
+    const runJob = () => keepExitCode(() => database.exec("call public.run_reconcile()"));
     await assert.rejects(runJob(), /put provision_machine_url and provision_machine_secret_key/);
     await database.query("insert into vault.secrets values ('provision_machine_url', $1)", [
       URL_OF_FUNCTION,
@@ -149,11 +161,36 @@ Deno.test("the schedule of reconcile", async (t) => {
     }]);
   });
 
+  await t.step(
+    "a run fails when the one before was not answered with 200, and posts all the same",
+    async () => {
+      const posted = async () => (await rows("select id from net.requests")).length;
+      const answer = async (values: string) => {
+        const [call] = await rows("select reconcile_request_id as id from public.installation");
+        await database.exec(
+          `insert into net._http_response (id, status_code, content, error_msg)
+         values (${(call as { id: number }).id}, ${values})`,
+        );
+      };
+      const run = () => keepExitCode(() => database.exec("call public.run_reconcile()"));
+      const before = await posted();
+      await assert.rejects(run(), /failed: HTTP none, no response/);
+      await answer("200, '{}', null");
+      await run();
+      await answer('401, \'{"code": "unauthorized"}\', null');
+      await assert.rejects(run(), /failed: HTTP 401, \{"code": "unauthorized"\}/);
+      await answer("null, null, 'Couldn''t connect to server'");
+      await assert.rejects(run(), /failed: HTTP none, Couldn't connect to server/);
+      assert.equal(await posted(), before + 4);
+    },
+  );
+
   await t.step("no other role can make it run, or read the key through it", async () => {
     const { rows: granted } = await database.query<{ rolname: string }>(
       `select rolname from pg_roles
        where rolname in ('anon', 'authenticated', 'service_role')
-         and has_function_privilege(oid, 'public.request_reconcile()', 'execute')`,
+         and (has_function_privilege(oid, 'public.request_reconcile()', 'execute')
+           or has_function_privilege(oid, 'public.run_reconcile()', 'execute'))`,
     );
     assert.deepEqual(granted, []);
   });

@@ -28,6 +28,7 @@ function createBody(machineId: string, image: string) {
     cpuPriority: "normal",
     image,
     port: 8080,
+    autostop: "off",
     extraEnv: {},
     connectKey: machineKey(machineId),
     tags: {},

@@ -84,6 +84,9 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
     assert.deepEqual(answers, {
       "POST /": "invalid_request",
       "DELETE /{machineId}": "database_error",
+      "POST /{machineId}/start": "configuration_error",
+      "POST /{machineId}/stop": "configuration_error",
+      "POST /{machineId}/suspend": "configuration_error",
       "POST /{machineId}/connect": "configuration_error",
       "GET /health": "fail",
       "GET /metrics": "database_error",

@@ -7,7 +7,7 @@ export interface MachineRow {
   user_id: string | null;
   machine_id: string;
   fly_machine_id: string | null;
-  status: "provisioning" | "running" | "error" | "destroyed";
+  status: "provisioning" | "running" | "stopped" | "error" | "destroyed";
   error_code: string | null;
   error_message: string | null;
   idempotency_key: string | null;

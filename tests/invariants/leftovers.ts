@@ -3,14 +3,19 @@ import type { EventRow, Machine, MachineRow } from "./evidence.ts";
 
 type Row = Pick<MachineRow, "machine_id" | "fly_machine_id" | "status">;
 
-/** Once reconcile has come to rest: living machines that are not those of a running row. */
+/** A row whose machine is there. */
+function isLive({ status }: Pick<MachineRow, "status">): boolean {
+  return status === "running" || status === "stopped";
+}
+
+/** Once reconcile has come to rest: living machines that are not those of a live row. */
 export function unseenMachines(
   rows: readonly (Row & Pick<MachineRow, "user_id">)[],
   machines: readonly Machine[],
 ): string[] {
   return machines.filter(({ live }) => live).flatMap(({ id, name }) => {
     const row = rows.find(({ machine_id }) => machine_id === name);
-    if (row?.status !== "running" || row.fly_machine_id !== id) {
+    if (row === undefined || !isLive(row) || row.fly_machine_id !== id) {
       const state = row ? `${row.status} with machine ${row.fly_machine_id}` : "missing";
       return [`I4: machine ${id} (${name}) lives, and its row is ${state}`];
     }
@@ -33,7 +38,7 @@ export function forgottenMachines(
 }
 
 /**
- * Running rows without their machine.
+ * Live rows without their machine.
  *
  * @param state `started` where no machine is stopped or fails once it is up.
  */
@@ -42,13 +47,13 @@ export function runningWithoutMachine(
   machines: readonly Machine[],
   state: "live" | "started",
 ): string[] {
-  return rows.filter(({ status }) => status === "running").flatMap(({ machine_id, ...row }) => {
+  return rows.filter(isLive).flatMap(({ machine_id, status, ...row }) => {
     const machine = machines.find(({ id }) => id === row.fly_machine_id);
     const there = machine?.live === true && machine.name === machine_id &&
-      (state === "live" || machine.state === "started");
+      (state === "live" || status === "stopped" || machine.state === "started");
     return there
       ? []
-      : [`I4: ${machine_id} is running, and its machine is ${machine?.state ?? "gone"}`];
+      : [`I4: ${machine_id} is ${status}, and its machine is ${machine?.state ?? "gone"}`];
   });
 }
 
@@ -75,11 +80,11 @@ export interface AppsLeft {
   foreignApps: readonly string[];
 }
 
-/** Once reconcile has come to rest: apps of ours that are not those of a running row. */
+/** Once reconcile has come to rest: apps of ours that are not those of a live row. */
 export function unseenApps(rows: readonly Row[], { apps, foreignApps }: AppsLeft): string[] {
   return apps.filter((name) => !foreignApps.includes(name)).flatMap((name) => {
     const row = rows.find(({ machine_id }) => machine_id === name);
-    return row?.status === "running"
+    return row !== undefined && isLive(row)
       ? []
       : [`I4: app ${name} is left, and its row is ${row?.status ?? "missing"}`];
   });

@@ -17,7 +17,7 @@ export interface Destruction {
   subject: string | null;
 }
 
-/** Machines that a running row named, and whose destruction was not asked for, when it was ordered. */
+/** Machines that a live row named, and whose destruction was not asked for, when it was ordered. */
 export function wrongDestructions(
   versions: readonly VersionOfRow[],
   destructions: readonly Destruction[],
@@ -26,8 +26,9 @@ export function wrongDestructions(
     const latest = versions.findLast(({ step, row }) =>
       step <= sentStep && (row.fly_machine_id === subject || row.machine_id === subject)
     )?.row;
-    return latest?.status === "running" && latest.destroy_requested_at === null
-      ? [`I9: ${latest.machine_id} is running, and ${subject} was destroyed`]
+    return (latest?.status === "running" || latest?.status === "stopped") &&
+        latest.destroy_requested_at === null
+      ? [`I9: ${latest.machine_id} is ${latest.status}, and ${subject} was destroyed`]
       : [];
   });
 }

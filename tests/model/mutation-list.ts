@@ -83,7 +83,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "reconcile without a lease",
-    file: `${MIGRATIONS}/20261126000600_due_rows_in_turn.sql`,
+    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
     from: "reconcile_at = now() + make_interval(secs => p_lease_ms / 1000.0) * case",
     to: "reconcile_at = m.reconcile_at + interval '0' * case",
     tests: ["regressions"],
@@ -104,7 +104,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "take due rows by their time alone",
-    file: `${MIGRATIONS}/20261126000600_due_rows_in_turn.sql`,
+    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
     from: "order by m.status <> 'provisioning', m.reconcile_attempts, queue.turn, m.reconcile_at",
     to: "order by m.reconcile_at",
     tests: ["due rows"],
@@ -167,7 +167,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "believe one sighting of a missing machine",
-    file: `${MIGRATIONS}/20261126000300_ownership.sql`,
+    file: `${MIGRATIONS}/20261129000200_stopped.sql`,
     from: "coalesce(v_since <= now() - interval '1 minute', false)",
     to: "coalesce(v_since <= now(), false)",
     tests: ["ownership"],
@@ -188,14 +188,14 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "forget the Idempotency-Key",
-    file: `${MIGRATIONS}/20261126000400_own_apps.sql`,
+    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
     from: "  if p_idempotency_key is not null then",
     to: "  if p_idempotency_key = '' then",
     tests: ["model"],
   },
   {
     name: "drop the lock of claim_machine",
-    file: `${MIGRATIONS}/20261126000400_own_apps.sql`,
+    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
     from:
       "  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));\n",
     to: "",
@@ -231,7 +231,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "offer a machine that is being destroyed",
-    file: `${FUNCTION}/connect/handle-connect.ts`,
+    file: `${FUNCTION}/lifecycle/usable-machine.ts`,
     from: "row.destroy_requested_at !== null || row.user_id === null",
     to: "row.user_id === null",
     tests: ["connecting"],
@@ -249,6 +249,72 @@ export const MUTATIONS: Mutation[] = [
     from: "`connect:${machineId}`",
     to: "`connect:${machineId.slice(0, 7)}`",
     tests: ["connecting"],
+  },
+  {
+    name: "believe that a stop was idle although it was asked for",
+    file: `${MIGRATIONS}/20261129000200_stopped.sql`,
+    from: "v_reason := 'requested';",
+    to: "null;",
+    tests: ["changes"],
+  },
+  {
+    name: "answer a stop before it has happened",
+    file: `${FUNCTION}/lifecycle/change-machine.ts`,
+    from: "if (await waited(context, row, { change, version })) return outcomeOf(change);",
+    to:
+      "if (version !== undefined || !(await waited(context, row, { change, version }))) return outcomeOf(change);",
+    tests: ["changes"],
+  },
+  {
+    name: "take a refusal of a start for its end",
+    file: `${FUNCTION}/lifecycle/change-machine.ts`,
+    from: 'else if (failure.refusal !== "busy")',
+    to: "else if (failure.refusal !== undefined)",
+    tests: ["changes"],
+  },
+  {
+    name: "believe that a machine between two restarts is stopped",
+    file: `${FUNCTION}/reconcile/follow-states.ts`,
+    from: '  stopped: "stopped",\n',
+    to: '  stopped: "stopped",\n  restarting: "stopped",\n',
+    tests: ["states"],
+  },
+  {
+    name: "ignore the states on the list",
+    file: `${FUNCTION}/reconcile/compare-machines.ts`,
+    from: "if (differs(found.state, owner)) changed.push(owner);",
+    to: "continue;",
+    tests: ["states"],
+  },
+  {
+    name: "destroy a failed machine at its first sighting",
+    file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
+    from: "if (!await ownership.noteMissing(row.id, deadline)) {",
+    to: "if (!await ownership.noteMissing(row.id, deadline) && !failed) {",
+    tests: ["states"],
+  },
+  {
+    name: "let a stopped machine escape the limit",
+    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
+    from:
+      "and status in ('provisioning', 'running', 'stopped')\n    order by created_at desc\n    limit 1\n    offset",
+    to:
+      "and status in ('provisioning', 'running')\n    order by created_at desc\n    limit 1\n    offset",
+    tests: ["changes"],
+  },
+  {
+    name: "give a repeated call other due rows",
+    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
+    from: "where m.reconcile_at is not null and m.leased_by = p_call;",
+    to: "where false;",
+    tests: ["due rows"],
+  },
+  {
+    name: "report a late reconcile to nobody",
+    file: `${FUNCTION}/provision/handle-provision.ts`,
+    from: 'if ("reconcile_problem" in claim && claim.reconcile_problem) {',
+    to: 'if ("reconcile_problem" in claim && claim.reconcile_problem === undefined) {',
+    tests: ["alerts"],
   },
   {
     name: "forget to redact the key of the machine that is made",

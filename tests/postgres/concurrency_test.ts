@@ -87,7 +87,8 @@ postgresTest("take_due_machines by 4 takers at once: each row goes to one of the
     const taken: string[][] = await Promise.all(Array.from({ length: 4 }, async () => {
       const own: string[] = [];
       for (;;) {
-        const [row] = await sql`select take_due_machines(7, 60000) as machines`;
+        const [row] =
+          await sql`select take_due_machines(7, 60000, gen_random_uuid()::text) as machines`;
         if (row?.machines.length === 0) return own;
         own.push(...row?.machines.map(({ id }: { id: string }) => id));
       }

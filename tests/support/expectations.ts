@@ -34,7 +34,7 @@ export function assertError(
 export function assertSuccess(
   answer: Answer,
   status: 200 | 202,
-  machineStatus: "running" | "provisioning",
+  machineStatus: "running" | "provisioning" | "stopped",
 ): void {
   const { body } = answer;
   assert.equal(answer.status, status, JSON.stringify(body));

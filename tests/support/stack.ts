@@ -47,6 +47,7 @@ export interface MachineRow extends CheckedRow {
   deadline_at: string;
   provisioned_at: string | null;
   missing_since: string | null;
+  stop_reason: string | null;
 }
 
 export interface MachineEventRow {
@@ -209,6 +210,18 @@ export class Stack implements AsyncDisposable {
     await this.supabase.sql(
       "update fly_orphans set first_seen_at = first_seen_at - interval '2 minutes'",
     );
+  }
+
+  /** Makes every row old enough for reconcile to follow its machine's state. */
+  async ageRows(): Promise<void> {
+    // A trigger sets updated_at.
+    await this.supabase.sql(`
+      do $$ begin
+        alter table cloud_machines disable trigger cloud_machines_before_update;
+        update cloud_machines set updated_at = updated_at - interval '1 minute';
+        alter table cloud_machines enable trigger cloud_machines_before_update;
+      end $$
+    `);
   }
 
   /** Fly.io's ids of the live machines that belong to the row of `machineId`. */

@@ -134,7 +134,13 @@ Deno.test("alerter: older messages go first, and the first failure ends the roun
   const ids = all.provisioning.arguments.map(({ p_id }) => p_id).filter((id) => id !== undefined);
   assert.deepEqual(ids, [7, 8, 9]);
   assert.deepEqual(all.provisioning.arguments.slice(0, 2), [
-    { p_threshold: 3, p_window_ms: 600_000, p_cooldown_ms: 1_800_000, p_lease_ms: 30_000 },
+    {
+      p_threshold: 3,
+      p_window_ms: 600_000,
+      p_cooldown_ms: 1_800_000,
+      p_lease_ms: 30_000,
+      p_by_reconcile: true,
+    },
     { p_limit: 5, p_lease_ms: 30_000 },
   ]);
 

@@ -15,6 +15,7 @@ const INPUT: MachineConfigInput = {
   cpuPriority: "normal",
   image: "registry.fly.io/app:1",
   port: 8080,
+  autostop: "off",
   extraEnv: {
     PASSWORD: "secret",
     USER_ID: "forged",
@@ -45,12 +46,22 @@ Deno.test("machine config: the whole body, in which the function's own variables
         protocol: "tcp",
         internal_port: 8080,
         ports: [{ port: 80, handlers: ["http"] }, { port: 443, handlers: ["tls", "http"] }],
+        autostop: "off",
+        autostart: false,
       }],
       restart: { policy: "on-failure", max_retries: 3 },
       auto_destroy: false,
       metadata: { managed_by: "provision-machine" },
     },
   });
+});
+
+Deno.test("machine config: what Fly Proxy puts to sleep, it also wakes", () => {
+  const services = (autostop: "stop" | "suspend") =>
+    buildCreateBody({ ...INPUT, autostop }).config.services
+      .map(({ autostop, autostart }) => ({ autostop, autostart }));
+  assert.deepEqual(services("stop"), [{ autostop: "stop", autostart: true }]);
+  assert.deepEqual(services("suspend"), [{ autostop: "suspend", autostart: true }]);
 });
 
 Deno.test("machine config: without a secret there is no key, and MACHINE_ENV cannot set one", () => {

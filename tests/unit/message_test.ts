@@ -57,6 +57,24 @@ Deno.test("message: a code of a newer version, or one that only looks like one",
   }
 });
 
+Deno.test("message: reconcile that does not run, or fails, and works again", () => {
+  const text = (code: string) => textOf({ byCode: { [code]: 1 } }, { kind: "reconcile" });
+  assert.equal(
+    text("reconcile_late"),
+    "❌ provision-machine: reconcile has not run for ten minutes\n" +
+      "What to do: see cron.job_run_details: its newest runs say why reconcile is not called",
+  );
+  assert.match(text("reconcile_never"), /^❌ provision-machine: reconcile has not run.*\n.*Vault/);
+  assert.match(
+    text("reconcile_failing"),
+    /everything that reconcile tried in ten minutes has failed/,
+  );
+  assert.equal(
+    textOf({ count: 0, byCode: {} }, { event: "recovered", kind: "reconcile" }),
+    "✅ provision-machine: reconcile works again",
+  );
+});
+
 Deno.test("message: recovery names what is over, and nothing else", () => {
   assert.equal(
     textOf({ count: 0, byCode: {} }, { event: "recovered" }),

@@ -65,6 +65,8 @@ provision_machine_alerts_sent_total{kind="failures",event="firing"} 0
 provision_machine_alerts_sent_total{kind="failures",event="recovered"} 0
 provision_machine_alerts_sent_total{kind="configuration",event="firing"} 0
 provision_machine_alerts_sent_total{kind="configuration",event="recovered"} 0
+provision_machine_alerts_sent_total{kind="reconcile",event="firing"} 0
+provision_machine_alerts_sent_total{kind="reconcile",event="recovered"} 0
 `,
   );
 });
@@ -107,6 +109,8 @@ Deno.test("metrics: each counter stands in its own family", () => {
     'alerts_sent_total{kind="failures",event="recovered"} 0',
     'alerts_sent_total{kind="configuration",event="firing"} 0',
     'alerts_sent_total{kind="configuration",event="recovered"} 0',
+    'alerts_sent_total{kind="reconcile",event="firing"} 0',
+    'alerts_sent_total{kind="reconcile",event="recovered"} 0',
   ]);
 });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { VirtualClock } from "../../dev/stack/clock.ts";
 import { RequestLog } from "../../supabase/functions/provision-machine/logging/request-log.ts";
+import { FlyError } from "../../supabase/functions/provision-machine/fly/errors.ts";
 import { Report } from "../../supabase/functions/provision-machine/reconcile/report.ts";
 import { captureLog } from "./captured-log.ts";
 
@@ -26,6 +27,9 @@ Deno.test("report: a run without actions is one event", () => {
     cleanedUp: 0,
     orphansDestroyed: 0,
     lost: 0,
+    started: 0,
+    stopped: 0,
+    crashed: 0,
     found: 0,
     suspected: 0,
     orphansHeld: 0,
@@ -63,7 +67,7 @@ Deno.test("report: each action is counted and logged; machines that failed unsee
   });
 });
 
-Deno.test("report: of many actions a hundred are listed, 25 per event, and all are counted", () => {
+Deno.test("report: of many actions a hundred are answered and 25 logged, and all are counted", () => {
   const { report, records } = openReport();
   for (let n = 0; n < 130; n++) report.add({ action: "destroyed", ...ids(n) });
   report.log();
@@ -71,24 +75,43 @@ Deno.test("report: of many actions a hundred are listed, 25 per event, and all a
   assert.equal(report.counts.destroyed, 130);
   const listed = records.filter(({ rawMessage }) => rawMessage === "Reconcile took action")
     .map(({ properties }) => properties["actions"]);
-  assert.deepEqual(listed.map((actions) => Array.isArray(actions) && actions.length), [
-    25,
-    25,
-    25,
-    25,
-  ]);
+  assert.deepEqual(listed.map((actions) => Array.isArray(actions) && actions.length), [25]);
   assert.equal(records.at(-1)?.rawMessage, "Reconcile finished");
 });
 
-Deno.test("report: the first failure is logged at once, the others are counted and listed", () => {
+Deno.test("report: a loss behind a hundred routine actions is answered first, and logged", () => {
+  const { report, records } = openReport();
+  for (let n = 0; n < 100; n++) report.add({ action: "destroyed", ...ids(n) });
+  report.add({ action: "lost", ...ids(100) });
+  report.log();
+  assert.deepEqual(report.actions[0], { action: "lost", ...ids(100) });
+  assert.deepEqual(records[0]?.properties["actions"], ["lost machine-100 fly-100"]);
+  assert.equal(records[0]?.level, "error");
+});
+
+Deno.test("report: two failures have an event each, the others share one with code and request id", () => {
   const { report, lines, records } = openReport();
   report.fail("the row could not be closed", new Error("no answer"), ids(1));
   report.fail("the machine could not be destroyed", "odd", ids(2));
-  assert.deepEqual(lines(), ["error: Reconcile: the row could not be closed"]);
-  assert.equal(records[0]?.properties["machineId"], "machine-1");
-  assert.equal(report.counts.failed, 2);
-  assert.deepEqual(report.actions.map(({ reason }) => reason), [
-    "the row could not be closed: no answer",
-    "the machine could not be destroyed: odd",
+  assert.deepEqual(lines(), [
+    "error: Reconcile: the row could not be closed",
+    "error: Reconcile: the machine could not be destroyed",
   ]);
+  assert.equal(records[0]?.properties["machineId"], "machine-1");
+  for (let n = 3; n <= 130; n++) {
+    const details = { status: 503, flyRequestId: `fly-request-${n}` };
+    report.fail("the row could not be closed", new FlyError("status", "down", details), ids(n));
+  }
+  report.log();
+  assert.deepEqual(lines().slice(2), [
+    "error: ❌ Reconcile: 128 more failures",
+    "info: Reconcile finished",
+  ]);
+  const { byCode, failures } = records[2]?.properties ?? {};
+  assert.deepEqual(byCode, { internal_error: 2, fly_unavailable: 98 });
+  assert.ok(Array.isArray(failures));
+  assert.equal(failures.length, 25);
+  assert.equal(failures[0], "machine-3 fly-3 fly_unavailable fly-request-3");
+  assert.equal(report.counts.failed, 130);
+  assert.equal(report.actions.length, 100);
 });

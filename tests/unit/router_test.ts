@@ -88,6 +88,9 @@ Deno.test("router: who may call each route", () => {
     [
       "POST /: user-or-service",
       "DELETE /{machineId}: user-or-service",
+      "POST /{machineId}/start: user-or-service",
+      "POST /{machineId}/stop: user-or-service",
+      "POST /{machineId}/suspend: user-or-service",
       "POST /{machineId}/connect: user-or-service",
       "GET /health: anyone",
       "GET /metrics: service",

@@ -131,6 +131,23 @@ export const RECONCILE_CODES = {
   },
 } as const satisfies Record<string, { operatorHint: string }>;
 
+/** Codes of events that are no failure of a request and leave the row as it is. */
+export const EVENT_CODES = {
+  machine_stopped: {
+    operatorHint:
+      "machines stop although nobody asked: see stop_reason in their rows, and `fly logs`",
+  },
+  reconcile_never: {
+    operatorHint: "reconcile has never run: put its URL and key into Vault, see docs/OPERATIONS.md",
+  },
+  reconcile_late: {
+    operatorHint: "see cron.job_run_details: its newest runs say why reconcile is not called",
+  },
+  reconcile_failing: {
+    operatorHint: "see the newest runs of reconcile in the function's logs",
+  },
+} as const satisfies Record<string, { operatorHint: string }>;
+
 export type CallerErrorCode = keyof typeof CALLER_CODES;
 export type ProvisioningErrorCode = keyof typeof PROVISIONING_CODES;
 export type ErrorCode = CallerErrorCode | ProvisioningErrorCode;
@@ -153,9 +170,13 @@ export function isRowErrorCode(code: string): code is RowErrorCode {
   return isProvisioningErrorCode(code) || Object.hasOwn(RECONCILE_CODES, code);
 }
 
-/** The first thing for an operator to do about a row's code. */
-export function operatorHint(code: RowErrorCode): string {
-  return { ...PROVISIONING_CODES, ...RECONCILE_CODES }[code].operatorHint;
+const OPERATOR_HINTS: ReadonlyMap<string, { operatorHint: string }> = new Map(
+  Object.entries({ ...PROVISIONING_CODES, ...RECONCILE_CODES, ...EVENT_CODES }),
+);
+
+/** The first thing for an operator to do about the code of a row or an event. */
+export function operatorHint(code: string): string {
+  return (OPERATOR_HINTS.get(code) ?? PROVISIONING_CODES.internal_error).operatorHint;
 }
 
 export interface AppErrorOptions {

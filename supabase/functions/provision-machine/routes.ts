@@ -17,6 +17,24 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: "POST",
+    path: "/{machineId}/start",
+    access: "user-or-service",
+    load: lazy(async () => (await import("./lifecycle/handle-change.ts")).handleStart),
+  },
+  {
+    method: "POST",
+    path: "/{machineId}/stop",
+    access: "user-or-service",
+    load: lazy(async () => (await import("./lifecycle/handle-change.ts")).handleStop),
+  },
+  {
+    method: "POST",
+    path: "/{machineId}/suspend",
+    access: "user-or-service",
+    load: lazy(async () => (await import("./lifecycle/handle-change.ts")).handleSuspend),
+  },
+  {
+    method: "POST",
     path: "/{machineId}/connect",
     access: "user-or-service",
     load: lazy(async () => (await import("./connect/handle-connect.ts")).handleConnect),

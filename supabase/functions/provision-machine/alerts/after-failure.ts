@@ -1,7 +1,8 @@
 /** What happens after the answer when provisioning has failed: it is counted, and may alert. */
 import type { Settings } from "../config/environment.ts";
-import type { Alert, AlertRule } from "../database/alerts.ts";
+import type { Alert, AlertRule, Alerts } from "../database/alerts.ts";
 import type { Database } from "../database/database.ts";
+import { durationSince } from "../database/machines.ts";
 import type { AppError } from "../errors.ts";
 import type { RequestStart } from "../http/context.ts";
 import { PerIsolate } from "../isolate.ts";
@@ -37,8 +38,42 @@ export async function afterFailure(failure: Failure): Promise<void> {
     return;
   }
   if (webhookUrl === null || database === null) return;
+  await sendAll({ isolate, log, webhookUrl, alerts: database.alerts }, due);
+}
+
+/** When an isolate last found reconcile in trouble, in milliseconds since the epoch. */
+const LAST_RECONCILE_PROBLEMS = new PerIsolate(() => ({ at: -Infinity }));
+/** A busy isolate decides once in that time. */
+const RECONCILE_PROBLEM_EVERY_MS = 60_000;
+
+/** A request has learned that reconcile is late or fails, and sends the alert if it is due. Never throws. */
+export async function afterReconcileProblem(
+  { isolate, environment, log, database }: RequestStart & { database: Database },
+): Promise<void> {
+  const { clock } = isolate.runtime;
+  const webhookUrl = webhookOf(environment.settings);
+  const last = LAST_RECONCILE_PROBLEMS.of(isolate);
+  if (webhookUrl === null || clock.now() - last.at < RECONCILE_PROBLEM_EVERY_MS) return;
+  last.at = clock.now();
+  try {
+    const deadline = Deadline.after(clock, DECIDE_TIMEOUT_MS);
+    const rule = ruleOf(environment.settings);
+    const due = await database.alerts.evaluate(rule, { leaseMs: LEASE_MS }, deadline);
+    await sendAll({ isolate, log, webhookUrl, alerts: database.alerts }, due);
+  } catch (problem) {
+    log.afterSummary("Whether to alert about reconcile could not be decided", problem);
+  }
+}
+
+async function sendAll(
+  { isolate, log, webhookUrl, alerts }: Pick<Failure, "isolate" | "log"> & {
+    webhookUrl: string;
+    alerts: Alerts;
+  },
+  due: readonly Alert[],
+): Promise<void> {
   const { runtime, redactor } = isolate;
-  const options = { runtime, redactor, webhookUrl, log, alerts: database.alerts };
+  const options = { runtime, redactor, webhookUrl, log, alerts };
   const deadline = Deadline.after(runtime.clock, BUDGET_MS);
   await Promise.all(due.map(async (alert) => {
     try {
@@ -75,10 +110,10 @@ async function decide(
   const { clock } = isolate.runtime;
   const deadline = Deadline.after(clock, DECIDE_TIMEOUT_MS);
   if (progress.machineId === null) {
-    const failure = { requestId, code: error.code, durationMs: clock.now() - startedAt };
+    const failure = { requestId, code: error.code, durationMs: durationSince(startedAt, clock) };
     await database.alerts.recordFailedRequest(failure, deadline);
   }
-  return rule === null ? [] : await database.alerts.evaluate(rule, LEASE_MS, deadline);
+  return rule === null ? [] : await database.alerts.evaluate(rule, { leaseMs: LEASE_MS }, deadline);
 }
 
 async function alertAlone(

@@ -34,7 +34,11 @@ export async function sendDueAlerts(
   rule: AlertRule,
   deadline: Deadline,
 ): Promise<number> {
-  const fresh = await options.alerts.evaluate(rule, LEASE_MS, deadline);
+  const fresh = await options.alerts.evaluate(
+    rule,
+    { leaseMs: LEASE_MS, byReconcile: true },
+    deadline,
+  );
   const due = await options.alerts.takeDue(DUE_PER_RUN, LEASE_MS, deadline);
   let sent = 0;
   // One after the other, in the order in which they were decided.

@@ -1,6 +1,6 @@
 /** The text of an alert, as JSON that Slack and everything compatible with it understands. */
 import type { Alert } from "../database/alerts.ts";
-import { isRowErrorCode, operatorHint } from "../errors.ts";
+import { operatorHint } from "../errors.ts";
 
 /** https://api.slack.com/messaging/webhooks#posting_with_webhooks */
 export interface WebhookMessage {
@@ -10,6 +10,7 @@ export interface WebhookMessage {
 /** The message of an alert that Postgres decided upon. */
 export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
   const { count, byCode, newestRequestId, windowMinutes } = content;
+  if (kind === "reconcile") return reconcileMessage(event, Object.keys(byCode));
   if (event === "recovered") {
     const what = kind === "configuration" ? "configuration or account errors" : "failures";
     return message([
@@ -24,6 +25,15 @@ export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
     ...lookUp(newestRequestId),
     ...codes.slice(0, 1).map(([code]) => whatToDo(code)),
   ]);
+}
+
+/** Reconcile closes rows and removes machines, so nothing else matters while it does not run. */
+function reconcileMessage(event: Alert["event"], codes: string[]): WebhookMessage {
+  if (event === "recovered") return message(["✅ provision-machine: reconcile works again"]);
+  const what = codes.includes("reconcile_failing")
+    ? "everything that reconcile tried in ten minutes has failed"
+    : "reconcile has not run for ten minutes";
+  return message([`❌ provision-machine: ${what}`, ...codes.slice(0, 1).map(whatToDo)]);
 }
 
 /** The message of one failure, when the database cannot count others. */
@@ -50,7 +60,7 @@ function lookUp(requestId: string | null): string[] {
 }
 
 function whatToDo(code: string): string {
-  return `What to do: ${operatorHint(isRowErrorCode(code) ? code : "internal_error")}`;
+  return `What to do: ${operatorHint(code)}`;
 }
 
 function minutes(n: number): string {

@@ -89,6 +89,9 @@ export const ENVIRONMENT = {
   MACHINE_PORT: positiveInteger(text).refine((port) => port <= 65535, "expected a port")
     .default("8080"),
   MACHINE_ENV: jsonRecord(text, "expected a JSON object of strings").default("{}"),
+  /** What Fly Proxy does with an idle machine; it starts it again at the next connection. */
+  MACHINE_AUTOSTOP: z.enum(["off", "stop", "suspend"], { message: "expected off, stop or suspend" })
+    .default("off"),
   /** Every machine's `CONNECT_KEY` is derived from it; without it there are no connect tokens. */
   CONNECT_TOKEN_SECRET: text.refine(
     (secret) => secret.length >= MIN_SECRET_CHARACTERS,

@@ -71,7 +71,7 @@ function crossProblems(
   const found: EnvironmentProblem[] = [];
   const broken = (variable: VariableName) => problems.some((p) => p.variable === variable);
   const { FLY_REGION, FLY_REGIONS, SUPABASE_SECRET_KEYS, SUPABASE_SERVICE_ROLE_KEY } = settings;
-  const { FLY_ORG_SLUG, FLY_APP_NAME = [] } = settings;
+  const { FLY_ORG_SLUG, FLY_APP_NAME = [], MACHINE_AUTOSTOP } = settings;
   if (
     !SUPABASE_SECRET_KEYS && !SUPABASE_SERVICE_ROLE_KEY && !broken("SUPABASE_SECRET_KEYS") &&
     !broken("SUPABASE_SERVICE_ROLE_KEY")
@@ -90,6 +90,14 @@ function crossProblems(
       kind: "invalid",
       reason:
         "expected, with FLY_ORG_SLUG, one name that starts with a letter, of at most 40 characters",
+    });
+  }
+  // In a shared app the proxy would wake any user's machine for a connection.
+  if (!FLY_ORG_SLUG && !broken("FLY_ORG_SLUG") && (MACHINE_AUTOSTOP ?? "off") !== "off") {
+    found.push({
+      variable: "MACHINE_AUTOSTOP",
+      kind: "invalid",
+      reason: "expected off without FLY_ORG_SLUG: idle machines stop only in apps of their own",
     });
   }
   if (FLY_REGION && FLY_REGIONS && !FLY_REGIONS.includes(FLY_REGION)) {

@@ -3,22 +3,16 @@
  * says all that is needed, so Fly.io is not asked.
  */
 import { requireConnectTokenSecret, requirePlatform } from "../config/problems.ts";
-import type { CloudMachine, RunningMachine } from "../database/rows.ts";
-import { AppError } from "../errors.ts";
 import type { RequestContext } from "../http/context.ts";
 import { machineIdOf, noSuchMachine } from "../http/machine-path.ts";
 import { jsonResponse } from "../http/responses.ts";
+import { usableMachine } from "../lifecycle/usable-machine.ts";
 import { Deadline } from "../time.ts";
 import { issueConnectToken } from "./token.ts";
 
 const BUDGET_MS = 15_000;
-/** What provisioning and destroying usually need. */
-const RETRY_AFTER_SECONDS = 5;
 
-/** A row that a token can be issued for. */
-type ConnectableMachine = RunningMachine & { user_id: string };
-
-/** Answers 404 for another user's machine, as if there were none; 409 unless it can be reached. */
+/** Answers 404 for another user's machine, as if there were none; 409 unless it runs or is stopped. */
 export async function handleConnect(context: RequestContext): Promise<Response> {
   const { database, environment, caller, requestId, startedAt, log, measurements } = context;
   const { runtime } = context.isolate;
@@ -34,7 +28,7 @@ export async function handleConnect(context: RequestContext): Promise<Response> 
   );
   if (row === null) throw noSuchMachine();
   context.progress.machineId = machineId;
-  const machine = connectable(row);
+  const machine = usableMachine(row);
 
   const { token, expiresAt } = await issueConnectToken(runtime, secret, {
     machineId,
@@ -51,31 +45,4 @@ export async function handleConnect(context: RequestContext): Promise<Response> 
     machineId,
     requestId,
   }, { "cache-control": "no-store" });
-}
-
-/** Throws {@link AppError} `machine_state_conflict`, with the way out of each state. */
-function connectable(row: CloudMachine): ConnectableMachine {
-  if (row.status === "destroyed") throw conflict("was destroyed", "Provision another machine");
-  if (row.status === "error") {
-    throw conflict(`failed (${row.error_code})`, "Provision another machine");
-  }
-  // Reconcile destroys the machine of a user who was deleted.
-  if (row.destroy_requested_at !== null || row.user_id === null) {
-    throw conflict(
-      "is being destroyed",
-      "Provision another machine once it is gone",
-      RETRY_AFTER_SECONDS,
-    );
-  }
-  if (row.status === "provisioning") {
-    throw conflict("is still being provisioned", "Try again shortly", RETRY_AFTER_SECONDS);
-  }
-  return { ...row, user_id: row.user_id };
-}
-
-function conflict(state: string, hint: string, retryAfterSeconds?: number): AppError {
-  return new AppError("machine_state_conflict", `The machine ${state}`, {
-    hint,
-    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-  });
 }

@@ -7,7 +7,7 @@ import type { DatabaseCaller } from "./caller.ts";
 /** A message that was decided upon: a row of the table `alerts`. */
 export const Alert = z.object({
   id: z.number(),
-  kind: z.enum(["failures", "configuration"]),
+  kind: z.enum(["failures", "configuration", "reconcile"]),
   event: z.enum(["firing", "recovered"]),
   content: z.object({
     count: z.number(),
@@ -29,8 +29,15 @@ export interface AlertRule {
 export class Alerts {
   constructor(private readonly database: DatabaseCaller) {}
 
-  /** Decides which messages have to be sent now; each is leased to this caller for `leaseMs`. */
-  evaluate(rule: AlertRule, leaseMs: number, deadline: Deadline): Promise<Alert[]> {
+  /**
+   * Decides which messages have to be sent now; each is leased to this caller for `leaseMs`. Reconcile is
+   * not late while a run of it asks (`byReconcile`).
+   */
+  evaluate(
+    rule: AlertRule,
+    { leaseMs, byReconcile = false }: { leaseMs: number; byReconcile?: boolean },
+    deadline: Deadline,
+  ): Promise<Alert[]> {
     return this.database.rpc(
       "evaluate_alerts",
       {
@@ -38,6 +45,7 @@ export class Alerts {
         p_window_ms: Math.round(rule.windowMs),
         p_cooldown_ms: Math.round(rule.cooldownMs),
         p_lease_ms: leaseMs,
+        p_by_reconcile: byReconcile,
       },
       z.array(Alert),
       deadline,
@@ -83,7 +91,7 @@ export class Alerts {
       {
         p_request_id: failure.requestId,
         p_error_code: failure.code,
-        p_duration_ms: Math.max(0, Math.round(failure.durationMs)),
+        p_duration_ms: failure.durationMs,
       },
       z.unknown(),
       deadline,

@@ -3,6 +3,7 @@ import type { Platform } from "../config/environment.ts";
 import type { Runtime } from "../runtime.ts";
 import { Alerts } from "./alerts.ts";
 import { DatabaseCaller } from "./caller.ts";
+import { Changes } from "./changes.ts";
 import { Claims } from "./claims.ts";
 import { Machines } from "./machines.ts";
 import { Observations } from "./observations.ts";
@@ -10,6 +11,7 @@ import { Ownership } from "./ownership.ts";
 
 export interface Database {
   claims: Claims;
+  changes: Changes;
   machines: Machines;
   ownership: Ownership;
   alerts: Alerts;
@@ -21,6 +23,7 @@ export function connectDatabase(platform: Platform, runtime: Runtime): Database 
   const caller = new DatabaseCaller(platform, runtime);
   return {
     claims: new Claims(caller),
+    changes: new Changes(caller),
     machines: new Machines(caller),
     ownership: new Ownership(caller),
     alerts: new Alerts(caller),

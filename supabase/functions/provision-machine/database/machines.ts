@@ -17,6 +17,9 @@ export interface Origin {
   detail?: Json;
 }
 
+/** Of Postgres' type `integer`. */
+const MAX_INTEGER = 2_147_483_647;
+
 export class Machines {
   constructor(private readonly database: DatabaseCaller) {}
 
@@ -64,7 +67,7 @@ export class Machines {
   markError(
     id: string,
     failure: {
-      from: "provisioning" | "running";
+      from: "provisioning" | "running" | "stopped";
       code: RowErrorCode;
       message: string;
       flyMachineId: string | null;
@@ -130,9 +133,15 @@ export class Machines {
     );
   }
 
-  /** Up to `limit` rows that are due for reconcile, leased to this caller for `leaseMs`. */
-  takeDue(limit: number, leaseMs: number, deadline: Deadline): Promise<CloudMachine[]> {
-    const args = { p_limit: limit, p_lease_ms: leaseMs };
+  /**
+   * Up to `limit` rows that are due for reconcile, leased to this caller for `leaseMs`. `call`
+   * identifies the call: sent again after a lost answer, it gets the same rows.
+   */
+  takeDue(
+    { limit, leaseMs, call }: { limit: number; leaseMs: number; call: string },
+    deadline: Deadline,
+  ): Promise<CloudMachine[]> {
+    const args = { p_limit: limit, p_lease_ms: leaseMs, p_call: call };
     return this.database.rpc("take_due_machines", args, z.array(CloudMachine), deadline);
   }
 
@@ -171,7 +180,12 @@ export function originOf(
     runtime: Pick<Runtime, "clock">;
   },
 ): Origin {
-  return { requestId, durationMs: clock.now() - startedAt };
+  return { requestId, durationMs: durationSince(startedAt, clock) };
+}
+
+/** As a column can hold it: a clock that was set back or far ahead must not fail a transition. */
+export function durationSince(startedAt: number, clock: Runtime["clock"]): number {
+  return Math.min(Math.max(Math.round(clock.now() - startedAt), 0), MAX_INTEGER);
 }
 
 /** Leaves an argument without a value to its default, null. */
@@ -182,10 +196,13 @@ export function unlessNull<Name extends string, T>(
   return value === null ? {} : { [name]: value } as Record<Name, T>;
 }
 
-function originArguments(origin: Origin) {
+/** How a transition's origin is passed to the Postgres functions. */
+export function originArguments(
+  origin: Origin,
+): { p_request_id: string; p_duration_ms: number; p_detail: Json } {
   return {
     p_request_id: origin.requestId,
-    p_duration_ms: Math.round(origin.durationMs),
+    p_duration_ms: origin.durationMs,
     p_detail: origin.detail ?? {},
   };
 }

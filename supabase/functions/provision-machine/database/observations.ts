@@ -2,15 +2,17 @@
 import { z } from "zod/v3";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
+import { ReconcileProblem } from "./rows.ts";
 
 /** The newest migration that this code was written for. */
-export const EXPECTED_SCHEMA_VERSION = "20261126000800";
+export const EXPECTED_SCHEMA_VERSION = "20261129000400";
 
 /** What the database knows of the system's health. */
 export const DatabaseHealth = z.object({
   schema_version: z.string(),
   /** Seconds since the last run; null when reconcile never ran. */
   reconcile_age_seconds: z.number().nullable(),
+  reconcile_problem: ReconcileProblem,
   /** Rows that reconcile should have closed. */
   overdue_rows: z.number(),
   undelivered_alerts: z.number(),
@@ -63,7 +65,7 @@ export class Observations {
       "record_reconcile_run",
       {
         p_request_id: run.requestId,
-        p_duration_ms: Math.round(run.durationMs),
+        p_duration_ms: run.durationMs,
         p_counts: run.counts,
       },
       z.unknown(),

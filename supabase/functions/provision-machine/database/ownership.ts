@@ -6,7 +6,7 @@ import { z } from "zod/v3";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
 import { type Origin, unlessNull } from "./machines.ts";
-import { CloudMachine, RunningMachine } from "./rows.ts";
+import { CloudMachine, LiveMachine } from "./rows.ts";
 
 /** What a run of reconcile has to know first. */
 const Installation = z.object({
@@ -16,6 +16,8 @@ const Installation = z.object({
   tag: z.string(),
   /** Machines without a row that are held back from destruction. */
   orphans_held: z.number(),
+  /** Where its live machines were made: the apps that they share, and `org:` with an organisation. */
+  buckets: z.array(z.string()),
 });
 export type Installation = z.output<typeof Installation>;
 
@@ -40,22 +42,20 @@ export class Ownership {
     return this.database.rpc("begin_reconcile", args, Installation, deadline);
   }
 
-  /** Up to `limit` running rows of an app in the order of their id, from after the row `after`. */
-  listRunning(
-    { app, after, limit }: { app: string; after: string | null; limit: number },
+  /**
+   * Up to `limit` running and stopped rows in the order of their id, from after the row `after`.
+   * `app`: the one that they share; null: those whose machines have apps of their own.
+   */
+  listLive(
+    { app, after, limit }: { app: string | null; after: string | null; limit: number },
     deadline: Deadline,
-  ): Promise<RunningMachine[]> {
-    const args = { p_fly_app_name: app, p_limit: limit, ...unlessNull("p_after", after) };
-    return this.database.rpc("list_running_machines", args, z.array(RunningMachine), deadline);
-  }
-
-  /** The same for running rows whose machines have apps of their own. */
-  listRunningOwnApps(
-    { after, limit }: { after: string | null; limit: number },
-    deadline: Deadline,
-  ): Promise<RunningMachine[]> {
-    const args = { p_limit: limit, ...unlessNull("p_after", after) };
-    return this.database.rpc("list_running_own_apps", args, z.array(RunningMachine), deadline);
+  ): Promise<LiveMachine[]> {
+    const args = {
+      p_limit: limit,
+      ...unlessNull("p_fly_app_name", app),
+      ...unlessNull("p_after", after),
+    };
+    return this.database.rpc("list_live_machines", args, z.array(LiveMachine), deadline);
   }
 
   /** The rows that own machines with one of these names or Fly ids, in any status. */
@@ -67,7 +67,7 @@ export class Ownership {
     return this.database.rpc("read_owners", args, z.array(CloudMachine), deadline);
   }
 
-  /** Returns whether an earlier sighting confirms that the running row's machine is missing. */
+  /** Returns whether an earlier sighting confirms that the live row's machine is missing, or failed. */
   async noteMissing(rowId: string, deadline: Deadline): Promise<boolean> {
     const schema = z.object({ confirmed: z.boolean() });
     const args = { p_id: rowId };
@@ -96,7 +96,7 @@ export class Ownership {
     const args = {
       p_id: rowId,
       p_request_id: origin.requestId,
-      p_duration_ms: Math.max(0, Math.round(origin.durationMs)),
+      p_duration_ms: origin.durationMs,
     };
     const { outcome } = await this.database.rpc("mark_machine_found", args, Outcome, deadline);
     return outcome === "applied";

@@ -35,6 +35,31 @@ export const RunningMachine = z.object({
 });
 export type RunningMachine = z.output<typeof RunningMachine>;
 
+/**
+ * Why a machine is stopped, as `stop_reason` stands in its row. `idle`: by Fly Proxy, because nobody was
+ * connected.
+ */
+export type StopReason =
+  | "requested"
+  | "idle"
+  | "suspended"
+  | "out of memory"
+  | `exit code ${number}`
+  | `signal ${number}`
+  | "unknown";
+const STOP_REASON = /^(requested|idle|suspended|out of memory|exit code \d+|signal \d+|unknown)$/;
+
+/** It keeps its disk's image, its name and its address, and can be started again. */
+export const StoppedMachine = RunningMachine.extend({
+  status: z.literal("stopped"),
+  stop_reason: z.custom<StopReason>((text) => typeof text === "string" && STOP_REASON.test(text)),
+});
+export type StoppedMachine = z.output<typeof StoppedMachine>;
+
+/** A machine that was provisioned and is there. */
+export const LiveMachine = z.discriminatedUnion("status", [RunningMachine, StoppedMachine]);
+export type LiveMachine = z.output<typeof LiveMachine>;
+
 const FailedMachine = z.object({
   ...common,
   status: z.literal("error"),
@@ -49,10 +74,15 @@ const DestroyedMachine = z.object({ ...common, ...closed, status: z.literal("des
 export const CloudMachine = z.discriminatedUnion("status", [
   ProvisioningMachine,
   RunningMachine,
+  StoppedMachine,
   FailedMachine,
   DestroyedMachine,
 ]);
 export type CloudMachine = z.output<typeof CloudMachine>;
+
+/** What is wrong with reconcile; null when nothing is. */
+export const ReconcileProblem = z.enum(["never", "late", "failing"]).nullable();
+export type ReconcileProblem = z.output<typeof ReconcileProblem>;
 
 export const Claim = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("unknown_user") }),
@@ -65,6 +95,7 @@ export const Claim = z.discriminatedUnion("outcome", [
     machine: CloudMachine,
     /** Until the row's create may be sent, or until the next slot when there was none for it. */
     wait_ms: z.number(),
+    reconcile_problem: ReconcileProblem.optional(),
   }),
 ]);
 export type Claim = z.output<typeof Claim>;
@@ -91,6 +122,22 @@ export const MarkedRunning = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("conflict"), machine: CloudMachine }),
 ]);
 export type MarkedRunning = z.output<typeof MarkedRunning>;
+
+/** `conflict`: the row's state forbids the change. */
+export const ChangeRequest = z.discriminatedUnion("outcome", [
+  NotFound,
+  z.object({ outcome: z.literal("applied"), machine: LiveMachine }),
+  z.object({ outcome: z.enum(["conflict", "fenced"]), machine: CloudMachine }),
+]);
+export type ChangeRequest = z.output<typeof ChangeRequest>;
+
+/** `conflict`: the row was closed, or is to be destroyed. */
+export const MarkedChange = z.discriminatedUnion("outcome", [
+  NotFound,
+  z.object({ outcome: z.literal("applied"), machine: LiveMachine }),
+  z.object({ outcome: z.literal("conflict"), machine: CloudMachine }),
+]);
+export type MarkedChange = z.output<typeof MarkedChange>;
 
 export const DestroyRequest = z.discriminatedUnion("outcome", [
   NotFound,

@@ -41,14 +41,14 @@ isOneToOne: false
                   ]
                 },"cloud_machines": {
                   Row: {
-                    "cpu_priority": string,"create_bucket": string | null,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"reconcile_attempts": number,"region": string,"request_hash": string,"request_id": string,"status": string,"updated_at": string,"user_id": string | null,"websocket_url": string | null
+                    "cpu_priority": string,"create_bucket": string | null,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"leased_by": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"reconcile_attempts": number,"region": string,"request_hash": string,"request_id": string,"status": string,"stop_reason": string | null,"updated_at": string,"user_id": string | null,"websocket_url": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "cpu_priority": string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region": string,"request_hash": string,"request_id": string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority": string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region": string,"request_hash": string,"request_id": string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Update: {
-                    "cpu_priority"?: string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority"?: string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Relationships: [
                     
@@ -109,14 +109,14 @@ isOneToOne: true
                   ]
                 },"installation": {
                   Row: {
-                    "created_at": string,"id": string,"only_row": boolean,"orphans_held": number,"project_host": string | null,"tag": string
+                    "created_at": string,"id": string,"only_row": boolean,"orphans_held": number,"project_host": string | null,"reconcile_request_id": number | null,"tag": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "created_at"?: string,"id"?: string,"only_row"?: boolean,"orphans_held"?: number,"project_host"?: string | null,"tag"?: string
+                    "created_at"?: string,"id"?: string,"only_row"?: boolean,"orphans_held"?: number,"project_host"?: string | null,"reconcile_request_id"?: number | null,"tag"?: string
                   }
                   Update: {
-                    "created_at"?: string,"id"?: string,"only_row"?: boolean,"orphans_held"?: number,"project_host"?: string | null,"tag"?: string
+                    "created_at"?: string,"id"?: string,"only_row"?: boolean,"orphans_held"?: number,"project_host"?: string | null,"reconcile_request_id"?: number | null,"tag"?: string
                   }
                   Relationships: [
                     
@@ -208,7 +208,7 @@ isOneToOne: false
 { Args: { "p_burst": number,"p_id": string,"p_rate_per_second": number,"p_retry_after_ms": number }; Returns: Json
                            },
 "evaluate_alerts":
-{ Args: { "p_cooldown_ms": number,"p_lease_ms": number,"p_threshold": number,"p_window_ms": number }; Returns: Json
+{ Args: { "p_by_reconcile"?: boolean,"p_cooldown_ms": number,"p_lease_ms": number,"p_threshold": number,"p_window_ms": number }; Returns: Json
                            },
 "finish_alert":
 { Args: { "p_error"?: string,"p_id": number,"p_retry_in_ms"?: number }; Returns: undefined
@@ -231,11 +231,8 @@ isOneToOne: false
 "is_fenced":
 { Args: { "p_project_host": string }; Returns: boolean
                            },
-"list_running_machines":
-{ Args: { "p_after"?: string,"p_fly_app_name": string,"p_limit": number }; Returns: Json
-                           },
-"list_running_own_apps":
-{ Args: { "p_after"?: string,"p_limit": number }; Returns: Json
+"list_live_machines":
+{ Args: { "p_after"?: string,"p_fly_app_name"?: string,"p_limit": number }; Returns: Json
                            },
 "mark_machine_cleaned_up":
 { Args: { "p_detail"?: Json,"p_duration_ms": number,"p_id": string,"p_request_id": string }; Returns: Json
@@ -251,6 +248,12 @@ isOneToOne: false
                            },
 "mark_machine_running":
 { Args: { "p_adopted"?: boolean,"p_detail"?: Json,"p_duration_ms": number,"p_fly_machine_id": string,"p_id": string,"p_region": string,"p_request_id": string }; Returns: Json
+                           },
+"mark_machine_started":
+{ Args: { "p_detail"?: Json,"p_duration_ms": number,"p_id": string,"p_request_id": string,"p_unchanged_for_ms"?: number }; Returns: Json
+                           },
+"mark_machine_stopped":
+{ Args: { "p_detail"?: Json,"p_duration_ms": number,"p_id": string,"p_reason": string,"p_request_id": string,"p_unchanged_for_ms"?: number }; Returns: Json
                            },
 "metric_duration_bounds_ms":
 { Args: Record<PropertyKey, never>; Returns: (number)[]
@@ -276,6 +279,12 @@ isOneToOne: false
 "read_owners":
 { Args: { "p_fly_machine_ids": (string)[],"p_names": (string)[] }; Returns: Json
                            },
+"reconcile_problem":
+{ Args: Record<PropertyKey, never>; Returns: string
+                           },
+"record_failed_change":
+{ Args: { "p_change": string,"p_duration_ms": number,"p_error_code": string,"p_id": string,"p_request_id": string }; Returns: undefined
+                           },
 "record_failed_request":
 { Args: { "p_duration_ms": number,"p_error_code": string,"p_request_id": string }; Returns: undefined
                            },
@@ -284,6 +293,9 @@ isOneToOne: false
                            },
 "record_reconcile_run":
 { Args: { "p_counts": Json,"p_duration_ms": number,"p_request_id": string }; Returns: undefined
+                           },
+"request_machine_change":
+{ Args: { "p_change": string,"p_machine_id": string,"p_project_host"?: string,"p_request_id": string,"p_user_id"?: string }; Returns: Json
                            },
 "request_machine_destroy":
 { Args: { "p_lease_ms": number,"p_machine_id": string,"p_project_host"?: string,"p_request_id": string,"p_user_id"?: string }; Returns: Json
@@ -304,7 +316,7 @@ isOneToOne: false
 { Args: { "p_lease_ms": number,"p_limit": number }; Returns: Json
                            },
 "take_due_machines":
-{ Args: { "p_lease_ms": number,"p_limit": number }; Returns: Json
+{ Args: { "p_call": string,"p_lease_ms": number,"p_limit": number }; Returns: Json
                            }
           }
           Enums: {

@@ -86,7 +86,7 @@ async function checkDatabase({ isolate, database, environment }: OpenContext): P
   } catch (error) {
     return [["database:responseTime", "datastore", { status: "fail", output: reason(error) }]];
   }
-  const { schema_version, reconcile_age_seconds: age, overdue_rows, undelivered_alerts } = health;
+  const { schema_version, overdue_rows, undelivered_alerts } = health;
   return [
     ["database:responseTime", "datastore", {
       status: "pass",
@@ -100,12 +100,7 @@ async function checkDatabase({ isolate, database, environment }: OpenContext): P
         ? {}
         : { output: `this code expects ${EXPECTED_SCHEMA_VERSION}: run supabase db push` }),
     }],
-    ["reconcile:lastRun", "component", {
-      status: age !== null && age <= RECONCILE_LATE_SECONDS ? "pass" : "warn",
-      ...(age === null
-        ? { output: "reconcile has never run: schedule it" }
-        : { observedValue: Math.round(age), observedUnit: "s" }),
-    }],
+    ["reconcile:lastRun", "component", reconcileResult(health)],
     ["machines:pastDeadline", "component", {
       status: overdue_rows === 0 ? "pass" : "warn",
       observedValue: overdue_rows,
@@ -126,6 +121,22 @@ async function checkDatabase({ isolate, database, environment }: OpenContext): P
       observedUnit: "alerts",
     }],
   ];
+}
+
+function reconcileResult(
+  { reconcile_age_seconds: age, reconcile_problem: problem }: DatabaseHealth,
+): Result {
+  const late = age === null || age > RECONCILE_LATE_SECONDS;
+  const output = age === null
+    ? "reconcile has never run: schedule it"
+    : problem === "failing"
+    ? "everything that reconcile tried in ten minutes has failed: see its log"
+    : "reconcile is late: see cron.job_run_details";
+  return {
+    status: problem !== null ? "fail" : late ? "warn" : "pass",
+    ...(age === null ? {} : { observedValue: Math.round(age), observedUnit: "s" }),
+    ...(problem !== null || late ? { output } : {}),
+  };
 }
 
 /** A database that was moved or copied provisions and destroys nothing until an operator says which. */

@@ -24,9 +24,21 @@ export function chooseHosting(settings: HostingSettings): Hosting {
   return ownApps({ orgSlug, namePrefix, addressTemplate, hasRouter });
 }
 
-/** For reconcile: each is compared on its own, so that one that cannot be listed stops no other. */
-export function hostingsToCompare(settings: HostingSettings): Hosting[] {
-  if (settings.FLY_ORG_SLUG !== undefined) return [chooseHosting(settings)];
-  const { FLY_APP_NAME: apps = [] } = settings;
-  return apps.map((app) => chooseHosting({ ...settings, FLY_APP_NAME: [app] }));
+/**
+ * For reconcile: each is compared on its own, so that one that cannot be listed stops no other.
+ * `buckets`: where live machines were made, which may have been with other settings.
+ */
+export function hostingsToCompare(
+  settings: HostingSettings,
+  buckets: readonly string[],
+): Hosting[] {
+  const now = chooseHosting(settings);
+  const all = new Set([...now.claim.buckets, ...buckets]);
+  return [...all].map((bucket) => {
+    if (now.claim.ownApp && now.claim.buckets.includes(bucket)) return now;
+    const [, orgSlug] = bucket.match(/^org:(.+)$/) ?? [];
+    if (orgSlug !== undefined) return chooseHosting({ ...settings, FLY_ORG_SLUG: orgSlug });
+    const { FLY_ORG_SLUG: _, ...shared } = settings;
+    return chooseHosting({ ...shared, FLY_APP_NAME: [bucket] });
+  });
 }

@@ -1,5 +1,5 @@
 /** Where machines live at Fly.io: in an app each, or all in one. Nothing else knows which it is. */
-import type { CloudMachine, RunningMachine } from "../database/rows.ts";
+import type { CloudMachine, LiveMachine } from "../database/rows.ts";
 import type { Ownership } from "../database/ownership.ts";
 import type { FlyClient } from "../fly/client.ts";
 import type { FlyError } from "../fly/errors.ts";
@@ -94,12 +94,12 @@ export interface Hosting {
   /** The second look at what a list showed: whether it is still there, and ours. */
   confirm(context: FlyContext, found: Found): Promise<boolean>;
   destroyFound(context: FlyContext, found: Found): Promise<void>;
-  /** A page of the running rows that {@link list} covers, from after the row `after`. */
-  listRunning(
+  /** A page of the running and stopped rows that {@link list} covers, from after the row `after`. */
+  listLive(
     ownership: Ownership,
     page: { after: string | null; limit: number },
     deadline: Deadline,
-  ): Promise<RunningMachine[]>;
+  ): Promise<LiveMachine[]>;
 
   /** What is wrong with the organisation or the apps. Never throws. */
   checkHealth(context: FlyContext): Promise<HealthResult[]>;

@@ -34,6 +34,8 @@ export async function findMachineOfRow(
     return found ?? null;
   } catch (error) {
     if (app === name && (isWithoutApp(error) || isOfStrangers(error, machine))) return null;
+    // A shared app that is gone took the machine along; a name that is mistyped never had it.
+    if (isWithoutApp(error) && await getApp(fly, app, { deadline }) === null) return null;
     throw error;
   }
 }

@@ -76,7 +76,7 @@ export function ownApps(options: OwnAppOptions): Hosting {
     confirm: async ({ fly, deadline }, { app }) =>
       isOurs(await getApp(fly, app, { deadline }), app, orgSlug),
     destroyFound: ({ fly, deadline }, { app }) => deleteApp(fly, app, { deadline }),
-    listRunning: (ownership, page, deadline) => ownership.listRunningOwnApps(page, deadline),
+    listLive: (ownership, page, deadline) => ownership.listLive({ app: null, ...page }, deadline),
 
     async checkHealth({ fly, deadline }) {
       const name = "fly:organization";

@@ -4,9 +4,20 @@
  */
 import { getApp } from "../fly/apps.ts";
 import { hasNameOf } from "../fly/identity.ts";
-import { destroyMachine, getMachine, listMachines } from "../fly/machines.ts";
+import { destroyMachine, getMachine, listMachines, type MachineList } from "../fly/machines.ts";
 import { FlyError } from "../fly/errors.ts";
-import type { Hosting } from "./hosting.ts";
+import type { FlyContext, Hosting } from "./hosting.ts";
+
+/** A deleted app has no machines. Each row still needs two sightings before it is written off. */
+async function emptyIfDeleted(
+  error: unknown,
+  { fly, deadline }: Pick<FlyContext, "fly" | "deadline">,
+  app: string,
+): Promise<MachineList> {
+  if (!(error instanceof FlyError) || !error.appIsUnknown) throw error;
+  if (await getApp(fly, app, { deadline }) !== null) throw error;
+  return { machines: [], complete: true };
+}
 
 /** `hasRouter`: connections go through a router app, so that each reaches its own machine. */
 export function sharedApps(
@@ -25,7 +36,8 @@ export function sharedApps(
 
     async list({ fly, deadline }, tag) {
       const lists = await Promise.all(apps.map(async (app) => {
-        const { machines, complete } = await listMachines(fly, app, { deadline });
+        const { machines, complete } = await listMachines(fly, app, { deadline })
+          .catch((error) => emptyIfDeleted(error, { fly, deadline }, app));
         const found = machines.filter(({ name }) => hasNameOf(tag, name)).map((machine) => ({
           key: machine.id,
           name: machine.name,
@@ -46,9 +58,9 @@ export function sharedApps(
       return machine?.name === name && machine.state !== "destroyed";
     },
     destroyFound: ({ fly, deadline }, { app, key }) => destroyMachine(fly, app, key, { deadline }),
-    async listRunning(ownership, page, deadline) {
+    async listLive(ownership, page, deadline) {
       const [app = ""] = apps;
-      return await ownership.listRunning({ app, ...page }, deadline);
+      return await ownership.listLive({ app, ...page }, deadline);
     },
 
     async checkHealth({ fly, deadline }) {

@@ -9,7 +9,7 @@ type Sample = { suffix?: string; labels?: Record<string, string>; value: number 
  * that appears with it. https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
  */
 const OUTCOMES = ["running", "error"];
-const ALERTS_SENT = ["failures", "configuration"].flatMap((kind) =>
+const ALERTS_SENT = ["failures", "configuration", "reconcile"].flatMap((kind) =>
   ["firing", "recovered"].map((event) => ({ kind, event }))
 );
 

@@ -66,6 +66,9 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   );
   const row = claimedRow(claim, context);
   measurements.region = row.region;
+  if ("reconcile_problem" in claim && claim.reconcile_problem) {
+    isolate.runtime.waitUntil(reportReconcileProblem(context));
+  }
   if (claim.outcome === "replayed") return await replay(context, row, budget.closeDeadline);
   if (claim.outcome === "fenced") throw otherProject();
   if (!environment.complete) throw configurationError(environment.problems[0]);
@@ -99,6 +102,12 @@ function budgetOf({ isolate: { runtime }, environment, startedAt }: RequestConte
   const workDeadline = new Deadline(runtime.clock, closeDeadline.at - closeReserveMs);
   const workMs = closeDeadline.remainingMs() - closeReserveMs;
   return { workDeadline, closeDeadline, maxSlotWaitMs: longestSlotWaitMs(workMs) };
+}
+
+/** Nobody watches reconcile but the requests that rely on it. */
+async function reportReconcileProblem(context: RequestContext): Promise<void> {
+  const { afterReconcileProblem } = await import("../alerts/after-failure.ts");
+  await afterReconcileProblem(context);
 }
 
 interface ClaimDetails {
@@ -190,6 +199,7 @@ function provisionInput(
     cpuPriority,
     image: settings.DOCKER_IMAGE,
     port: settings.MACHINE_PORT,
+    autostop: settings.MACHINE_AUTOSTOP,
     extraEnv: settings.MACHINE_ENV,
     connectKey,
     tags: ownerTags(settings.SUPABASE_URL, row.id),

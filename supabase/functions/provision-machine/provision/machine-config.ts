@@ -1,4 +1,5 @@
 /** What Fly.io is asked for: name, region, image, size, environment, services. */
+import type { Settings } from "../config/environment.ts";
 import type { OwnerTags } from "../fly/identity.ts";
 import type { CreateMachineBody } from "../fly/machines.ts";
 import { truncate } from "../logging/log-format.ts";
@@ -37,6 +38,7 @@ export interface MachineConfigInput {
   cpuPriority: CpuPriority;
   image: string;
   port: number;
+  autostop: Settings["MACHINE_AUTOSTOP"];
   extraEnv: Record<string, string>;
   /** Its key for connect tokens; null without `CONNECT_TOKEN_SECRET`. */
   connectKey: string | null;
@@ -55,6 +57,9 @@ export function buildCreateBody(input: MachineConfigInput): CreateMachineBody {
         protocol: "tcp",
         internal_port: input.port,
         ports: [{ port: 80, handlers: ["http"] }, { port: 443, handlers: ["tls", "http"] }],
+        // Sources differ on the defaults, so both are set.
+        autostop: input.autostop,
+        autostart: input.autostop !== "off",
       }],
       restart: { policy: "on-failure", max_retries: 3 },
       auto_destroy: false,

@@ -4,7 +4,12 @@ import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import type { RequestContext } from "../http/context.ts";
 import { prefersAsync } from "../http/headers.ts";
 import { type Deadline, sleep } from "../time.ts";
-import { DESTROYED_WITHIN_SECONDS, isBeingDestroyed, machineResponse } from "./responses.ts";
+import {
+  DESTROYED_WITHIN_SECONDS,
+  isBeingDestroyed,
+  machineResponse,
+  stoppedNote,
+} from "./responses.ts";
 
 const FIRST_POLL_AFTER_MS = 250;
 const MAX_POLL_INTERVAL_MS = 2_000;
@@ -34,6 +39,10 @@ export async function replay(
   }
   if (settled.status === "running") {
     return machineResponse(200, settled, context.requestId, { headers: REPLAYED });
+  }
+  if (settled.status === "stopped") {
+    const note = stoppedNote(settled);
+    return machineResponse(200, settled, context.requestId, { headers: REPLAYED, note });
   }
   throw replayedFailure(settled);
 }

@@ -1,11 +1,12 @@
 /** A machine's row as callers see it. */
-import type { CloudMachine } from "../database/rows.ts";
+import type { CloudMachine, StoppedMachine } from "../database/rows.ts";
 import { AppError } from "../errors.ts";
 import { jsonResponse } from "../http/responses.ts";
 
 const MESSAGES = {
   running: "Machine provisioned successfully",
   provisioning: "Machine provisioning started",
+  stopped: "Machine provisioned successfully",
   error: "Machine provisioning failed",
   destroyed: "Machine destroyed",
 };
@@ -14,13 +15,17 @@ export function machineResponse(
   status: 200 | 202,
   row: CloudMachine,
   requestId: string,
-  { headers = {}, note = null }: { headers?: Record<string, string>; note?: string | null } = {},
+  { headers = {}, note = null, message = MESSAGES[row.status] }: {
+    headers?: Record<string, string>;
+    note?: string | null;
+    message?: string;
+  } = {},
 ): Response {
   return jsonResponse(status, {
     machineId: row.machine_id,
     websocketUrl: row.websocket_url,
     status: row.status,
-    message: note === null ? MESSAGES[row.status] : `${MESSAGES[row.status]}; ${note}`,
+    message: note === null ? message : `${message}; ${note}`,
     region: row.region,
     flyMachineId: row.fly_machine_id,
     requestId,
@@ -32,7 +37,13 @@ export const DESTROYED_WITHIN_SECONDS = 10;
 
 /** It still counts, since it may still be billed, but it must not be used any more. */
 export function isBeingDestroyed(row: CloudMachine): boolean {
-  return row.status === "running" && row.destroy_requested_at !== null;
+  return (row.status === "running" || row.status === "stopped") &&
+    row.destroy_requested_at !== null;
+}
+
+/** What to know of a stopped machine, and how it runs again. */
+export function stoppedNote({ stop_reason: reason }: StoppedMachine): string {
+  return `it is stopped now (${reason}): start it with POST /{machineId}/start`;
 }
 
 /**
@@ -50,6 +61,11 @@ export function limitReached(row: CloudMachine): AppError {
     });
   }
   return new AppError("machine_limit_reached", error, {
+    ...(row.status === "stopped"
+      ? {
+        hint: `Start your existing machine, which is stopped (${row.stop_reason}), or destroy it`,
+      }
+      : {}),
     fields: { machineId, websocketUrl, status },
   });
 }

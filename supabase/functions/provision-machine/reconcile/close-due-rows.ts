@@ -21,9 +21,10 @@ const LEASE_MS = 50_000;
 const RECHECK_MS = 60_000;
 
 export async function closeDueRows(context: ReconcileContext): Promise<void> {
-  const { machines, deadline, report } = context;
+  const { machines, runtime, deadline, report } = context;
   for (let page = 0; page < MAX_PAGES && !deadline.passed(); page++) {
-    const rows = await machines.takeDue(PAGE, LEASE_MS, deadline);
+    const call = runtime.randomUUID();
+    const rows = await machines.takeDue({ limit: PAGE, leaseMs: LEASE_MS, call }, deadline);
     await inParallel(PARALLEL, rows, async (row) => {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       try {
@@ -101,8 +102,9 @@ function markInterrupted(
  * What they may have left is cleaned up once it can be.
  */
 export async function closeOverdueRows(context: DatabaseContext): Promise<void> {
-  const { machines, closeDeadline, report } = context;
-  for (const row of await machines.takeDue(PAGE * MAX_PAGES, LEASE_MS, closeDeadline)) {
+  const { machines, runtime, closeDeadline, report } = context;
+  const taking = { limit: PAGE * MAX_PAGES, leaseMs: LEASE_MS, call: runtime.randomUUID() };
+  for (const row of await machines.takeDue(taking, closeDeadline)) {
     if (row.status !== "provisioning") continue;
     const { outcome } = await markInterrupted(context, row, row.fly_machine_id);
     if (outcome !== "applied") continue;

@@ -1,12 +1,13 @@
 /**
- * Compares what is ours at Fly.io with our rows. What no live row owns is an orphan; a running row
- * whose machine is not there has lost it. What has a name that is not ours is never touched.
+ * Compares what is ours at Fly.io with our rows. What no live row owns is an orphan; a live row
+ * whose machine is not there has lost it, and one whose machine is in another state follows it. What has a name that is not ours is never touched.
  */
 import { originOf } from "../database/machines.ts";
-import type { CloudMachine } from "../database/rows.ts";
+import type { CloudMachine, LiveMachine } from "../database/rows.ts";
 import type { Found, FoundList, Hosting } from "../hosting/hosting.ts";
 import { NO_IDS, type ReconcileContext } from "./context.ts";
 import { findLostMachines } from "./find-lost-machines.ts";
+import { differs, followStates } from "./follow-states.ts";
 import { type Orphan, settleOrphans } from "./settle-orphans.ts";
 
 const INCOMPLETE = new Error("a region did not answer, or an element could not be read");
@@ -32,14 +33,19 @@ export async function compareMachines(
   // is created: a machine without a row is truly orphaned, not racing its insert.
   const owners = await readOwners(context, living);
   const orphans: Orphan[] = [];
+  const changed: LiveMachine[] = [];
   for (const found of living) {
     const owner = owners.byFlyId.get(found.flyMachineId ?? "") ?? owners.byName.get(found.name);
     if (wasLost(found, owner)) await markFound(context, found, owner);
-    else if (isOrphan(found, owner) && !isNew(found, context)) orphans.push({ found, owner });
+    else if (isOwnedBy(found, owner)) {
+      if (differs(found.state, owner)) changed.push(owner);
+    } else if (isOrphan(found, owner) && !isNew(found, context)) orphans.push({ found, owner });
   }
+  await followStates(context, changed);
   const held = await settleOrphans(context, hosting, { orphans, living: living.length });
   if (list.complete) {
-    const ids = living.flatMap(({ flyMachineId }) => flyMachineId ?? []);
+    const well = living.filter(({ state }) => state !== "failed");
+    const ids = well.flatMap(({ flyMachineId }) => flyMachineId ?? []);
     await findLostMachines(context, hosting, new Set(ids));
   } else {
     // It proves nothing about what it lacks, so no row is compared with it.
@@ -48,10 +54,19 @@ export async function compareMachines(
   return held;
 }
 
-/** A row that is open owns its machine; a running row owns exactly the one that it names. */
+/** The machine that a live row names, unless it is to be destroyed. */
+function isOwnedBy(
+  { flyMachineId }: Found,
+  owner: CloudMachine | undefined,
+): owner is LiveMachine {
+  return (owner?.status === "running" || owner?.status === "stopped") &&
+    owner.fly_machine_id === flyMachineId && owner.destroy_requested_at === null;
+}
+
+/** A row that is open owns its machine; a live row owns exactly the one that it names. */
 function isOrphan({ flyMachineId }: Found, owner: CloudMachine | undefined): boolean {
   if (owner === undefined || owner.status === "error" || owner.status === "destroyed") return true;
-  return owner.status === "running" && flyMachineId !== null &&
+  return (owner.status === "running" || owner.status === "stopped") && flyMachineId !== null &&
     owner.fly_machine_id !== flyMachineId;
 }
 

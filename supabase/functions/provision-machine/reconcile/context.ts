@@ -1,5 +1,6 @@
 /** What the steps of one run of reconcile share. */
 import type { Environment, Settings } from "../config/environment.ts";
+import type { Changes } from "../database/changes.ts";
 import type { Machines } from "../database/machines.ts";
 import type { Ownership } from "../database/ownership.ts";
 import type { FlyClient } from "../fly/client.ts";
@@ -22,10 +23,13 @@ export interface DatabaseContext {
 
 export interface ReconcileContext extends DatabaseContext {
   ownership: Ownership;
+  changes: Changes;
   fly: FlyClient;
   settings: ReconcileSettings;
   /** Part of the name of every machine of this database. */
   tag: string;
+  /** Where live machines were made, as the database says. */
+  buckets: readonly string[];
   /** What an operator decided about machines without a row, for this run. */
   orphans: OrphanDecision | undefined;
   /** How many of these were held back before this run. */
@@ -55,7 +59,8 @@ export type ReconcileSettings =
     | "FLY_API_TOKEN"
     | "FLY_REQUEST_TIMEOUT_SECONDS"
     | "PROVISION_TIMEOUT_SECONDS"
-  >;
+  >
+  & Partial<Pick<Settings, "MACHINE_AUTOSTOP">>;
 
 /** The longest that any request may take; for when the setting itself is malformed. */
 const LONGEST_REQUEST_SECONDS = 150;

@@ -1,6 +1,10 @@
-/** Running rows whose Fly machine is gone, such as one destroyed in Fly.io's dashboard. */
+/**
+ * Running and stopped rows whose Fly machine is gone, such as one destroyed in Fly.io's dashboard, or
+ * has failed and will not run again.
+ */
 import { originOf } from "../database/machines.ts";
-import type { RunningMachine } from "../database/rows.ts";
+import type { LiveMachine } from "../database/rows.ts";
+import { newestExit } from "../fly/exit-event.ts";
 import type { Hosting } from "../hosting/hosting.ts";
 import { findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { inParallel } from "../time.ts";
@@ -11,17 +15,17 @@ const PARALLEL = 4;
 /** Each suspect costs a call to Fly.io; the rest waits for the next run. */
 const MAX_SUSPECTS_PER_RUN = 100;
 
-/** `living`: the ids of the machines that Fly.io listed; the list was complete. */
+/** `living`: the ids of the machines that Fly.io listed, failed ones apart; the list was complete. */
 export async function findLostMachines(
   context: ReconcileContext,
   hosting: Hosting,
   living: ReadonlySet<string>,
 ): Promise<void> {
   const { ownership, runtime, deadline, report } = context;
-  const suspects: RunningMachine[] = [];
+  const suspects: LiveMachine[] = [];
   const back: string[] = [];
   for (let after: string | null = null; !deadline.passed();) {
-    const page: RunningMachine[] = await hosting.listRunning(
+    const page: LiveMachine[] = await hosting.listLive(
       ownership,
       { after, limit: PAGE },
       deadline,
@@ -46,35 +50,42 @@ export async function findLostMachines(
       await checkSuspect(forOneItem(context), row);
     } catch (error) {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
-      report.fail("a running machine could not be checked", error, ids);
+      report.fail("a missing machine could not be checked", error, ids);
     }
   });
 }
 
 /** A list can miss a machine that lives, so the machine itself is asked for, and asked for twice. */
-async function checkSuspect(context: ReconcileContext, row: RunningMachine): Promise<void> {
+async function checkSuspect(context: ReconcileContext, row: LiveMachine): Promise<void> {
   const { machines, ownership, deadline, report } = context;
   const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
   const { fly_app_name: app, machine_id: name, fly_machine_id: flyMachineId } = row;
   const machine = await findMachineOfRow(context, { app, name, flyMachineId });
-  if (machine !== null && machine.state !== "destroyed") {
+  const failed = machine?.state === "failed";
+  if (machine !== null && machine.state !== "destroyed" && !failed) {
     if (row.missing_since !== null) await ownership.notePresent([machine.id], deadline);
     return;
   }
   if (!await ownership.noteMissing(row.id, deadline)) {
-    return report.add({ action: "suspected", ...ids, reason: "Fly.io does not know it" });
+    const reason = failed ? "it is failed at Fly.io" : "Fly.io does not know it";
+    return report.add({ action: "suspected", ...ids, reason });
   }
+  const exit = newestExit(machine?.events ?? [])?.description;
   const marked = await machines.markError(
     row.id,
     {
-      from: "running",
-      code: "machine_lost",
-      message: "The machine no longer exists at Fly.io",
+      from: row.status,
+      code: failed ? "machine_failed" : "machine_lost",
+      message: failed
+        ? ["The machine failed at Fly.io", ...(exit ? [exit] : [])].join("; ")
+        : "The machine no longer exists at Fly.io",
       flyMachineId: null,
-      recheckInMs: null,
+      // A failed one is destroyed; its row is closed first.
+      recheckInMs: failed ? 0 : null,
     },
     originOf(context),
     deadline,
   );
-  if (marked.outcome === "applied") report.add({ action: "lost", ...ids });
+  if (marked.outcome !== "applied") return;
+  report.add({ action: failed ? "crashed" : "lost", ...ids, ...(exit ? { reason: exit } : {}) });
 }

@@ -5,6 +5,7 @@
 import { ruleOf, webhookOf } from "../alerts/after-failure.ts";
 import { post, sendDueAlerts } from "../alerts/alerter.ts";
 import { heldOrphansMessage } from "../alerts/message.ts";
+import { durationSince } from "../database/machines.ts";
 import { z } from "zod/v3";
 import { configurationError, otherProject } from "../config/problems.ts";
 import { AppError } from "../errors.ts";
@@ -49,10 +50,8 @@ export async function handleReconcile(request: RequestContext): Promise<Response
   const report = new Report(log);
   const { machines, ownership } = database;
   const projectHost = environment.platform?.projectHost ?? null;
-  const { fenced, tag, orphans_held: orphansHeldBefore } = await ownership.beginReconcile(
-    projectHost,
-    deadline,
-  );
+  const { fenced, tag, buckets, orphans_held: orphansHeldBefore } = await ownership
+    .beginReconcile(projectHost, deadline);
   if (fenced) throw otherProject();
   const common = { runtime, machines, report, requestId, startedAt, closeDeadline };
 
@@ -66,9 +65,11 @@ export async function handleReconcile(request: RequestContext): Promise<Response
   const context = {
     ...common,
     ownership,
+    changes: database.changes,
     fly,
     settings,
     tag,
+    buckets,
     orphans,
     orphansHeldBefore,
     deadline,
@@ -94,7 +95,7 @@ export async function handleReconcile(request: RequestContext): Promise<Response
   // Before anything else can fail: what was done has to be logged.
   report.log();
 
-  const durationMs = runtime.clock.now() - startedAt;
+  const durationMs = durationSince(startedAt, runtime.clock);
   const run = { requestId, durationMs, counts: report.counts };
   await database.observations.recordReconcileRun(run, closeDeadline);
   return jsonResponse(200, { ...report.counts, actions: report.actions, requestId });
@@ -120,7 +121,7 @@ async function compareAllApps(
   const { settings, ownership, deadline, report } = context;
   let held = 0;
   let complete = true;
-  for (const hosting of hostingsToCompare(settings)) {
+  for (const hosting of hostingsToCompare(settings, context.buckets)) {
     const heldHere = await compareMachines(context, hosting);
     held += heldHere ?? 0;
     complete &&= heldHere !== null;

@@ -1,13 +1,18 @@
 /** What a run of reconcile did, for its answer, its log and its record. */
+import { toAppError, UpstreamError } from "../errors.ts";
+import { FlyError } from "../fly/errors.ts";
 import type { RequestLog } from "../logging/request-log.ts";
 
 const MAX_ACTIONS_LISTED = 100;
-/** Few enough that a run with many actions keeps within the log's budget. */
 const ACTIONS_PER_EVENT = 25;
+/** Events of a kind, so that the busiest run keeps within the log's budget; the rest is counted. */
+const MAX_EVENTS = { failuresAlone: 2, failures: 1, unseen: 3, routine: 1 };
 
 /** No request logged these when they happened: it had died, or there was none. */
-const SILENT_FAILURES: Action[] = ["interrupted", "lost"];
-const UNSEEN = new Error("their requests were interrupted, or their machines are gone from Fly.io");
+const SILENT_FAILURES: Action[] = ["interrupted", "lost", "crashed"];
+const UNSEEN = new Error(
+  "their requests were interrupted, or their machines stopped, failed or are gone from Fly.io",
+);
 
 export type Action =
   | "adopted"
@@ -16,6 +21,9 @@ export type Action =
   | "cleanedUp"
   | "orphansDestroyed"
   | "lost"
+  | "started"
+  | "stopped"
+  | "crashed"
   | "found"
   | "suspected"
   | "orphansHeld"
@@ -37,19 +45,32 @@ export class Report {
     cleanedUp: 0,
     orphansDestroyed: 0,
     lost: 0,
+    started: 0,
+    stopped: 0,
+    crashed: 0,
     found: 0,
     suspected: 0,
     orphansHeld: 0,
     alertsSent: 0,
     failed: 0,
   };
-  readonly actions: ActionTaken[] = [];
+  private readonly failures: { taken: ActionTaken; code: string; flyRequestId: string | null }[] =
+    [];
+  private readonly unseen: ActionTaken[] = [];
+  private readonly routine: ActionTaken[] = [];
 
   constructor(private readonly requestLog: RequestLog) {}
 
+  /** What was done, up to a hundred: failures and losses before routine. */
+  get actions(): ActionTaken[] {
+    const failures = this.failures.map(({ taken }) => taken);
+    return [...failures, ...this.unseen, ...this.routine].slice(0, MAX_ACTIONS_LISTED);
+  }
+
   add(taken: ActionTaken): void {
     this.counts[taken.action]++;
-    if (this.actions.length < MAX_ACTIONS_LISTED) this.actions.push(taken);
+    const list = SILENT_FAILURES.includes(taken.action) ? this.unseen : this.routine;
+    if (list.length < MAX_ACTIONS_LISTED) list.push(taken);
   }
 
   /**
@@ -66,30 +87,58 @@ export class Report {
     );
   }
 
-  /** A step that failed is counted and logged; the run goes on, and the next run tries again. */
+  /** What failed is counted and logged; the run goes on, and the next run tries again. */
   fail(what: string, error: unknown, ids: Pick<ActionTaken, "machineId" | "flyMachineId">): void {
     const reason = error instanceof Error ? error.message : String(error);
-    this.add({ action: "failed", ...ids, reason: `${what}: ${reason}` });
-    // The first says what is wrong; the rest are in the counts and in the actions.
-    if (this.counts.failed === 1) {
+    this.counts.failed++;
+    if (this.counts.failed <= MAX_EVENTS.failuresAlone) {
       this.requestLog.errorEvent(`Reconcile: ${what}`, error, { ...ids });
     }
+    if (this.failures.length >= MAX_ACTIONS_LISTED) return;
+    this.failures.push({
+      taken: { action: "failed", ...ids, reason: `${what}: ${reason}` },
+      code: codeOf(error),
+      flyRequestId: error instanceof FlyError ? error.flyRequestId : null,
+    });
   }
 
-  /** Each action, several per event; machines whose failure no request logged, as errors. */
+  /** Each action, several per event; what no request logged, as errors. */
   log(): void {
-    const failures = this.actions.filter(({ action }) => SILENT_FAILURES.includes(action));
-    for (const actions of eventsOf(failures)) {
+    this.logFurtherFailures();
+    for (const actions of eventsOf(this.unseen).slice(0, MAX_EVENTS.unseen)) {
       this.requestLog.errorEvent("❌ Reconcile found machines that failed unseen", UNSEEN, {
         actions,
       });
     }
-    const others = this.actions.filter(({ action }) => !SILENT_FAILURES.includes(action));
-    for (const actions of eventsOf(others)) {
+    for (const actions of eventsOf(this.routine).slice(0, MAX_EVENTS.routine)) {
       this.requestLog.info("Reconcile took action", { actions });
     }
     this.requestLog.info("Reconcile finished", { counts: this.counts });
   }
+
+  /** Those that have no event of their own: each with its code and Fly.io's request id. */
+  private logFurtherFailures(): void {
+    const further = this.failures.slice(MAX_EVENTS.failuresAlone);
+    if (further.length === 0) return;
+    const byCode: Record<string, number> = {};
+    for (const { code } of this.failures) byCode[code] = (byCode[code] ?? 0) + 1;
+    this.requestLog.errorEvent(
+      `❌ Reconcile: ${this.counts.failed - MAX_EVENTS.failuresAlone} more failures`,
+      new Error("each of them is tried again by a later run"),
+      {
+        byCode,
+        failures: further.slice(0, ACTIONS_PER_EVENT).map(({ taken, code, flyRequestId }) =>
+          [taken.machineId, taken.flyMachineId, code, flyRequestId]
+            .filter((value) => value !== null).join(" ")
+        ),
+      },
+    );
+  }
+}
+
+/** The code that an answer would have. */
+function codeOf(error: unknown): string {
+  return error instanceof UpstreamError ? error.code : toAppError(error).code;
 }
 
 function eventsOf(actions: ActionTaken[]): string[][] {
