@@ -7,7 +7,8 @@ export function toMachine(body: Record<string, unknown>, headers: Headers): Mach
   const { machineId, websocketUrl, status, region, flyMachineId, message, requestId } = body;
   if (
     typeof machineId !== "string" || typeof websocketUrl !== "string" ||
-    typeof region !== "string" || (status !== "running" && status !== "provisioning")
+    typeof region !== "string" ||
+    (status !== "running" && status !== "provisioning" && status !== "stopped")
   ) {
     throw new ProvisionMachineError("unexpected_response", "The answer describes no machine", {
       requestId: text(requestId),
@@ -29,7 +30,8 @@ export function toMachine(body: Record<string, unknown>, headers: Headers): Mach
 export function toConnection(body: Record<string, unknown>): Connection {
   const { machineId, status, websocketUrl, token, expiresAt, requestId } = body;
   if (
-    typeof machineId !== "string" || status !== "running" || typeof token !== "string" ||
+    typeof machineId !== "string" || (status !== "running" && status !== "stopped") ||
+    typeof token !== "string" ||
     typeof expiresAt !== "string" || typeof websocketUrl !== "string" ||
     !URL.canParse(websocketUrl)
   ) {

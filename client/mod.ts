@@ -83,7 +83,20 @@ export function createProvisionMachineClient(options: ClientOptions): ProvisionM
     }
   }
 
+  async function change(
+    machineId: string,
+    what: "start" | "stop" | "suspend",
+    callOptions: CallOptions = {},
+  ) {
+    const path = `/${encodeURIComponent(machineId)}/${what}`;
+    const { body, headers } = await call(path, { method: "POST" }, callOptions);
+    return toMachine(body, headers);
+  }
+
   return {
+    start: (machineId, callOptions) => change(machineId, "start", callOptions),
+    stop: (machineId, callOptions) => change(machineId, "stop", callOptions),
+    suspend: (machineId, callOptions) => change(machineId, "suspend", callOptions),
     async provision(request = {}, { idempotencyKey, respondAsync = false, ...rest } = {}) {
       const key = idempotencyKey ?? crypto.randomUUID();
       const { body, headers } = await call("", {

@@ -14,8 +14,11 @@ export interface ProvisionRequest {
 export interface Machine {
   machineId: string;
   websocketUrl: string;
-  /** `provisioning` only when `respondAsync` asked for an answer before the work is done. */
-  status: "running" | "provisioning";
+  /**
+   * `provisioning` only when `respondAsync` asked for an answer before the work is done; `stopped` when
+   * it was, or when an earlier call's machine has stopped since.
+   */
+  status: "running" | "provisioning" | "stopped";
   region: string;
   flyMachineId: string | null;
   message: string;
@@ -28,7 +31,8 @@ export interface Machine {
 /** Where to connect to a machine, and the token that permits it. */
 export interface Connection {
   machineId: string;
-  status: "running";
+  /** A stopped machine may start at the next connection, or needs {@link ProvisionMachineClient.start}. */
+  status: "running" | "stopped";
   websocketUrl: string;
   /** Opens this one machine until it expires. Do not log it. */
   token: string;
@@ -72,11 +76,17 @@ export interface ProvisionMachineClient {
   /** Provisions a machine, or finds the one of an earlier call with the same key. @throws {ProvisionMachineError} */
   provision(request?: ProvisionRequest, options?: ProvisionOptions): Promise<Machine>;
   /**
-   * Where to connect, valid for a minute; call it before each connection. A machine that does not run is
-   * `machine_state_conflict`, with `retryAfterSeconds` while it may still start.
+   * Where to connect, valid for a minute; call it before each connection. A machine that neither runs nor
+   * is stopped is `machine_state_conflict`, with `retryAfterSeconds` while it may still start.
    * @throws {ProvisionMachineError}
    */
   connect(machineId: string, options?: CallOptions): Promise<Connection>;
+  /** Starts a stopped machine; doing so twice is no error. @throws {ProvisionMachineError} */
+  start(machineId: string, options?: CallOptions): Promise<Machine>;
+  /** Stops a machine; doing so twice is no error. @throws {ProvisionMachineError} */
+  stop(machineId: string, options?: CallOptions): Promise<Machine>;
+  /** Suspends a machine, or stops one that cannot be. @throws {ProvisionMachineError} */
+  suspend(machineId: string, options?: CallOptions): Promise<Machine>;
   /** Destroys a machine; doing so twice is no error. @throws {ProvisionMachineError} */
   destroy(machineId: string, options?: CallOptions): Promise<{ requestId: string }>;
 }

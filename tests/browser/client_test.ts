@@ -73,6 +73,24 @@ const STEPS: Record<string, (system: ClientSystem) => Promise<void>> = {
     assert.equal((await stack.row(machine.machineId)).status, "destroyed");
   },
 
+  "stops, suspends and starts; doing so twice is no error": async (system) => {
+    const { client } = await system.signIn();
+    const { machineId, websocketUrl } = await client.provision();
+    const states: string[] = [];
+    for (const change of ["stop", "stop", "start", "start", "suspend", "suspend"] as const) {
+      const machine = await client[change](machineId);
+      assert.deepEqual([machine.machineId, machine.websocketUrl], [machineId, websocketUrl]);
+      states.push(machine.status);
+    }
+    assert.deepEqual(
+      states,
+      ["stopped", "stopped", "running", "running", "stopped", "stopped"],
+    );
+    assert.equal((await client.connect(machineId)).status, "stopped");
+    await client.destroy(machineId);
+    assert.equal((await failure(client.start(machineId))).code, "machine_state_conflict");
+  },
+
   "connects with a new token each time; never to a machine that is gone": async (system) => {
     const { stack } = system;
     const { client, user } = await system.signIn();
