@@ -13,6 +13,7 @@ const AXIS_HEIGHT_PX = 46;
 export const LIVE_STATUSES: LegendEntry[] = [
   { name: "running", mark: "solid", colour: "blue" },
   { name: "provisioning", mark: "dots", colour: "amber" },
+  { name: "stopped", mark: "hatch", colour: "blue" },
 ];
 
 /** @param spanName the chosen time, such as `1 hour` */

@@ -100,10 +100,11 @@ function successFigure({ events }: Events, span: Span): TileContent {
 
 function runningFigure(samples: Sample[]): TileContent {
   const statuses = sumBy(samples, "provision_machine_machines", "status");
-  const provisioning = statuses.get("provisioning") ?? 0;
+  const others = ["provisioning", "stopped"].map((status) => [statuses.get(status) ?? 0, status]);
+  const there = others.filter(([count]) => count !== 0).map((other) => other.join(" "));
   return {
     text: String(statuses.get("running") ?? 0),
-    detail: provisioning > 0 ? `and ${provisioning} provisioning` : "",
+    detail: there.length > 0 ? `and ${there.join(", ")}` : "",
   };
 }
 

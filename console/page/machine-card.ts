@@ -7,15 +7,19 @@ import { copyButton, fill, h, setAttribute, setText } from "./dom.ts";
 import { Elapsed } from "./elapsed.ts";
 import { explain } from "./error-sentences.ts";
 import { dateTime } from "./format-time.ts";
-import { type MachineAction, STATUSES, type StatusMeaning } from "./machine-status.ts";
+import { type MachineAction, STATUSES, type StatusMeaning, whyStopped } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
 import { regionName } from "./regions.ts";
 import { stepsOf } from "./steps.ts";
 import { Terminal } from "./terminal.ts";
 import { timeline } from "./timeline.ts";
 
+/** What is called besides DELETE. */
+export type MachineChange = Exclude<MachineAction, "destroy">;
+
 export interface MachineCardOptions {
   onDestroy: () => void;
+  onChange: (change: MachineChange) => void;
   /** Asks for an address with a token. @throws {ProvisionMachineError} */
   connect: (signal: AbortSignal) => Promise<Connection>;
   /** When it was requested, in milliseconds since the epoch. */
@@ -40,13 +44,26 @@ export class MachineCard {
   #shown = "";
   /** A DELETE of this tab is under way. */
   #destroying = false;
+  /** A change of this tab is under way. */
+  #changing: MachineChange | null = null;
 
   constructor(machine: MachineRow, options: MachineCardOptions) {
     this.#machine = machine;
     this.#options = options;
     const { machine_id: id } = machine;
     this.#dialog = destroyDialog(id, options.onDestroy);
+    const change = (what: MachineChange) =>
+      h("button", {
+        type: "button",
+        onclick: () => {
+          // Not `disabled`, as for the destruction.
+          if (this.#changing === null && !this.#isLeaving()) options.onChange(what);
+        },
+      });
     this.#buttons = {
+      start: change("start"),
+      suspend: change("suspend"),
+      stop: change("stop"),
       destroy: h("button", {
         type: "button",
         class: "danger",
@@ -78,7 +95,7 @@ export class MachineCard {
     this.#machine = machine;
     const leaving = this.#isLeaving();
     // A row without news must not move the reader's place, or be announced again.
-    const seen = JSON.stringify([machine, leaving]);
+    const seen = JSON.stringify([machine, leaving, this.#changing]);
     if (seen === this.#shown) return;
     this.#shown = seen;
     const { status, region, cpu_priority, created_at } = machine;
@@ -88,7 +105,7 @@ export class MachineCard {
     const facts = [regionName(region), sizeOf(cpu_priority), `requested ${dateTime(created_at)}`];
     setText(this.#facts, facts.join(" · "));
     this.#showProgress(meaning, leaving);
-    fill(this.#failure, failureOf(machine));
+    fill(this.#failure, failureOf(machine) ?? stopOf(machine));
     this.#showTerminal(meaning, leaving);
     this.#showButtons(meaning, leaving);
   }
@@ -96,6 +113,12 @@ export class MachineCard {
   /** While a DELETE is under way. */
   setDestroying(destroying: boolean): void {
     this.#destroying = destroying;
+    this.update(this.#machine);
+  }
+
+  /** While a start, stop or suspension is under way; null: none is. */
+  setChanging(change: MachineChange | null): void {
+    this.#changing = change;
     this.update(this.#machine);
   }
 
@@ -131,8 +154,10 @@ export class MachineCard {
   }
 
   #showTerminal({ connectable }: StatusMeaning, leaving: boolean): void {
-    const { machine_id, websocket_url } = this.#machine;
-    const address = connectable && !leaving ? websocket_url : null;
+    const { machine_id, websocket_url, stop_reason } = this.#machine;
+    // A connection wakes what went to sleep because nobody was connected.
+    const reachable = connectable || stop_reason === "idle";
+    const address = reachable && !leaving ? websocket_url : null;
     if (address === null) {
       this.#terminal?.disconnect();
       this.#terminal = undefined;
@@ -147,10 +172,29 @@ export class MachineCard {
     const { destroy } = this.#buttons;
     setText(destroy, leaving ? "Destroying …" : "Destroy");
     setAttribute(destroy, "aria-disabled", leaving ? "true" : null);
+    for (const what of ["start", "suspend", "stop"] as const) {
+      const button = this.#buttons[what];
+      setText(button, this.#changing === what ? CHANGES[what].underWay : CHANGES[what].name);
+      setAttribute(button, "aria-disabled", leaving || this.#changing !== null ? "true" : null);
+    }
     for (const [action, button] of Object.entries(this.#buttons)) {
       button.hidden = !actions.some((allowed) => allowed === action);
     }
   }
+}
+
+const CHANGES: Record<MachineChange, { name: string; underWay: string }> = {
+  start: { name: "Start", underWay: "Starting …" },
+  suspend: { name: "Suspend", underWay: "Suspending …" },
+  stop: { name: "Stop", underWay: "Stopping …" },
+};
+
+function stopOf({ status, stop_reason }: MachineRow): HTMLElement | null {
+  if (status !== "stopped") return null;
+  const { sentence, failed } = whyStopped(stop_reason);
+  return failed
+    ? h("div", { class: "panel error" }, h("p", { class: "error-title" }, badge("bad", sentence)))
+    : h("p", { class: "muted" }, sentence);
 }
 
 function failureOf(machine: MachineRow): HTMLElement | null {

@@ -3,7 +3,7 @@ import type { Connection } from "../../client/mod.ts";
 import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
 import { dateTime } from "./format-time.ts";
-import { MachineCard } from "./machine-card.ts";
+import { MachineCard, type MachineChange } from "./machine-card.ts";
 import { isLive, STATUSES } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
 import { regionName } from "./regions.ts";
@@ -11,6 +11,7 @@ import { usualDurationMs } from "./usual-duration.ts";
 
 export interface MachineListOptions {
   onDestroy: (machineId: string) => void;
+  onChange: (machineId: string, change: MachineChange) => void;
   /** Asks for an address with a token. @throws {ProvisionMachineError} */
   connect: (machineId: string, signal: AbortSignal) => Promise<Connection>;
 }
@@ -70,6 +71,10 @@ export class MachineList {
     this.#cards.get(machineId)?.setDestroying(destroying);
   }
 
+  setChanging(machineId: string, change: MachineChange | null): void {
+    this.#cards.get(machineId)?.setChanging(change);
+  }
+
   /** Opens the question whether to destroy a machine. */
   askToDestroy(machineId: string): void {
     this.#cards.get(machineId)?.askToDestroy();
@@ -109,6 +114,7 @@ export class MachineList {
     const created = Date.parse(machine.created_at);
     const card = new MachineCard(machine, {
       onDestroy: () => this.#options.onDestroy(machine.machine_id),
+      onChange: (change) => this.#options.onChange(machine.machine_id, change),
       connect: (signal) => this.#options.connect(machine.machine_id, signal),
       requestedAt: machine.status === "provisioning" ? requestedAt ?? created : created,
       usualMs: usualDurationMs(this.#machines),

@@ -2,7 +2,7 @@
 import type { Tone } from "./tone.ts";
 import type { MachineStatus } from "./machines.ts";
 
-export type MachineAction = "destroy";
+export type MachineAction = "start" | "stop" | "suspend" | "destroy";
 
 export interface StatusMeaning {
   tone: Tone;
@@ -33,7 +33,15 @@ export const STATUSES: Record<MachineStatus, StatusMeaning> = {
     // A running row without its event was read between the two writes.
     openStep: "current",
     note: null,
-    actions: ["destroy"],
+    actions: ["suspend", "stop", "destroy"],
+  },
+  stopped: {
+    tone: "quiet",
+    live: true,
+    connectable: false,
+    openStep: null,
+    note: null,
+    actions: ["start", "destroy"],
   },
   error: {
     tone: "bad",
@@ -52,6 +60,27 @@ export const STATUSES: Record<MachineStatus, StatusMeaning> = {
     actions: [],
   },
 };
+
+/** Why a stopped machine is stopped, and how it runs again. */
+export function whyStopped(reason: string | null): { sentence: string; failed: boolean } {
+  switch (reason) {
+    case "requested":
+      return { sentence: "It was stopped.", failed: false };
+    case "idle":
+      return {
+        sentence: "Nobody was connected, so it went to sleep. The next connection wakes it.",
+        failed: false,
+      };
+    case "suspended":
+      return { sentence: "It is suspended, with its memory.", failed: false };
+    case "out of memory":
+      return { sentence: "It ran out of memory. A higher CPU priority has more.", failed: true };
+    default:
+      return reason === null || reason === "unknown"
+        ? { sentence: "It stopped, and Fly.io does not say why.", failed: true }
+        : { sentence: `Its program ended (${reason}).`, failed: true };
+  }
+}
 
 /** Whether a machine may exist, and be billed. */
 export function isLive({ status }: { status: MachineStatus }): boolean {

@@ -13,12 +13,13 @@ const MachineEvent = z.object({
 const MachineRow = z.object({
   id: z.string(),
   machine_id: z.string(),
-  status: z.enum(["provisioning", "running", "error", "destroyed"]),
+  status: z.enum(["provisioning", "running", "stopped", "error", "destroyed"]),
   region: z.string(),
   cpu_priority: z.string(),
   websocket_url: z.nullable(z.string()),
   error_code: z.nullable(z.string()),
   error_message: z.nullable(z.string()),
+  stop_reason: z.nullable(z.string()),
   request_id: z.string(),
   created_at: z.string(),
   destroy_requested_at: z.nullable(z.string()),
@@ -30,7 +31,7 @@ export type MachineEvent = z.output<typeof MachineEvent>;
 export type MachineStatus = MachineRow["status"];
 
 const COLUMNS = "id, machine_id, status, region, cpu_priority, websocket_url, error_code, " +
-  "error_message, request_id, created_at, destroy_requested_at, " +
+  "error_message, stop_reason, request_id, created_at, destroy_requested_at, " +
   "machine_events (id, kind, error_code, duration_ms, created_at)";
 const NEWEST = 8;
 

@@ -10,6 +10,7 @@ import { type ConsoleConfig, functionUrl } from "./config.ts";
 import { ConnectionBadge, isCurrent } from "./connection-badge.ts";
 import { fill, h } from "./dom.ts";
 import { ErrorPanel } from "./error-panel.ts";
+import type { MachineChange } from "./machine-card.ts";
 import { MachineLimit } from "./machine-limit.ts";
 import { MachineList } from "./machine-list.ts";
 import { isLive } from "./machine-status.ts";
@@ -69,6 +70,7 @@ export class UserView implements View {
     });
     this.#list = new MachineList({
       onDestroy: (machineId) => void this.#destroy(machineId),
+      onChange: (machineId, change) => void this.#change(machineId, change),
       connect: (machineId, signal) => this.#client.connect(machineId, { signal }),
     });
     this.element = this.#layout();
@@ -193,6 +195,15 @@ export class UserView implements View {
     this.#requestedAt = null;
     this.#showPending(undefined);
     this.#showButton();
+  }
+
+  async #change(machineId: string, change: MachineChange): Promise<void> {
+    this.#list.setChanging(machineId, change);
+    await this.#call(async (options) => {
+      const { message } = await this.#client[change](machineId, options);
+      this.#notice.done(`${message}: ${machineId}`);
+    });
+    this.#list.setChanging(machineId, null);
   }
 
   async #destroy(machineId: string): Promise<void> {

@@ -62,6 +62,40 @@ await consoleTest("user", options, {
     assert.deepEqual(problems, []);
   },
 
+  "stops, starts and suspends the machine, and sees why it stopped by itself": async (system) => {
+    const { stack } = system;
+    const { page, problems } = await system.open();
+    await system.signUp(page);
+    await page.getByRole("button", { name: "Provision", exact: true }).click();
+    const state = (status: string) =>
+      page.locator(`.machine[data-status=${status}]`).waitFor({ timeout: 20_000 });
+    const press = (name: string) => page.getByRole("button", { name, exact: true }).click();
+    await state("running");
+    const machineId = await page.locator(".machine > header h2").innerText();
+    await press("Stop");
+    await state("stopped");
+    await page.getByText("It was stopped.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Connect" }).count(), 0);
+    // Neither green nor a failure.
+    assert.equal(await page.locator(".machine .badge.quiet", { hasText: "stopped" }).count(), 1);
+    assert.equal(await page.locator(".machine .timeline").count(), 0);
+    await press("Start");
+    await state("running");
+    await press("Suspend");
+    await state("stopped");
+    await page.getByText("It is suspended, with its memory.").waitFor();
+    await press("Start");
+    await state("running");
+    await until("the machine is up", () => stack.simulator.machine(machineId)?.state === "started");
+    stack.simulator.operator.exit(machineId);
+    await stack.ageRows();
+    await stack.reconcile();
+    await page.reload();
+    await state("stopped");
+    await page.getByText("Its program ended (exit code 0).").waitFor();
+    assert.deepEqual(problems, []);
+  },
+
   "comes back to the machine after a reload, and after signing in again": async (system) => {
     const { page, problems } = await system.open();
     const email = await system.signUp(page);
