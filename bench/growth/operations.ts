@@ -56,7 +56,7 @@ export const OPERATIONS: Operation[] = [
   {
     name: "reconcile: take due rows",
     run: async (sql) => {
-      await sql`select take_due_machines(50, 0)`;
+      await sql`select take_due_machines(50, 0, gen_random_uuid()::text)`;
     },
   },
   {

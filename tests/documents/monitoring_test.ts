@@ -177,7 +177,7 @@ Deno.test("rules, dashboard, log queries and documents name what the function re
     for (const label of ['outcome="running"', 'outcome="error"', 'status="running"', 'le="+Inf"']) {
       assert.ok(text.includes(label), label);
     }
-    for (const action of ["failed", "interrupted", "lost"]) {
+    for (const action of ["failed", "interrupted", "lost", "crashed"]) {
       assert.ok(text.includes(`reconcile_actions_total{action="${action}"}`), action);
     }
   });
