@@ -41,8 +41,8 @@ function requestViolations(
   const lines = events.flatMap(lineViolations);
   if (summary === undefined) return mayLackSummary ? lines : [...lines, "there is no summary"];
   const failed = /outcome"?[":= ]+failed/.test(summary.text);
-  // A request that succeeds although its isolate is being shut down has to say so as an error.
-  const untroubled = !failed && !events.some(isFailure);
+  // A request that succeeds although it could not be handed over has said so as an error.
+  const untroubled = !failed && !events.some(({ level }) => level === "error");
   const budget = untroubled ? BUDGETS.success : BUDGETS.failure;
   const bytes = events.reduce(
     (sum, { text }) => sum + new TextEncoder().encode(`${text}\n`).length,

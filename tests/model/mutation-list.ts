@@ -310,6 +310,13 @@ export const MUTATIONS: Mutation[] = [
     tests: ["due rows"],
   },
   {
+    name: "hand over when the isolate may live on",
+    file: `${FUNCTION}/provision/in-flight.ts`,
+    from: 'const MAY_LIVE_ON = ["cpu", "memory"];',
+    to: "const MAY_LIVE_ON: string[] = [];",
+    tests: ["in flight"],
+  },
+  {
     name: "report a late reconcile to nobody",
     file: `${FUNCTION}/provision/handle-provision.ts`,
     from: 'if ("reconcile_problem" in claim && claim.reconcile_problem) {',

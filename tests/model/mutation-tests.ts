@@ -19,6 +19,7 @@ export const TESTS = {
     "--no-check",
     "tests/unit/machine-of-row_test.ts",
   ],
+  "in flight": ["test", "-A", "--no-check", "tests/unit/in-flight_test.ts"],
   "changes": ["test", "-A", "--no-check", "tests/api/lifecycle_test.ts"],
   "states": ["test", "-A", "--no-check", "tests/api/states_test.ts"],
   "alerts": ["test", "-A", "--no-check", "tests/alerts/alerts_test.ts"],

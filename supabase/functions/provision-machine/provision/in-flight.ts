@@ -9,6 +9,12 @@ import { Deadline } from "../time.ts";
 const HAND_OVER_TIMEOUT_MS = 2_000;
 /** A request that finishes after all closes its row first. */
 const GRACE_MS = 10_000;
+/**
+ * The platform says these once, near a limit, and the isolate may live on for minutes: requests that wait
+ * for Fly.io use neither. Their rows' own deadlines are soon enough.
+ * https://github.com/supabase/edge-runtime, crates/base/src/worker/supervisor
+ */
+const MAY_LIVE_ON = ["cpu", "memory"];
 
 interface Entry {
   rowId: string;
@@ -31,17 +37,14 @@ export class InFlight {
 
   /**
    * The isolate is about to end: hands each unfinished row to reconcile, so that it need not wait
-   * for the row's deadline, and logs an error for each. Never throws.
+   * for the row's deadline. The row's history says so; should the request die, reconcile logs that as an
+   * error, and should it end well after all, its log has one outcome. Never throws.
    */
   async handOver(reason: string, clock: Clock): Promise<void> {
+    if (MAY_LIVE_ON.includes(reason)) return;
     const deadline = Deadline.after(clock, HAND_OVER_TIMEOUT_MS);
     await Promise.all([...this.entries].map(async (entry) => {
       const { rowId, machines, log } = entry;
-      log.errorEvent(
-        `❌ Fly.io provisioning failed: the isolate is being shut down (${reason}); reconcile takes over`,
-        new Error(`isolate shutdown: ${reason}`),
-        { code: "interrupted" },
-      );
       try {
         await machines.handOverToReconcile([rowId], reason, GRACE_MS, deadline);
       } catch (error) {
