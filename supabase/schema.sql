@@ -519,6 +519,7 @@ declare
   v_error_message text := p_error_message;
   v_machine_id text := p_machine_id;
   v_fenced boolean;
+  v_user_exists boolean;
 begin
   v_fenced := public.is_fenced(p_project_host);
   if p_name_prefix is not null then
@@ -527,6 +528,8 @@ begin
 
   -- Calls of one user queue here, so that neither the key nor the limit can be raced.
   perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));
+  -- Before any lock that others share: while this user is being deleted, only their own claims wait.
+  v_user_exists := public.lock_user(p_user_id);
 
   -- machine_id is random and new for each request, so finding it means that this very call was
   -- made before and its answer was lost. The owner may have been deleted since.
@@ -579,42 +582,42 @@ begin
     end if;
   end if;
 
-  begin
-    if v_error_code is null then
-      select slot.app_name, slot.slot_at, slot.wait_ms, slot.granted
-      into v_bucket, v_slot_at, v_wait_ms, v_granted
-      from public.reserve_create_slot(
-        p_fly_app_names, p_user_id, p_rate_per_second, p_burst, p_wait_at_most_ms
-      ) slot;
-      if not v_granted then
-        v_error_code := 'fly_rate_limited';
-        v_error_message := 'Too many machines are waiting to be created at Fly.io';
-      end if;
-    end if;
-
-    v_app_name := case when p_own_app and v_bucket is not null then v_machine_id else v_bucket end;
-    insert into public.cloud_machines (
-      user_id, machine_id, fly_app_name, create_bucket, region, cpu_priority,
-      status, error_code, error_message,
-      websocket_url, idempotency_key, request_hash, request_id,
-      deadline_at, reconcile_at
-    ) values (
-      p_user_id, v_machine_id, v_app_name, v_bucket, p_region, p_cpu_priority,
-      case when v_error_code is null then 'provisioning' else 'error' end,
-      v_error_code, left(v_error_message, 2000),
-      replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', v_machine_id),
-      p_idempotency_key, p_request_hash, p_request_id,
-      now() + make_interval(secs => p_timeout_ms / 1000.0),
-      case when v_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
-    ) returning * into v_machine;
-
-    if v_error_code is null and v_wait_ms > 0 then
-      insert into public.fly_create_slots (app_name, slot_at, cloud_machine_id, user_id)
-      values (v_bucket, v_slot_at, v_machine.id, p_user_id);
-    end if;
-  exception when foreign_key_violation then
+  if not v_user_exists then
     return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
-  end;
+  end if;
+
+  if v_error_code is null then
+    select slot.app_name, slot.slot_at, slot.wait_ms, slot.granted
+    into v_bucket, v_slot_at, v_wait_ms, v_granted
+    from public.reserve_create_slot(
+      p_fly_app_names, p_user_id, p_rate_per_second, p_burst, p_wait_at_most_ms
+    ) slot;
+    if not v_granted then
+      v_error_code := 'fly_rate_limited';
+      v_error_message := 'Too many machines are waiting to be created at Fly.io';
+    end if;
+  end if;
+
+  v_app_name := case when p_own_app and v_bucket is not null then v_machine_id else v_bucket end;
+  insert into public.cloud_machines (
+    user_id, machine_id, fly_app_name, create_bucket, region, cpu_priority,
+    status, error_code, error_message,
+    websocket_url, idempotency_key, request_hash, request_id,
+    deadline_at, reconcile_at
+  ) values (
+    p_user_id, v_machine_id, v_app_name, v_bucket, p_region, p_cpu_priority,
+    case when v_error_code is null then 'provisioning' else 'error' end,
+    v_error_code, left(v_error_message, 2000),
+    replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', v_machine_id),
+    p_idempotency_key, p_request_hash, p_request_id,
+    now() + make_interval(secs => p_timeout_ms / 1000.0),
+    case when v_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
+  ) returning * into v_machine;
+
+  if v_error_code is null and v_wait_ms > 0 then
+    insert into public.fly_create_slots (app_name, slot_at, cloud_machine_id, user_id)
+    values (v_bucket, v_slot_at, v_machine.id, p_user_id);
+  end if;
 
   insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms)
   values (
@@ -1116,6 +1119,23 @@ COMMENT ON FUNCTION public.list_live_machines IS 'A page of the running and stop
 
 REVOKE ALL ON FUNCTION public.list_live_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_live_machines TO service_role;
+
+-- lock_user ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.lock_user(p_user_id uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  perform 1 from auth.users where id = p_user_id for key share;
+  return found;
+end
+$$;
+
+COMMENT ON FUNCTION public.lock_user IS 'Keeps the user from being deleted until the transaction ends. Returns whether there is one.';
+
+REVOKE ALL ON FUNCTION public.lock_user FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lock_user TO service_role;
 
 -- machine_events_after_insert ---------------------------------------------------------------------
 
@@ -2137,7 +2157,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000400' $$;
+    AS $$ select '20261129000500' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

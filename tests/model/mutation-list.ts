@@ -188,14 +188,14 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "forget the Idempotency-Key",
-    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
+    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
     from: "  if p_idempotency_key is not null then",
     to: "  if p_idempotency_key = '' then",
     tests: ["model"],
   },
   {
     name: "drop the lock of claim_machine",
-    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
+    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
     from:
       "  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));\n",
     to: "",
@@ -295,7 +295,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "let a stopped machine escape the limit",
-    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
+    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
     from:
       "and status in ('provisioning', 'running', 'stopped')\n    order by created_at desc\n    limit 1\n    offset",
     to:
@@ -315,6 +315,13 @@ export const MUTATIONS: Mutation[] = [
     from: 'const MAY_LIVE_ON = ["cpu", "memory"];',
     to: "const MAY_LIVE_ON: string[] = [];",
     tests: ["in flight"],
+  },
+  {
+    name: "lock the user only when the row is written",
+    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
+    from: "v_user_exists := public.lock_user(p_user_id);",
+    to: "v_user_exists := true;",
+    tests: ["concurrency on Postgres"],
   },
   {
     name: "report a late reconcile to nobody",

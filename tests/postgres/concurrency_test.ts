@@ -5,7 +5,7 @@ import { startPostgres } from "../../dev/stack/postgres/mod.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { violations } from "../invariants/settled-system.ts";
 import { answersByStatus } from "./load.ts";
-import { postgresTest } from "./postgres-test.ts";
+import { eventually, postgresTest } from "./postgres-test.ts";
 import { System } from "./system.ts";
 
 const CALLERS = 50;
@@ -170,4 +170,40 @@ postgresTest("the migrations, applied twice and by two at once, are applied once
     n: 3,
   }]);
   await again.close();
+});
+
+const CLAIM = `
+  select claim_machine($1::uuid, $2, 'iad', 'low', $2, 'hash', 2, 600000, 1, 3, 600000,
+    array['test-app'], 'wss://{app}.fly.dev') ->> 'outcome' as outcome`;
+
+postgresTest("while a user is being deleted, only that user's claims wait", async () => {
+  await using server = await startPostgres();
+  const supabase = await startSupabase({ databaseUrl: server.url });
+  const [leaving, staying] = [await supabase.createUser(), await supabase.createUser()];
+  await supabase.close();
+  const sql = postgres(server.url, { max: 4, onnotice: () => {} });
+  const claim = async (user: { id: string }, name: string) =>
+    (await sql.unsafe(CLAIM, [user.id, name]))[0]?.outcome;
+  try {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const { promise: deleted, resolve: onDeleted } = Promise.withResolvers<void>();
+    const deletion = sql.begin(async (transaction) => {
+      await transaction`delete from auth.users where id = ${leaving.id}`;
+      onDeleted();
+      await released;
+    });
+    await deleted;
+    const waiting = claim(leaving, "machine-1");
+    await eventually("the leaving user's claim waits", async () => {
+      const [row] = await sql`
+        select count(*)::integer as n from pg_stat_activity where wait_event_type = 'Lock'`;
+      return row?.n === 1;
+    });
+    assert.equal(await claim(staying, "machine-2"), "claimed");
+    release();
+    await deletion;
+    assert.equal(await waiting, "unknown_user");
+  } finally {
+    await sql.end();
+  }
 });

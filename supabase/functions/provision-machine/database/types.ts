@@ -234,6 +234,9 @@ isOneToOne: false
 "list_live_machines":
 { Args: { "p_after"?: string,"p_fly_app_name"?: string,"p_limit": number }; Returns: Json
                            },
+"lock_user":
+{ Args: { "p_user_id": string }; Returns: boolean
+                           },
 "mark_machine_cleaned_up":
 { Args: { "p_detail"?: Json,"p_duration_ms": number,"p_id": string,"p_request_id": string }; Returns: Json
                            },
