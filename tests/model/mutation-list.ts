@@ -337,4 +337,26 @@ export const MUTATIONS: Mutation[] = [
     to: "redactor.protect([])",
     tests: ["connect secret"],
   },
+  {
+    name: "one address for all apps",
+    file: `${FUNCTION}/hosting/choose-hosting.ts`,
+    from: "ownApps({ orgSlug, namePrefix, addressTemplate, hasRouter })",
+    to:
+      'ownApps({ orgSlug, namePrefix, addressTemplate: addressTemplate.replace("{app}", namePrefix), hasRouter })',
+    tests: ["connections"],
+  },
+  {
+    name: "one app for all machines, although each is to have its own",
+    file: `${MIGRATIONS}/20261126000400_own_apps.sql`,
+    from: "when p_own_app and v_bucket is not null then v_machine_id else",
+    to: "when p_own_app and v_bucket is not null then left(v_machine_id, -15) else",
+    tests: ["connections"],
+  },
+  {
+    name: "let a token lead the router to another app",
+    file: "examples/router/router.mjs",
+    from: "if (app !== machineId && !(SHARED_APP && app === SHARED_APP)) {",
+    to: 'if (app === "") {',
+    tests: ["connections"],
+  },
 ];

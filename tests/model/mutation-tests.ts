@@ -12,6 +12,7 @@ export const TESTS = {
   "recovering": ["test", "-A", "--no-check", "tests/api/recovery_test.ts"],
   "destroying": ["test", "-A", "--no-check", "tests/api/destroy_test.ts"],
   "connecting": ["test", "-A", "--no-check", "tests/api/connect_test.ts"],
+  "connections": ["test", "-A", "--no-check", "tests/examples/connections_test.ts"],
   "connect secret": ["test", "-A", "--no-check", "tests/api/connect-secret_test.ts"],
   "destroying a row's machine": [
     "test",
