@@ -24,7 +24,9 @@ const Variant = z.object({
   residentMiB: z.number(),
 });
 const Requests = z.object({
-  summary: z.object({ floor: Variant, naive: Variant, ours: Variant }),
+  summary: z.object({
+    "shared app": z.object({ floor: Variant, naive: Variant, ours: Variant }),
+  }),
 });
 
 async function result<T>(name: string, schema: z.ZodType<T>): Promise<T> {
@@ -79,7 +81,8 @@ function drawBurst({ settings, timelines }: z.output<typeof Burst>): string {
   ]);
 }
 
-function drawRequests({ summary }: z.output<typeof Requests>): string {
+/** The mode that has a naive version. */
+function drawRequests({ summary: { "shared app": summary } }: z.output<typeof Requests>): string {
   const columns: [string, (variant: z.output<typeof Variant>) => number, number][] = [
     ["p50, ms", ({ latencyMs }) => latencyMs.median, 0],
     ["CPU, ms", ({ cpuMsPerRequest }) => cpuMsPerRequest.median, 2],
@@ -100,7 +103,7 @@ function drawRequests({ summary }: z.output<typeof Requests>): string {
   const names = Object.fromEntries(Object.keys(summary).map((name) => [name, COLORS[name] ?? ""]));
   return beside(
     [
-      plot("One provisioning", names, {
+      plot("One provisioning, in a shared app", names, {
         height: 360,
         marginLeft: 150,
         marginRight: 60,

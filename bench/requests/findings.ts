@@ -1,9 +1,10 @@
 /** Turns measurements into a table and decides whether the goals are met. */
 import type { Goal } from "../support/report.ts";
 import { median, type Spread, spread } from "../support/statistics.ts";
+import type { Mode, Variant } from "./contenders.ts";
 import type { Load } from "./load.ts";
 
-const GOALS = { p50OverFloor: 1.05, cpuOverFloor: 2, memoryGrowth: 1.1 };
+const GOALS = { p50OverFloor: 1.05, cpuOverFloor: 2 };
 const MIB = 1024 * 1024;
 
 /** Everything measured of one variant. */
@@ -15,6 +16,8 @@ export interface Measured {
   callsPerRequest: Record<string, number>;
 }
 
+export type Summaries = Partial<Record<Variant, Summary>>;
+
 /** One variant in one line. Spreads are over the rounds; latency's is over its requests. */
 export interface Summary {
   latencyMs: Spread;
@@ -25,19 +28,15 @@ export interface Summary {
   requestsInAll: number;
 }
 
-export function rows<Name extends string>(
-  measured: Record<Name, Measured>,
-): Record<Name, Summary> {
-  const summarize = ({ calm, busy, memory }: Measured): Summary => ({
+export function summarize({ calm, busy, memory }: Measured): Summary {
+  return {
     latencyMs: spread(calm.flatMap(({ latenciesMs }) => latenciesMs)),
     cpuMsPerRequest: spread(busy.map(({ cpuMsPerRequest }) => cpuMsPerRequest)),
     requestsPerSecond: spread(busy.map(({ requestsPerSecond }) => requestsPerSecond)),
     loggedBytesPerRequest: median(busy.map(({ loggedBytesPerRequest }) => loggedBytesPerRequest)),
     residentMiB: (memory.at(-1)?.bytes ?? 0) / MIB,
     requestsInAll: memory.at(-1)?.requests ?? 0,
-  });
-  const entries = Object.entries<Measured>(measured).map(([name, m]) => [name, summarize(m)]);
-  return Object.fromEntries(entries);
+  };
 }
 
 export function tableRow(name: string, summary: Summary): Record<string, string | number> {
@@ -55,23 +54,23 @@ export function tableRow(name: string, summary: Summary): Record<string, string 
   };
 }
 
-export function goals(
-  { floor, naive, ours }: Record<"floor" | "naive" | "ours", Summary>,
-): Goal[] {
+/** What is demanded in each mode, and of the shared app that ours is ahead of the naive version. */
+export function goals(mode: Mode, { floor, naive, ours }: Summaries): Goal[] {
+  if (floor === undefined || ours === undefined) throw new Error(`${mode} was not measured`);
   const p50 = ours.latencyMs.median / floor.latencyMs.median;
   const cpu = ours.cpuMsPerRequest.median / floor.cpuMsPerRequest.median;
   return [
     {
-      goal: `p50 at most ${GOALS.p50OverFloor} × floor`,
+      goal: `${mode}: p50 at most ${GOALS.p50OverFloor} × floor`,
       measured: `${p50.toFixed(3)} ×`,
       met: p50 <= GOALS.p50OverFloor,
     },
     {
-      goal: `CPU at most ${GOALS.cpuOverFloor} × floor`,
+      goal: `${mode}: CPU at most ${GOALS.cpuOverFloor} × floor`,
       measured: `${cpu.toFixed(2)} ×`,
       met: cpu <= GOALS.cpuOverFloor,
     },
-    ...aheadOfNaive(naive, ours),
+    ...(naive === undefined ? [] : aheadOfNaive(naive, ours)),
   ];
 }
 

@@ -5,7 +5,10 @@
  */
 const env = (name: string) => Deno.env.get(name) ?? "";
 const supabaseUrl = env("SUPABASE_URL");
-const flyUrl = `${env("FLY_API_HOSTNAME")}/v1/apps/${env("FLY_APP_NAME")}/machines`;
+const flyUrl = `${env("FLY_API_HOSTNAME")}/v1/apps`;
+/** With it each machine gets an app of its own, and public addresses unless there is a router. */
+const orgSlug = env("FLY_ORG_SLUG");
+const addressTypes = orgSlug && !env("FLY_ROUTER_URL") ? ["shared_v4", "v6"] : [];
 const image = env("DOCKER_IMAGE");
 const secretKey = JSON.parse(env("SUPABASE_SECRET_KEYS")).default;
 const toSupabase = { "content-type": "application/json", apikey: secretKey };
@@ -17,15 +20,16 @@ const toFly = {
 Deno.serve(async (request) => {
   await request.json();
   const machineId = `machine-${crypto.randomUUID()}`;
+  const app = orgSlug ? machineId : env("FLY_APP_NAME");
   const { machine: row } = await rpc("claim_machine", {
     p_machine_id: machineId,
     p_region: "iad",
     p_request_id: crypto.randomUUID(),
+    p_own_app: orgSlug !== "",
   });
-  const created = await fetch(flyUrl, {
-    method: "POST",
-    headers: toFly,
-    body: JSON.stringify({
+  if (orgSlug) await post("", { app_name: app, org_slug: orgSlug, network: app });
+  const [fly] = await Promise.all([
+    post(`/${app}/machines`, {
       name: machineId,
       region: "iad",
       config: {
@@ -39,12 +43,12 @@ Deno.serve(async (request) => {
         metadata: { cloud_machine_id: row.id },
       },
     }),
-  });
-  const fly = await created.json();
+    ...addressTypes.map((type) => post(`/${app}/ip_assignments`, { type })),
+  ]);
   const machine = { p_id: row.id, p_fly_machine_id: fly.id, p_region: fly.region };
   await Promise.all([
     rpc("record_fly_machine", machine),
-    fetch(`${flyUrl}/${fly.id}/wait?state=started&timeout=60`, { headers: toFly })
+    fetch(`${flyUrl}/${app}/machines/${fly.id}/wait?state=started&timeout=60`, { headers: toFly })
       .then((response) => response.json()),
   ]);
   const { machine: running } = await rpc("mark_machine_running", machine);
@@ -56,6 +60,15 @@ Deno.serve(async (request) => {
     flyMachineId: running.fly_machine_id,
   });
 });
+
+async function post(path: string, body: unknown) {
+  const response = await fetch(`${flyUrl}${path}`, {
+    method: "POST",
+    headers: toFly,
+    body: JSON.stringify(body),
+  });
+  return await response.json();
+}
 
 async function rpc(name: string, args: Record<string, unknown>) {
   const response = await fetch(`${supabaseUrl}/rest/v1/rpc/${name}`, {

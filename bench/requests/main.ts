@@ -1,16 +1,23 @@
 /**
- * What a provisioning costs beside the floor and a naive version: all three in one run, in turn, on
- * the same upstreams with fixed latencies.
+ * What a provisioning costs beside the floor and a naive version, in each way to host machines: all
+ * in one run, in turn, on the same upstreams with fixed latencies.
  *
  * `deno task bench:requests [--rounds N] [--calm N] [--busy N] [--deno VERSION]`: per round and variant,
  * `calm` requests by few callers (latency) and `busy` requests by many (CPU time, throughput, memory).
  */
 import { parseArgs } from "node:util";
 import { startUpstreams, type Upstreams } from "../support/environment.ts";
-import { circumstances, printTable, progress, report } from "../support/report.ts";
+import {
+  type Circumstances,
+  circumstances,
+  printTable,
+  progress,
+  report,
+} from "../support/report.ts";
 import { denoFromNpm, HOSTED_DENO_VERSION } from "../../dev/stack/function/mod.ts";
 import { ServerProcess } from "../support/server-process.ts";
-import { goals, type Measured, rows, tableRow } from "./findings.ts";
+import { type Contender, CONTENDERS, MODES } from "./contenders.ts";
+import { goals, type Measured, type Summaries, summarize, tableRow } from "./findings.ts";
 import { load } from "./load.ts";
 
 const DATABASE_MS = 5;
@@ -24,20 +31,18 @@ const BUSY_CALLERS = 96;
 const SERVER_PROCESSOR = 0;
 const OTHER_PROCESSOR = 1;
 
-const VARIANTS = {
-  floor: new URL("./floor.ts", import.meta.url),
-  naive: new URL("./naive.ts", import.meta.url),
-  ours: new URL("../../supabase/functions/provision-machine/index.ts", import.meta.url),
-};
-type Name = keyof typeof VARIANTS;
-const NAMES = Object.keys(VARIANTS) as Name[];
+/** A contender, the server that runs it, and what was measured so far. */
+interface Measurement extends Contender {
+  server: ServerProcess;
+  results: Measured;
+}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       rounds: { type: "string", default: "4" },
-      calm: { type: "string", default: "120" },
-      busy: { type: "string", default: "2500" },
+      calm: { type: "string", default: "60" },
+      busy: { type: "string", default: "1200" },
       deno: { type: "string", default: HOSTED_DENO_VERSION },
     },
   });
@@ -54,56 +59,78 @@ async function main(): Promise<void> {
     flyMs: FLY_MS,
     processor: OTHER_PROCESSOR,
   });
-  const servers = new Map<Name, ServerProcess>();
-  const measured = new Map<Name, Measured>();
-  try {
-    for (const name of NAMES) {
-      const entry = VARIANTS[name];
-      const server = await ServerProcess.start({
-        entry,
+  await using running = new AsyncDisposableStack();
+  const measurements: Measurement[] = [];
+  for (const contender of CONTENDERS) {
+    const server = running.use(
+      await ServerProcess.start({
+        entry: contender.entry,
         deno,
         processor: SERVER_PROCESSOR,
-        env: { ...upstreams.env, FLY_RATE_PER_SECOND: "1000", FLY_RATE_BURST: "1000" },
-      });
-      servers.set(name, server);
-      measured.set(name, await warmUp(server, upstreams));
-    }
-    for (let round = 0; round < rounds; round++) {
-      progress(`round ${round + 1} of ${rounds}`);
-      // The first in one round is the last in the next.
-      for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed()) {
-        const server = servers.get(name);
-        const results = measured.get(name);
-        if (server === undefined || results === undefined) throw new Error(`no ${name}`);
-        await measure(server, results, upstreams, { calm, busy });
-      }
-    }
-  } finally {
-    await Promise.all([...servers.values()].map((server) => server.stop()));
+        env: {
+          ...upstreams.env,
+          FLY_RATE_PER_SECOND: "1000",
+          FLY_RATE_BURST: "1000",
+          ...contender.env,
+        },
+      }),
+    );
+    measurements.push({ ...contender, server, results: await warmUp(server, upstreams) });
   }
+  for (let round = 0; round < rounds; round++) {
+    progress(`round ${round + 1} of ${rounds}`);
+    // The first in one round is the last in the next.
+    for (
+      const { server, results } of round % 2 === 0 ? measurements : measurements.toReversed()
+    ) {
+      await measure(server, results, upstreams, { calm, busy });
+    }
+  }
+  await show(measurements, { ...found, settings: { rounds, calm, busy } });
+}
 
-  const results = Object.fromEntries(measured) as Record<Name, Measured>;
-  const summary = rows(results);
+/** Prints the tables and the goals, and writes the result. */
+async function show(
+  measurements: readonly Measurement[],
+  { settings, ...found }: {
+    circumstances: Circumstances;
+    settings: { rounds: number; calm: number; busy: number };
+  },
+): Promise<void> {
+  const { rounds, calm, busy } = settings;
+  const byMode = <T>(value: (results: Measured) => T) =>
+    Object.fromEntries(MODES.map((mode) => [
+      mode,
+      Object.fromEntries(
+        measurements.filter((one) => one.mode === mode)
+          .map(({ variant, results }) => [variant, value(results)]),
+      ),
+    ]));
+  const summary: Record<string, Summaries> = byMode(summarize);
+  const named = measurements.map(({ mode, variant, results }) => ({
+    name: `${mode}: ${variant}`,
+    results,
+  }));
   printTable(
     `One provisioning: database ${DATABASE_MS} ms, Fly.io ${FLY_MS} ms; ${rounds} rounds of ` +
       `${calm} calm and ${busy} busy requests each, alternating`,
-    NAMES.map((name) => tableRow(name, summary[name])),
+    named.map(({ name, results }) => tableRow(name, summarize(results))),
   );
   printTable(
     "Calls to upstreams for one provisioning",
-    NAMES.map((name) => ({
+    named.map(({ name, results }) => ({
       variant: name,
-      calls: Object.entries(results[name].callsPerRequest).map(([kind, n]) => `${n} × ${kind}`)
+      calls: Object.entries(results.callsPerRequest).map(([kind, n]) => `${n} × ${kind}`)
         .join(", "),
     })),
   );
   await report("requests", {
     ...found,
-    settings: { rounds, calm, busy, DATABASE_MS, FLY_MS, CALM_CALLERS, BUSY_CALLERS },
+    settings: { ...settings, DATABASE_MS, FLY_MS, CALM_CALLERS, BUSY_CALLERS },
     summary,
-    memory: Object.fromEntries(NAMES.map((name) => [name, results[name].memory])),
-    callsPerRequest: Object.fromEntries(NAMES.map((name) => [name, results[name].callsPerRequest])),
-    goals: goals(summary),
+    memory: byMode(({ memory }) => memory),
+    callsPerRequest: byMode(({ callsPerRequest }) => callsPerRequest),
+    goals: MODES.flatMap((mode) => goals(mode, summary[mode] ?? {})),
   });
 }
 

@@ -70,7 +70,7 @@ function row(id: string, args: Record<string, unknown>): Record<string, unknown>
     user_id: args["p_user_id"] ?? args["user_id"] ?? crypto.randomUUID(),
     machine_id: machineId,
     fly_machine_id: args["p_fly_machine_id"] ?? null,
-    fly_app_name: "bench-app",
+    fly_app_name: args["p_own_app"] === true ? machineId : "bench-app",
     region: args["p_region"] ?? "iad",
     cpu_priority: "normal",
     status: "provisioning",
@@ -91,6 +91,13 @@ function row(id: string, args: Record<string, unknown>): Record<string, unknown>
 }
 
 function fly(method: string, pathname: string, body: Record<string, unknown>): Answer {
+  if (pathname === "/v1/apps") return ["create app", { id: "bench", created_at: 0 }];
+  if (pathname.endsWith("/ip_assignments")) {
+    if (method === "GET") return ["list addresses", { ips: [] }];
+    const shared = body["type"] === "shared_v4";
+    const ip = shared ? "66.241.124.1" : "2a09:8280:1::1:1";
+    return ["assign address", { ip, shared, region: "", created_at: new Date().toISOString() }];
+  }
   const [id, verb] = /\/machines(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(pathname)?.slice(1) ?? [];
   if (verb === "wait") return ["wait", { ok: true }];
   if (id !== undefined) return ["get", machine(id, "started", body)];
