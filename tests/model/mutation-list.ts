@@ -347,7 +347,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "one app for all machines, although each is to have its own",
-    file: `${MIGRATIONS}/20261126000400_own_apps.sql`,
+    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
     from: "when p_own_app and v_bucket is not null then v_machine_id else",
     to: "when p_own_app and v_bucket is not null then left(v_machine_id, -15) else",
     tests: ["connections"],
