@@ -408,7 +408,8 @@ CREATE FUNCTION public.adopt_orphan(
     p_cpu_priority text,
     p_user_id uuid,
     p_websocket_url text,
-    p_request_id text
+    p_request_id text,
+    p_create_bucket text DEFAULT NULL::text
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -417,11 +418,11 @@ declare
   v_id uuid;
 begin
   insert into public.cloud_machines (
-    machine_id, fly_machine_id, fly_app_name, region, cpu_priority, user_id, status,
+    machine_id, fly_machine_id, fly_app_name, create_bucket, region, cpu_priority, user_id, status,
     websocket_url, request_hash, request_id, deadline_at, provisioned_at
   ) values (
-    p_machine_id, p_fly_machine_id, p_fly_app_name, p_region, p_cpu_priority, p_user_id, 'running',
-    p_websocket_url, '', p_request_id, now(), now()
+    p_machine_id, p_fly_machine_id, p_fly_app_name, p_create_bucket, p_region, p_cpu_priority,
+    p_user_id, 'running', p_websocket_url, '', p_request_id, now(), now()
   )
   on conflict (machine_id) do nothing
   returning id into v_id;
@@ -2157,7 +2158,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000500' $$;
+    AS $$ select '20261129000510' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

@@ -187,6 +187,27 @@ export const MUTATIONS: Mutation[] = [
     tests: ["destroying a row's machine"],
   },
   {
+    name: "forget the organisation of an app",
+    file: `${FUNCTION}/hosting/whose-app.ts`,
+    from: "app.organization?.slug === organization",
+    to: "app.organization !== undefined",
+    tests: ["strangers"],
+  },
+  {
+    name: "adopt a machine without asking whose its app is",
+    file: `${FUNCTION}/hosting/machine-of-row.ts`,
+    from: "if (app === name && flyMachineId === null) {",
+    to: "if (app === name && flyMachineId === '') {",
+    tests: ["strangers"],
+  },
+  {
+    name: "adopt an orphan without its organisation",
+    file: `${MIGRATIONS}/20261129000510_adopted_rows_name_their_organisation.sql`,
+    from: "p_machine_id, p_fly_machine_id, p_fly_app_name, p_create_bucket, p_region",
+    to: "p_machine_id, p_fly_machine_id, p_fly_app_name, null, p_region",
+    tests: ["strangers"],
+  },
+  {
     name: "forget the Idempotency-Key",
     file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
     from: "  if p_idempotency_key is not null then",

@@ -109,6 +109,7 @@ for (const [name, { script, unknown, calls, outcome, elapsedMs = 0 }] of Object.
     const machine = {
       app: ROW.fly_app_name,
       name: ROW.machine_id,
+      organization: null,
       flyMachineId: unknown ? null : OWN.id,
     };
     const found = await provisioning.run(() =>

@@ -81,6 +81,7 @@ const ROW = {
   machine_id: "machine-1",
   fly_machine_id: "fly-1",
   fly_app_name: "my-app",
+  create_bucket: "my-app",
   region: "iad",
   websocket_url: "wss://my-app.fly.dev/machines/machine-1",
   destroy_requested_at: null,

@@ -45,6 +45,7 @@ export const ROW = {
   machine_id: "machine-1",
   fly_machine_id: null,
   fly_app_name: "my-app",
+  create_bucket: "my-app",
   region: "iad",
   websocket_url: "wss://my-app.fly.dev/machines/machine-1",
   destroy_requested_at: null,

@@ -28,6 +28,7 @@ export interface Orphan {
   machineId: string;
   flyMachineId: string;
   app: string;
+  createBucket: string;
   region: string;
   cpuPriority: string;
   userId: string;
@@ -108,6 +109,7 @@ export class Ownership {
       p_machine_id: orphan.machineId,
       p_fly_machine_id: orphan.flyMachineId,
       p_fly_app_name: orphan.app,
+      p_create_bucket: orphan.createBucket,
       p_region: orphan.region,
       p_cpu_priority: orphan.cpuPriority,
       p_user_id: orphan.userId,

@@ -9,6 +9,8 @@ const common = {
   machine_id: z.string(),
   fly_machine_id: z.string().nullable(),
   fly_app_name: z.string().nullable(),
+  /** What the row's create is paced with. */
+  create_bucket: z.string().nullable(),
   region: z.string(),
   websocket_url: z.string().nullable(),
   destroy_requested_at: z.string().nullable(),

@@ -196,7 +196,7 @@ isOneToOne: false
 { Args: { "p_by"?: number,"p_labels": Json,"p_metric": string }; Returns: undefined
                            },
 "adopt_orphan":
-{ Args: { "p_cpu_priority": string,"p_fly_app_name": string,"p_fly_machine_id": string,"p_machine_id": string,"p_region": string,"p_request_id": string,"p_user_id": string,"p_websocket_url": string }; Returns: Json
+{ Args: { "p_cpu_priority": string,"p_create_bucket"?: string,"p_fly_app_name": string,"p_fly_machine_id": string,"p_machine_id": string,"p_region": string,"p_request_id": string,"p_user_id": string,"p_websocket_url": string }; Returns: Json
                            },
 "begin_reconcile":
 { Args: { "p_project_host"?: string }; Returns: Json

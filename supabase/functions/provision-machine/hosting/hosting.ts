@@ -8,6 +8,7 @@ import type { Measurements } from "../logging/measurements.ts";
 import type { RequestLog } from "../logging/request-log.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Deadline } from "../time.ts";
+import { organizationOf } from "./whose-app.ts";
 
 /** What a call to Fly.io needs. */
 export interface FlyContext {
@@ -33,6 +34,8 @@ export interface HostedRow {
 export interface MachineOfRow {
   app: string;
   name: string;
+  /** The organisation of an app that the machine has of its own; needed to destroy or adopt it. */
+  organization: string | null;
   /** Null when it never became known: then the machine is looked up by its name. */
   flyMachineId: string | null;
   /** As Fly.io answered in this very request, so that its name need not be checked again. */
@@ -46,6 +49,8 @@ export interface Found {
   /** The machine's name, which proves that it is ours. */
   name: string;
   app: string;
+  /** What its creates are paced with, as in its row. */
+  createBucket: string;
   /** Null for an app without a machine. */
   flyMachineId: string | null;
   state: string;
@@ -106,7 +111,9 @@ export interface Hosting {
 }
 
 /** The machine of a row; null when it never got an app. */
+export function machineOfRow(row: CloudMachine & { fly_app_name: string }): MachineOfRow;
+export function machineOfRow(row: CloudMachine): MachineOfRow | null;
 export function machineOfRow(row: CloudMachine): MachineOfRow | null {
   const { fly_app_name: app, machine_id: name, fly_machine_id: flyMachineId } = row;
-  return app === null ? null : { app, name, flyMachineId };
+  return app === null ? null : { app, name, organization: organizationOf(row), flyMachineId };
 }

@@ -7,6 +7,7 @@ import { FlyError } from "../fly/errors.ts";
 import { destroyMachine, findMachineByName, type FlyMachine, getMachine } from "../fly/machines.ts";
 import { backoffMs, sleep } from "../time.ts";
 import type { FlyContext, MachineOfRow } from "./hosting.ts";
+import { isOurApp } from "./whose-app.ts";
 
 const MAX_ATTEMPTS = 3;
 
@@ -28,6 +29,10 @@ export async function findMachineOfRow(
   const { app, name, flyMachineId, seen } = machine;
   if (seen) return seen;
   try {
+    // A stranger's app may have a machine with our name too; an id of ours is in no app but ours.
+    if (app === name && flyMachineId === null) {
+      if (!isOurApp(await getApp(fly, app, { deadline }), machine)) return null;
+    }
     const found = flyMachineId === null
       ? await findMachineByName(fly, machine, { deadline })
       : await getMachine(fly, app, flyMachineId, { deadline });
@@ -90,8 +95,7 @@ async function lookUpApp(
   const destroy = () => deleteApp(fly, app, { deadline });
   try {
     const found = await getApp(fly, app, { deadline });
-    // A stranger's app with our name has another network.
-    const what = found === null ? "nothing" : found.network === app ? "ours" : "foreign";
+    const what = found === null ? "nothing" : isOurApp(found, machine) ? "ours" : "foreign";
     return { what, destroy };
   } catch (error) {
     if (isOfStrangers(error, machine)) return { what: "foreign", destroy };

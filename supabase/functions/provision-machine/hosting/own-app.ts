@@ -8,7 +8,6 @@ import {
   assignAddress,
   createApp,
   deleteApp,
-  type FlyApp,
   getApp,
   listAddressTypes,
   listApps,
@@ -18,6 +17,7 @@ import { FlyError, toProvisioningError } from "../fly/errors.ts";
 import { hasNameOf } from "../fly/identity.ts";
 import { backoffMs, sleep } from "../time.ts";
 import type { Found, HostedRow, Hosting, PrepareContext } from "./hosting.ts";
+import { bucketOf, isOurApp } from "./whose-app.ts";
 
 const MAX_ATTEMPTS = 5;
 /** A new app is known everywhere within seconds. */
@@ -35,9 +35,10 @@ export interface OwnAppOptions {
 
 export function ownApps(options: OwnAppOptions): Hosting {
   const { orgSlug, namePrefix, addressTemplate, hasRouter } = options;
+  // Fly.io publishes no limit for creating apps; this keeps to one per second all the same.
+  const createBucket = bucketOf(orgSlug);
   return {
-    // Fly.io publishes no limit for creating apps; this keeps to one per second all the same.
-    claim: { buckets: [`org:${orgSlug}`], ownApp: true, namePrefix },
+    claim: { buckets: [createBucket], ownApp: true, namePrefix },
     addressTemplate,
     // Seen by clients: 30 to 60 seconds, sometimes minutes.
     addressNote: hasRouter ? null : "its address may take a minute to resolve, so keep trying",
@@ -58,14 +59,14 @@ export function ownApps(options: OwnAppOptions): Hosting {
       ]);
       const found = new Map<string, Found>();
       for (const { name } of apps) {
-        if (hasNameOf(tag, name)) found.set(name, foundApp(name));
+        if (hasNameOf(tag, name)) found.set(name, foundApp(name, createBucket));
       }
       for (const machine of machines) {
         const { id, name, app_name: app, state, created_at } = machine;
         // In an app of ours, but not made by us: it goes with its app.
         if (!hasNameOf(tag, app) || name !== app) continue;
         found.set(app, {
-          ...foundApp(app),
+          ...foundApp(app, createBucket),
           flyMachineId: id,
           state,
           createdAt: created_at ?? null,
@@ -74,7 +75,7 @@ export function ownApps(options: OwnAppOptions): Hosting {
       return { found: [...found.values()], complete };
     },
     confirm: async ({ fly, deadline }, { app }) =>
-      isOurs(await getApp(fly, app, { deadline }), app, orgSlug),
+      isOurApp(await getApp(fly, app, { deadline }), { name: app, organization: orgSlug }),
     destroyFound: ({ fly, deadline }, { app }) => deleteApp(fly, app, { deadline }),
     listLive: (ownership, page, deadline) => ownership.listLive({ app: null, ...page }, deadline),
 
@@ -95,13 +96,16 @@ export function ownApps(options: OwnAppOptions): Hosting {
 }
 
 /** An app without a machine, or before its machine is known. */
-function foundApp(name: string): Found {
-  return { key: name, name, app: name, flyMachineId: null, state: "created", createdAt: null };
-}
-
-/** Name, organisation and network together prove that an app is ours: names are global. */
-function isOurs(app: FlyApp | null, name: string, orgSlug: string): boolean {
-  return app?.name === name && app.network === name && app.organization?.slug === orgSlug;
+function foundApp(name: string, createBucket: string): Found {
+  return {
+    key: name,
+    name,
+    app: name,
+    createBucket,
+    flyMachineId: null,
+    state: "created",
+    createdAt: null,
+  };
 }
 
 /** The same key with the same name gives the first app back, so a lost answer costs nothing. */
@@ -121,7 +125,7 @@ async function createOrAdoptApp(
     });
     // Taken, and not visible yet.
     if (existing === null) throw error;
-    return isOurs(existing, name, orgSlug) ? "ready" : "foreign";
+    return isOurApp(existing, { name, organization: orgSlug }) ? "ready" : "foreign";
   }
   return "ready";
 }

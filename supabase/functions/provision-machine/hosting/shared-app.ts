@@ -42,6 +42,7 @@ export function sharedApps(
           key: machine.id,
           name: machine.name,
           app,
+          createBucket: app,
           flyMachineId: machine.id,
           state: machine.state,
           createdAt: machine.created_at ?? null,

@@ -1,6 +1,7 @@
 /** What happens when a machine cannot be had: its row is closed and what may be left is removed. */
 import { originOf } from "../database/machines.ts";
 import type { CloudMachine, RunningMachine } from "../database/rows.ts";
+import { machineOfRow } from "../hosting/hosting.ts";
 import { destroyMachineOfRow } from "../hosting/machine-of-row.ts";
 import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
@@ -76,7 +77,7 @@ async function removeLeftovers(
   { row }: ProvisionInput,
   { machine: seen }: Progress,
 ): Promise<boolean> {
-  const machine = { app: row.fly_app_name, name: row.machine_id, flyMachineId: null, seen };
+  const machine = { ...machineOfRow(row), flyMachineId: null, seen };
   try {
     return await destroyMachineOfRow({ runtime, fly, deadline }, machine);
   } catch (error) {

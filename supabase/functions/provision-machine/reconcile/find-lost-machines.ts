@@ -5,7 +5,7 @@
 import { originOf } from "../database/machines.ts";
 import type { LiveMachine } from "../database/rows.ts";
 import { newestExit } from "../fly/exit-event.ts";
-import type { Hosting } from "../hosting/hosting.ts";
+import { type Hosting, machineOfRow } from "../hosting/hosting.ts";
 import { findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { inParallel } from "../time.ts";
 import { forOneItem, type ReconcileContext } from "./context.ts";
@@ -59,8 +59,7 @@ export async function findLostMachines(
 async function checkSuspect(context: ReconcileContext, row: LiveMachine): Promise<void> {
   const { machines, ownership, deadline, report } = context;
   const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
-  const { fly_app_name: app, machine_id: name, fly_machine_id: flyMachineId } = row;
-  const machine = await findMachineOfRow(context, { app, name, flyMachineId });
+  const machine = await findMachineOfRow(context, machineOfRow(row));
   const failed = machine?.state === "failed";
   if (machine !== null && machine.state !== "destroyed" && !failed) {
     if (row.missing_since !== null) await ownership.notePresent([machine.id], deadline);

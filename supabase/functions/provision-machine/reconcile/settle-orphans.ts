@@ -83,7 +83,7 @@ async function adoptOrphans(context: ReconcileContext, orphans: readonly Orphan[
   const { fly, ownership, settings, deadline, report, requestId } = context;
   const { addressTemplate } = chooseHosting(settings);
   await inParallel(PARALLEL, orphans, async ({ found }) => {
-    const { app, flyMachineId } = found;
+    const { app, createBucket, flyMachineId } = found;
     try {
       if (flyMachineId === null) return;
       const { deadline: soon } = forOneItem(context);
@@ -93,7 +93,16 @@ async function adoptOrphans(context: ReconcileContext, orphans: readonly Orphan[
       const { name: machineId, region } = now;
       const websocketUrl = addressTemplate
         .replaceAll("{app}", app).replaceAll("{machineId}", machineId);
-      const orphan = { machineId, flyMachineId, app, region, cpuPriority, userId, websocketUrl };
+      const orphan = {
+        machineId,
+        flyMachineId,
+        app,
+        createBucket,
+        region,
+        cpuPriority,
+        userId,
+        websocketUrl,
+      };
       if (await ownership.adopt(orphan, requestId, deadline)) {
         report.add({ action: "adopted", ...idsOf(found), reason: "it had no row" });
       }
