@@ -82,6 +82,7 @@ CREATE TABLE public.cloud_machines (
     reconcile_attempts integer DEFAULT 0 NOT NULL,
     stop_reason text,
     leased_by text,
+    former_machine_ids text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
     CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_account_limit'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
@@ -119,6 +120,7 @@ COMMENT ON COLUMN public.cloud_machines.create_bucket IS 'What the row''s create
 COMMENT ON COLUMN public.cloud_machines.reconcile_attempts IS 'How often reconcile has taken the row since it last became due.';
 COMMENT ON COLUMN public.cloud_machines.stop_reason IS 'Why the machine is stopped: requested, idle, suspended, out of memory, exit code N, signal N, or unknown. Set exactly when status is stopped.';
 COMMENT ON COLUMN public.cloud_machines.leased_by IS 'The call of take_due_machines that took the row last, so that a repeated call gets the same rows.';
+COMMENT ON COLUMN public.cloud_machines.former_machine_ids IS 'Names that the row had before, which strangers'' apps have; an answer may have given one to the caller, so each still leads to the row.';
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
@@ -127,6 +129,7 @@ ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_user_id_fkey FOR
 
 CREATE INDEX cloud_machines_closed ON public.cloud_machines USING btree (updated_at) WHERE ((status = ANY (ARRAY['error'::text, 'destroyed'::text])) AND (reconcile_at IS NULL));
 CREATE INDEX cloud_machines_fly_machine_id ON public.cloud_machines USING btree (fly_machine_id) WHERE (fly_machine_id IS NOT NULL);
+CREATE INDEX cloud_machines_former_machine_ids ON public.cloud_machines USING gin (former_machine_ids) WHERE (former_machine_ids <> '{}'::text[]);
 CREATE INDEX cloud_machines_live_by_app ON public.cloud_machines USING btree (fly_app_name, id) WHERE (status = ANY (ARRAY['running'::text, 'stopped'::text]));
 CREATE INDEX cloud_machines_live_by_bucket ON public.cloud_machines USING btree (create_bucket) WHERE (status = ANY (ARRAY['running'::text, 'stopped'::text]));
 CREATE INDEX cloud_machines_live_by_user ON public.cloud_machines USING btree (user_id) WHERE (status = ANY (ARRAY['provisioning'::text, 'running'::text, 'stopped'::text]));
@@ -141,6 +144,7 @@ CREATE TRIGGER cloud_machines_after_close AFTER UPDATE OF status ON public.cloud
 CREATE TRIGGER cloud_machines_before_update BEFORE UPDATE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_before_update();
 CREATE TRIGGER cloud_machines_count AFTER INSERT OR DELETE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_count();
 CREATE TRIGGER cloud_machines_recount AFTER UPDATE ON public.cloud_machines FOR EACH ROW WHEN (((old.status <> new.status) OR (old.region <> new.region))) EXECUTE FUNCTION public.cloud_machines_count();
+CREATE TRIGGER cloud_machines_refuse_a_used_name BEFORE INSERT ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_refuse_a_used_name();
 CREATE TRIGGER cloud_machines_reset_attempts BEFORE UPDATE ON public.cloud_machines FOR EACH ROW WHEN (((new.reconcile_attempts > 0) AND ((new.reconcile_at IS NULL) OR (new.status <> old.status) OR (new.destroy_requested_at IS DISTINCT FROM old.destroy_requested_at)))) EXECUTE FUNCTION public.cloud_machines_reset_attempts();
 
 ALTER TABLE public.cloud_machines ENABLE ROW LEVEL SECURITY;
@@ -256,7 +260,7 @@ CREATE TABLE public.machine_events (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT detail_is_an_object CHECK ((jsonb_typeof(detail) = 'object'::text)),
     CONSTRAINT duration_is_not_negative CHECK ((duration_ms >= 0)),
-    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['claimed'::text, 'fly_machine_recorded'::text, 'running'::text, 'failed'::text, 'handed_over'::text, 'destroy_requested'::text, 'destroyed'::text, 'interrupted'::text, 'adopted'::text, 'cleaned_up'::text, 'machine_lost'::text, 'start_requested'::text, 'stop_requested'::text, 'suspend_requested'::text, 'change_failed'::text, 'started'::text, 'stopped'::text, 'crashed'::text])))
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['claimed'::text, 'renamed'::text, 'fly_machine_recorded'::text, 'running'::text, 'failed'::text, 'handed_over'::text, 'destroy_requested'::text, 'destroyed'::text, 'interrupted'::text, 'adopted'::text, 'cleaned_up'::text, 'machine_lost'::text, 'start_requested'::text, 'stop_requested'::text, 'suspend_requested'::text, 'change_failed'::text, 'started'::text, 'stopped'::text, 'crashed'::text])))
 );
 
 ALTER TABLE public.machine_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -727,6 +731,27 @@ $$;
 REVOKE ALL ON FUNCTION public.cloud_machines_count FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cloud_machines_count TO service_role;
 
+-- cloud_machines_refuse_a_used_name ---------------------------------------------------------------
+
+CREATE FUNCTION public.cloud_machines_refuse_a_used_name() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if exists (
+    select 1 from public.cloud_machines
+    where former_machine_ids <> '{}' and former_machine_ids @> array[new.machine_id]
+  ) then
+    raise exception 'cloud_machines: % was the name of another row', new.machine_id
+      using errcode = 'unique_violation';
+  end if;
+  return new;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.cloud_machines_refuse_a_used_name FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cloud_machines_refuse_a_used_name TO service_role;
+
 -- cloud_machines_reset_attempts -------------------------------------------------------------------
 
 CREATE FUNCTION public.cloud_machines_reset_attempts() RETURNS trigger
@@ -903,6 +928,28 @@ COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be
 
 REVOKE ALL ON FUNCTION public.evaluate_alerts FROM PUBLIC;
 GRANT ALL ON FUNCTION public.evaluate_alerts TO service_role;
+
+-- find_machine ------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.find_machine(
+    p_machine_id text,
+    p_user_id uuid DEFAULT NULL::uuid
+) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select to_jsonb(m) from public.cloud_machines m
+  where (
+      machine_id = p_machine_id
+      or (former_machine_ids <> '{}' and former_machine_ids @> array[p_machine_id])
+    )
+    and (p_user_id is null or user_id = p_user_id)
+$$;
+
+COMMENT ON FUNCTION public.find_machine IS 'The row that has or had this name; null when there is none of this owner. p_user_id null: a service, any owner.';
+
+REVOKE ALL ON FUNCTION public.find_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_machine TO service_role;
 
 -- finish_alert ------------------------------------------------------------------------------------
 
@@ -1892,6 +1939,58 @@ COMMENT ON FUNCTION public.record_reconcile_run IS 'Notes that a run of reconcil
 REVOKE ALL ON FUNCTION public.record_reconcile_run FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_reconcile_run TO service_role;
 
+-- rename_machine ----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.rename_machine(
+    p_id uuid,
+    p_taken_name text,
+    p_name_prefix text,
+    p_random text,
+    p_websocket_url_template text,
+    p_request_id text,
+    p_duration_ms integer
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_name constant text :=
+    p_name_prefix || '-' || (select tag from public.installation) || '-' || p_random;
+  v_machine public.cloud_machines;
+begin
+  update public.cloud_machines
+  set machine_id = v_name, fly_app_name = v_name,
+    former_machine_ids = former_machine_ids || machine_id,
+    websocket_url = replace(replace(p_websocket_url_template, '{app}', v_name), '{machineId}', v_name)
+  where id = p_id and machine_id = p_taken_name and fly_app_name = p_taken_name
+    and status = 'provisioning' and destroy_requested_at is null and fly_machine_id is null
+  returning * into v_machine;
+
+  if found then
+    insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+    values (p_id, p_request_id, 'renamed', p_duration_ms,
+      jsonb_build_object('from', p_taken_name, 'to', v_name));
+  else
+    select * into v_machine from public.cloud_machines where id = p_id;
+  end if;
+
+  return jsonb_build_object(
+    'outcome', case
+      when v_machine.id is null then 'not_found'
+      when v_machine.machine_id = v_name and v_machine.status = 'provisioning'
+        and v_machine.destroy_requested_at is null then 'applied'
+      else 'conflict'
+    end,
+    'machine', to_jsonb(v_machine)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.rename_machine IS 'Gives the row another name, prefix-tag-p_random, since p_taken_name is a stranger''s at Fly.io. outcome: applied (also when it already was); conflict when the row was closed, must be destroyed or has a machine; not_found.';
+
+REVOKE ALL ON FUNCTION public.rename_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rename_machine TO service_role;
+
 -- request_machine_change --------------------------------------------------------------------------
 
 CREATE FUNCTION public.request_machine_change(
@@ -1909,7 +2008,11 @@ declare
   v_kind constant text := p_change || '_requested';
 begin
   select * into v_machine from public.cloud_machines
-  where machine_id = p_machine_id and (p_user_id is null or user_id = p_user_id)
+  where (
+      machine_id = p_machine_id
+      or (former_machine_ids <> '{}' and former_machine_ids @> array[p_machine_id])
+    )
+    and (p_user_id is null or user_id = p_user_id)
   for update;
   if not found then
     return jsonb_build_object('outcome', 'not_found', 'machine', null);
@@ -1951,7 +2054,11 @@ declare
   v_machine public.cloud_machines;
 begin
   select * into v_machine from public.cloud_machines
-  where machine_id = p_machine_id and (p_user_id is null or user_id = p_user_id)
+  where (
+      machine_id = p_machine_id
+      or (former_machine_ids <> '{}' and former_machine_ids @> array[p_machine_id])
+    )
+    and (p_user_id is null or user_id = p_user_id)
   for update;
   if not found then
     return jsonb_build_object('outcome', 'not_found', 'machine', null);
@@ -2158,7 +2265,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000510' $$;
+    AS $$ select '20261129000520' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

@@ -11,6 +11,7 @@ const MOST_FOUND = 100;
 /** How each kind of event looks. What is over and neither good nor bad is quiet. */
 const EVENT_LOOKS: Record<string, { tone: Tone; words: string }> = {
   claimed: { tone: "quiet", words: "requested" },
+  renamed: { tone: "warning", words: "renamed" },
   fly_machine_recorded: { tone: "quiet", words: "created" },
   running: { tone: "good", words: "running" },
   adopted: { tone: "good", words: "found running" },

@@ -126,7 +126,7 @@ Deno.test("round trips", async (t) => {
       const answer = await stack.call(user, { path: `/${machineId}/connect` });
       assert.equal(answer.status, 200);
     });
-    assert.deepEqual(calls, { ...NONE, database: ["GET /rest/v1/cloud_machines"] });
+    assert.deepEqual(calls, { ...NONE, database: ["find_machine"] });
   });
 
   await t.step("what is refused before the claim costs no call at all", async () => {

@@ -73,7 +73,7 @@ const IMPOSSIBLE_MACHINES: Record<string, Partial<MachineValues>[]> = {
 const IMPOSSIBLE_EVENTS: Record<string, Record<string, unknown>[]> = {
   detail_is_an_object: [{ detail: [] }, { detail: "text" }],
   duration_is_not_negative: [{ duration_ms: -1 }],
-  kind_is_known: [{ kind: "renamed" }],
+  kind_is_known: [{ kind: "repainted" }],
 };
 
 const TRANSITIONS: Record<string, Partial<MachineValues>> = {

@@ -2,7 +2,7 @@
 import type { FunctionRequest, ReceivedAnswer } from "../model/callers.ts";
 import type { RowVersion } from "../model/model-database.ts";
 import type { Observation } from "../model/run-schedule.ts";
-import type { MachineRow } from "./evidence.ts";
+import { isNameOf, type MachineRow } from "./evidence.ts";
 
 /** The answer says that the outcome is not known, so it cannot be wrong. */
 const SAYS_THAT_IT_MAY_BE_STALE = /may still say provisioning|is not known|repaired within minutes/;
@@ -122,7 +122,7 @@ function acceptedViolations(
   answer: ReceivedAnswer,
   { rows }: Observation,
 ): string[] {
-  const row = rows.find(({ machine_id }) => machine_id === answer.body.machineId);
+  const row = rows.find((row) => isNameOf(answer.body.machineId, row));
   const found = request.async ? [] : ["was not asked for"];
   if (row === undefined) found.push("names a machine without a row");
   else if (row.status === "provisioning") found.push(`ended as ${row.status}`);
@@ -142,7 +142,7 @@ function failureViolations(
   const name = machineId ?? own;
   if (name === undefined || name === null) return [];
   const closed = seen.versions.some(({ step, row }) =>
-    step <= answer.step && row.machine_id === name && ["error", "destroyed"].includes(row.status)
+    step <= answer.step && isNameOf(name, row) && ["error", "destroyed"].includes(row.status)
   );
   const replayed = answer.headers.has("idempotency-replayed");
   const found = closed
@@ -151,8 +151,10 @@ function failureViolations(
   if (
     !replayed && !SAYS_THAT_A_MACHINE_MAY_BE_LEFT.test(message) && !seen.calls.some((c) => c.lied)
   ) {
+    const row = seen.rows.find((row) => isNameOf(name, row));
     const left = seen.machines.filter((machine) =>
-      machine.name === name && livedAt(machine, answer.atMs) && !landedLate(machine, seen)
+      machine.name === (row?.machine_id ?? name) && !seen.foreignIds.includes(machine.id) &&
+      livedAt(machine, answer.atMs) && !landedLate(machine, seen)
     );
     found.push(
       ...left.map(({ id }) => `leaves machine ${id} and does not say so (${code}: ${message})`),
@@ -185,8 +187,10 @@ function keyViolations(
     other !== request && other.kind === "provision" && other.userId === request.userId &&
     other.key === request.key && typeof other.answer === "object" && other.answer.status < 300
   );
+  const rowOf = ({ body: { machineId } }: ReceivedAnswer) =>
+    seen.rows.find((row) => isNameOf(machineId, row))?.id ?? machineId;
   return others.some((other) =>
-      typeof other.answer === "object" && other.answer.body.machineId !== answer.body.machineId
+      typeof other.answer === "object" && rowOf(other.answer) !== rowOf(answer)
     )
     ? ["names another machine than the same key before"]
     : [];
@@ -197,9 +201,9 @@ function destroyViolations(
   answer: ReceivedAnswer,
   seen: Observation,
 ): string[] {
-  const row = seen.rows.find(({ machine_id }) => machine_id === request.machineId);
+  const row = seen.rows.find((row) => isNameOf(request.machineId, row));
   const rowsThen = seen.versions.filter(({ step, row }) =>
-    step <= answer.step && row.machine_id === request.machineId
+    step <= answer.step && isNameOf(request.machineId, row)
   );
   switch (answer.status) {
     case 200: {

@@ -6,6 +6,8 @@ export interface MachineRow {
   id: string;
   user_id: string | null;
   machine_id: string;
+  /** Names that it had before, which strangers took. */
+  former_machine_ids: string[];
   fly_machine_id: string | null;
   status: "provisioning" | "running" | "stopped" | "error" | "destroyed";
   error_code: string | null;
@@ -15,6 +17,14 @@ export interface MachineRow {
   websocket_url: string | null;
   reconcile_at: string | null;
   destroy_requested_at: string | null;
+}
+
+/** Whether the name is, or was, that of the row. */
+export function isNameOf(
+  name: string | null | undefined,
+  { machine_id, former_machine_ids }: Pick<MachineRow, "machine_id" | "former_machine_ids">,
+): boolean {
+  return name !== null && name !== undefined && [machine_id, ...former_machine_ids].includes(name);
 }
 
 /** A row of `machine_events`. */

@@ -15,6 +15,7 @@ function row(changes: Partial<MachineRow> = {}): MachineRow {
     id: "row-1",
     user_id: "user-1",
     machine_id: "machine-1",
+    former_machine_ids: [],
     fly_machine_id: "fly-1",
     status: "running",
     error_code: null,

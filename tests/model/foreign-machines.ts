@@ -5,6 +5,8 @@ import { FLY_APPS, ORGANIZATION } from "./upstreams.ts";
 
 /** An organisation of other people. */
 export const STRANGERS = "strangers";
+/** Their own token. */
+export const STRANGERS_TOKEN = "strangers-token";
 /** A row id that no row has. */
 export const NO_ROW = "00000000-0000-4000-9999-000000000000";
 /** Looks like a machine of ours, but carries another database's tag. */

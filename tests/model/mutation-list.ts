@@ -139,7 +139,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "adopt a stranger's app",
-    file: `${FUNCTION}/hosting/own-app.ts`,
+    file: `${FUNCTION}/hosting/whose-app.ts`,
     from: "  return app?.name === name && app.network",
     to: '  return name !== "" || app?.name === name && app.network',
     tests: ["regressions"],
@@ -185,6 +185,42 @@ export const MUTATIONS: Mutation[] = [
     from: 'found.name === machine.name ? "ours" : "foreign"',
     to: 'found.name === "" ? "foreign" : "ours"',
     tests: ["destroying a row's machine"],
+  },
+  {
+    name: "keep the name that a stranger's app has",
+    file: `${FUNCTION}/provision/provision-machine.ts`,
+    from: "if (names === MAX_NAMES) throw",
+    to: "if (names > 0) throw",
+    tests: ["taken names"],
+  },
+  {
+    name: "take a hidden stranger's app for one of ours that is new",
+    file: `${FUNCTION}/hosting/own-app.ts`,
+    from: "if (existing === null && !last) throw error;",
+    to: "if (existing === null) throw error;",
+    tests: ["taken names"],
+  },
+  {
+    name: "one idempotency key for every name of a row",
+    file: `${FUNCTION}/hosting/own-app.ts`,
+    from: "idempotencyKey: name }",
+    to: "idempotencyKey: orgSlug }",
+    tests: ["taken names"],
+  },
+  {
+    name: "rename a row that must be destroyed",
+    file: `${MIGRATIONS}/20261129000520_another_name.sql`,
+    from:
+      "    and status = 'provisioning' and destroy_requested_at is null and fly_machine_id is null",
+    to: "    and status = 'provisioning' and fly_machine_id is null",
+    tests: ["rename"],
+  },
+  {
+    name: "forget the names that a row had before",
+    file: `${MIGRATIONS}/20261129000520_another_name.sql`,
+    from: "    former_machine_ids = former_machine_ids || machine_id,\n",
+    to: "",
+    tests: ["taken names"],
   },
   {
     name: "forget the organisation of an app",
@@ -260,8 +296,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "connect to another user's machine",
     file: `${FUNCTION}/database/machines.ts`,
-    from: "const owner = userId === null ? {} : { user_id: [userId] };",
-    to: "const owner = userId !== null ? {} : {};",
+    from: '{ p_machine_id: machineId, ...unlessNull("p_user_id", userId) }',
+    to: '{ p_machine_id: machineId, ...unlessNull("p_user_id", userId && null) }',
     tests: ["connecting"],
   },
   {
@@ -353,7 +389,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "forget to redact the key of the machine that is made",
-    file: `${FUNCTION}/provision/handle-provision.ts`,
+    file: `${FUNCTION}/provision/provision-inputs.ts`,
     from: "redactor.protect(connectKey === null ? [] : [connectKey])",
     to: "redactor.protect([])",
     tests: ["connect secret"],

@@ -11,7 +11,7 @@ import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
 import type { VirtualClock } from "../../dev/stack/clock.ts";
 import { flyAction, flySubject } from "./fly-calls.ts";
-import { STRANGERS } from "./foreign-machines.ts";
+import { createMachine, STRANGERS, STRANGERS_TOKEN } from "./foreign-machines.ts";
 import { WEBHOOK_URL } from "./upstreams.ts";
 
 /** One call to an upstream as it went. */
@@ -60,8 +60,9 @@ export class Network {
   readonly alerts: string[] = [];
   /** Whether calls still meet the schedule's faults and latencies. */
   faulty = true;
-  /** Apps whose names strangers took. */
+  /** Apps whose names strangers took, and the ids of the machines in them. */
   readonly strangerApps: string[] = [];
+  readonly strangerMachines: string[] = [];
   #appCreates = 0;
   #latencies = 0;
   readonly #sent: Record<Upstream, number> = { fly: 0, database: 0 };
@@ -188,7 +189,9 @@ export class Network {
 
   async #askFly(call: UpstreamCall, request: Request): Promise<Response> {
     const { simulator, time } = this.options;
-    if (call.action === "app-create") this.#letStrangerTake((await request.clone().json()).name);
+    if (call.action === "app-create") {
+      await this.#letStrangerTake((await request.clone().json()).name);
+    }
     if (call.fault.kind === "silent-region") return await this.#askWithoutRegion(request);
     if (call.action !== "create") return await buffered(await simulator.fetch(request));
     const fault = this.#machineFault();
@@ -217,12 +220,17 @@ export class Network {
     return response;
   }
 
-  /** A stranger may have the name of the new app first. */
-  #letStrangerTake(name: string): void {
+  /** A stranger may have the name of the new app first, and of its network and its machine too. */
+  async #letStrangerTake(name: string): Promise<void> {
     const { simulator, schedule } = this.options;
-    if (this.#appCreates++ !== schedule.settings.strangerTakes || simulator.world.app(name)) return;
-    simulator.addApp(name, STRANGERS);
+    const takes = schedule.settings.strangersTake.includes(this.#appCreates++);
+    if (!takes || simulator.world.app(name)) return;
+    simulator.addApp(name, STRANGERS, name);
     this.strangerApps.push(name);
+    simulator.setToken({ token: STRANGERS_TOKEN, organization: STRANGERS });
+    await createMachine(simulator, STRANGERS_TOKEN, { app: name, name, config: {} });
+    const machine = simulator.machines().find(({ app }) => app === name);
+    if (machine) this.strangerMachines.push(machine.id);
   }
 
   /** Takes the schedule's next one. */

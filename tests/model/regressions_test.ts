@@ -13,8 +13,8 @@ const QUIET: Schedule = {
   settings: {
     hosting: "shared",
     reads: "prompt",
-    strangerTakes: null,
-    tokenReachesStrangers: false,
+    strangersTake: [],
+    strangers: "forbidden",
     provisionTimeoutSeconds: 120,
     regionFallback: false,
     machineLimit: 1,
@@ -215,7 +215,7 @@ const CASES: Case[] = [
   {
     name: "a row whose app's name a stranger took is closed, and not visited for all time",
     schedule: {
-      settings: { ...QUIET.settings, hosting: "own-app", strangerTakes: 0 },
+      settings: { ...QUIET.settings, hosting: "own-app", strangersTake: [0] },
       operations: [PROVISION],
       flyFaults: [{ kind: "crash", when: "answered" }],
     },
@@ -243,13 +243,37 @@ const CASES: Case[] = [
       settings: {
         ...QUIET.settings,
         hosting: "own-app",
-        strangerTakes: 0,
-        tokenReachesStrangers: true,
+        strangersTake: [0, 1, 2],
+        strangers: "reached",
       },
       operations: [PROVISION],
     },
     answers: ["500 fly_rejected"],
     rows: ["error fly_rejected"],
+  },
+  {
+    name: "a name that a stranger took is replaced, also where Fly.io hides the stranger's app",
+    schedule: {
+      settings: {
+        ...QUIET.settings,
+        hosting: "own-app",
+        strangersTake: [0],
+        strangers: "hidden",
+      },
+      operations: [PROVISION],
+    },
+    answers: ["200"],
+    rows: ["running"],
+  },
+  {
+    name: "a new name whose answer is lost is chosen once",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app", strangersTake: [0] },
+      operations: [{ ...PROVISION, async: true, key: 0 }, { ...PROVISION, afterMs: 20, key: 0 }],
+      databaseFaults: [none, none, { kind: "reset", when: "after" }],
+    },
+    answers: ["202", "200"],
+    rows: ["running"],
   },
   {
     name: "an app that lands after its row was closed is destroyed at its second sighting",

@@ -85,13 +85,14 @@ class Run {
       random: seededRandom(schedule.seed + 1),
       tokens: [
         world.flyToken,
-        ...(schedule.settings.tokenReachesStrangers
+        ...(schedule.settings.strangers === "reached"
           ? [{ token: world.flyToken, organization: STRANGERS }]
           : []),
       ],
       apps: FLY_APPS,
       regions: REGIONS,
       settings: {
+        foreignApp: schedule.settings.strangers === "hidden" ? 404 : 403,
         startDelayMs: schedule.settings.startDelayMs,
         ...READ_SETTINGS[schedule.settings.reads],
         ...(schedule.settings.rateLimits ? {} : { rateLimits: null }),
@@ -146,7 +147,7 @@ class Run {
       events: await world.database.events(),
       databaseText: await world.database.allText(),
       machines: this.#simulator.machines(),
-      foreignIds: foreign.machineIds,
+      foreignIds: [...foreign.machineIds, ...this.#network.strangerMachines],
       apps: this.#simulator.world.apps().filter(({ deletion }) => !deletion).map(({ name }) =>
         name
       ),
@@ -183,7 +184,7 @@ class Run {
         return;
       case "kill": {
         const living = this.#simulator.liveMachines().filter(({ id }) =>
-          !this.#foreign.machineIds.includes(id)
+          ![...this.#foreign.machineIds, ...this.#network.strangerMachines].includes(id)
         );
         const machine = living[operation.machine % living.length];
         if (machine) this.#network.kill(machine.id);

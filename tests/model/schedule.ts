@@ -50,16 +50,19 @@ export type Operation =
 /** How far what Fly.io says of machines can be trusted; see the simulator's settings of reads. */
 export const READS = ["prompt", "behind", "flickering"] as const;
 
+/** As 403, as 404, or as apps: a person's own token may reach another organisation too. */
+export const STRANGERS_SEEN = ["forbidden", "hidden", "reached"] as const;
+
 /** Where machines live, and how they are reached. */
 export const HOSTINGS = ["shared", "own-app", "own-app behind a router"] as const;
 
 export interface ScheduleSettings {
   hosting: typeof HOSTINGS[number];
   reads: typeof READS[number];
-  /** Which app create, the first being 0, finds its name taken by a stranger; null is none. */
-  strangerTakes: number | null;
-  /** Whether the token reaches the strangers' organisation too, as a person's own token may. */
-  tokenReachesStrangers: boolean;
+  /** Which app creates, the first being 0, find their name taken by a stranger. */
+  strangersTake: readonly number[];
+  /** What our token sees of strangers' apps. */
+  strangers: typeof STRANGERS_SEEN[number];
   provisionTimeoutSeconds: number;
   regionFallback: boolean;
   machineLimit: number;
@@ -158,8 +161,8 @@ export const scheduleArbitrary: fc.Arbitrary<Schedule> = fc.record({
   settings: fc.record({
     hosting: fc.constantFrom(...HOSTINGS),
     reads: fc.constantFrom("prompt" as const, ...READS),
-    strangerTakes: fc.constantFrom(null, null, null, null, null, null, 0, 1),
-    tokenReachesStrangers: fc.boolean(),
+    strangersTake: fc.constantFrom([], [], [], [], [0], [1], [0, 1], [0, 1, 2, 3, 4, 5]),
+    strangers: fc.constantFrom(...STRANGERS_SEEN),
     provisionTimeoutSeconds: fc.constantFrom(120, 20),
     regionFallback: fc.boolean(),
     machineLimit: fc.constantFrom(1, 1, 2),

@@ -198,6 +198,7 @@ export function scriptProvisioning(
     context,
     input: {
       row: ROW,
+      inputFor: () => Promise.reject(new Error("no script renames the row")),
       slotWaitMs: 0,
       rate: { perSecond: 1, burst: 3 },
       body,

@@ -16,17 +16,18 @@ const BUDGET_MS = 15_000;
 export async function handleConnect(context: RequestContext): Promise<Response> {
   const { database, environment, caller, requestId, startedAt, log, measurements } = context;
   const { runtime } = context.isolate;
-  const machineId = machineIdOf(context.parameters);
+  const asked = machineIdOf(context.parameters);
   const userId = caller.kind === "user" ? caller.userId : null;
-  log.identify({ machineId, ...(userId === null ? {} : { userId }) });
+  log.identify({ machineId: asked, ...(userId === null ? {} : { userId }) });
   const secret = requireConnectTokenSecret(environment);
 
   const deadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
   const row = await measurements.time(
     "read",
-    () => database.machines.findByMachineId({ machineId, userId }, deadline),
+    () => database.machines.findByMachineId({ machineId: asked, userId }, deadline),
   );
   if (row === null) throw noSuchMachine();
+  const { machine_id: machineId } = row;
   context.progress.machineId = machineId;
   const machine = usableMachine(row);
 

@@ -55,11 +55,11 @@ export class DatabaseCaller {
   }
 
   /**
-   * The rows of `cloud_machines` that have one of the given values in each column named. Throws
+   * The rows of `cloud_machines` that have one of the given ids. Throws
    * {@link AppError} `database_error`.
    */
   select<T>(
-    where: Partial<Record<"id" | "machine_id" | "user_id", string[]>>,
+    where: { id: string[] },
     schema: z.ZodType<T, z.ZodTypeDef, unknown>,
     deadline: Deadline,
   ): Promise<T[]> {

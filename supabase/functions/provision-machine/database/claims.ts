@@ -2,8 +2,8 @@
 import type { RowErrorCode } from "../errors.ts";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
-import { unlessNull } from "./machines.ts";
-import { Claim, CreateSlot } from "./rows.ts";
+import { type Origin, unlessNull } from "./machines.ts";
+import { Claim, CreateSlot, Renamed } from "./rows.ts";
 
 export interface ClaimInput {
   userId: string;
@@ -29,6 +29,15 @@ export interface ClaimInput {
   maxSlotWaitMs: number;
   /** Write the row as `error` at once: it is already known that nothing can be created. */
   failure?: { code: RowErrorCode; message: string };
+}
+
+export interface NewName {
+  /** The name that the row has, and a stranger's app too. */
+  taken: string;
+  /** As for {@link ClaimInput}. */
+  namePrefix: string;
+  random: string;
+  websocketUrlTemplate: string;
 }
 
 /** Fly.io's limit of machine creation per app. */
@@ -65,6 +74,24 @@ export class Claims {
         ...unlessNull("p_error_message", input.failure?.message ?? null),
       },
       Claim,
+      deadline,
+    );
+  }
+
+  /** Gives the row another name while nothing can have been made under the one it has. */
+  rename(id: string, name: NewName, origin: Origin, deadline: Deadline): Promise<Renamed> {
+    return this.database.rpc(
+      "rename_machine",
+      {
+        p_id: id,
+        p_taken_name: name.taken,
+        p_name_prefix: name.namePrefix,
+        p_random: name.random,
+        p_websocket_url_template: name.websocketUrlTemplate,
+        p_request_id: origin.requestId,
+        p_duration_ms: Math.round(origin.durationMs),
+      },
+      Renamed,
       deadline,
     );
   }

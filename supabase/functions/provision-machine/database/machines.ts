@@ -160,14 +160,13 @@ export class Machines {
     return (await this.database.select({ id: [id] }, CloudMachine, deadline))[0] ?? null;
   }
 
-  /** The row with this `machine_id`, or null if there is none of this owner; null: of any user. */
-  async findByMachineId(
+  /** The row that has or had this name; null if there is none of this owner (null: of any user). */
+  findByMachineId(
     { machineId, userId }: { machineId: string; userId: string | null },
     deadline: Deadline,
   ): Promise<CloudMachine | null> {
-    const owner = userId === null ? {} : { user_id: [userId] };
-    const where = { machine_id: [machineId], ...owner };
-    return (await this.database.select(where, CloudMachine, deadline))[0] ?? null;
+    const args = { p_machine_id: machineId, ...unlessNull("p_user_id", userId) };
+    return this.database.rpc("find_machine", args, CloudMachine.nullable(), deadline);
   }
 }
 

@@ -117,6 +117,14 @@ export const Transition = z.discriminatedUnion("outcome", [
 ]);
 export type Transition = z.output<typeof Transition>;
 
+/** `conflict`: the row was closed, is to be destroyed, or has a machine; then it keeps its name. */
+export const Renamed = z.discriminatedUnion("outcome", [
+  NotFound,
+  z.object({ outcome: z.literal("applied"), machine: ProvisioningMachine }),
+  z.object({ outcome: z.literal("conflict"), machine: CloudMachine }),
+]);
+export type Renamed = z.output<typeof Renamed>;
+
 /** `conflict`: as for {@link Transition}. */
 export const MarkedRunning = z.discriminatedUnion("outcome", [
   NotFound,

@@ -41,14 +41,14 @@ isOneToOne: false
                   ]
                 },"cloud_machines": {
                   Row: {
-                    "cpu_priority": string,"create_bucket": string | null,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"id": string,"idempotency_key": string | null,"leased_by": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"reconcile_attempts": number,"region": string,"request_hash": string,"request_id": string,"status": string,"stop_reason": string | null,"updated_at": string,"user_id": string | null,"websocket_url": string | null
+                    "cpu_priority": string,"create_bucket": string | null,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"former_machine_ids": (string)[],"id": string,"idempotency_key": string | null,"leased_by": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"reconcile_attempts": number,"region": string,"request_hash": string,"request_id": string,"status": string,"stop_reason": string | null,"updated_at": string,"user_id": string | null,"websocket_url": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "cpu_priority": string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region": string,"request_hash": string,"request_id": string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority": string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"former_machine_ids"?: (string)[],"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region": string,"request_hash": string,"request_id": string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Update: {
-                    "cpu_priority"?: string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
+                    "cpu_priority"?: string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"former_machine_ids"?: (string)[],"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null
                   }
                   Relationships: [
                     
@@ -210,6 +210,9 @@ isOneToOne: false
 "evaluate_alerts":
 { Args: { "p_by_reconcile"?: boolean,"p_cooldown_ms": number,"p_lease_ms": number,"p_threshold": number,"p_window_ms": number }; Returns: Json
                            },
+"find_machine":
+{ Args: { "p_machine_id": string,"p_user_id"?: string }; Returns: Json
+                           },
 "finish_alert":
 { Args: { "p_error"?: string,"p_id": number,"p_retry_in_ms"?: number }; Returns: undefined
                            },
@@ -296,6 +299,9 @@ isOneToOne: false
                            },
 "record_reconcile_run":
 { Args: { "p_counts": Json,"p_duration_ms": number,"p_request_id": string }; Returns: undefined
+                           },
+"rename_machine":
+{ Args: { "p_duration_ms": number,"p_id": string,"p_name_prefix": string,"p_random": string,"p_request_id": string,"p_taken_name": string,"p_websocket_url_template": string }; Returns: Json
                            },
 "request_machine_change":
 { Args: { "p_change": string,"p_machine_id": string,"p_project_host"?: string,"p_request_id": string,"p_user_id"?: string }; Returns: Json

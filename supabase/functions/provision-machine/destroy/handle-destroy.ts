@@ -24,22 +24,23 @@ export async function handleDestroy(context: RequestContext): Promise<Response> 
   const { runtime } = context.isolate;
   const closeDeadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
   const deadline = new Deadline(runtime.clock, closeDeadline.at - CLOSE_RESERVE_MS);
-  const machineId = machineIdOf(context.parameters);
-  log.identify({ machineId, ...(caller.kind === "user" ? { userId: caller.userId } : {}) });
+  const asked = machineIdOf(context.parameters);
+  log.identify({ machineId: asked, ...(caller.kind === "user" ? { userId: caller.userId } : {}) });
 
   const userId = caller.kind === "user" ? caller.userId : null;
   const projectHost = context.environment.platform?.projectHost ?? null;
-  const asked = { machineId, userId, requestId, projectHost, leaseMs: BUDGET_MS };
+  const wanted = { machineId: asked, userId, requestId, projectHost, leaseMs: BUDGET_MS };
   const requested = await measurements.time(
     "request",
-    () => machines.requestDestroy(asked, deadline),
+    () => machines.requestDestroy(wanted, deadline),
   );
   if (requested.outcome === "not_found") throw noSuchMachine();
+  const { machine } = requested;
+  const { machine_id: machineId } = machine;
   context.progress.machineId = machineId;
   if (requested.outcome === "fenced") throw otherProject();
   if (requested.outcome === "already_destroyed") return destroyed(machineId, requestId);
 
-  const { machine } = requested;
   const gone = await measurements.time("cleanup", () => destroyAtFly(context, machine, deadline));
   const detail = measurements.report();
   await measurements.time("finish", () =>

@@ -21,7 +21,7 @@ export interface NewApp {
   orgSlug: string;
   /** A private network of its own: naming it makes it. */
   network: string;
-  /** The same key with the same name gives the first app back. */
+  /** The same key with the same name gives the first app back; with another it is refused. */
   idempotencyKey: string;
 }
 

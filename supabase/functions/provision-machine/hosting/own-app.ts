@@ -44,7 +44,10 @@ export function ownApps(options: OwnAppOptions): Hosting {
     addressNote: hasRouter ? null : "its address may take a minute to resolve, so keep trying",
 
     prepare: (context, row) =>
-      untilDone(context, "app create", () => createOrAdoptApp(context, row, orgSlug)),
+      untilDone(context, "app create", (attempt) => {
+        const last = attempt === MAX_ATTEMPTS;
+        return createOrAdoptApp(context, row.fly_app_name, { orgSlug, last });
+      }),
     async makeReachable(context, row) {
       if (hasRouter) return;
       await untilDone(context, "address", () => assignMissing(context, row));
@@ -108,23 +111,29 @@ function foundApp(name: string, createBucket: string): Found {
   };
 }
 
-/** The same key with the same name gives the first app back, so a lost answer costs nothing. */
+/**
+ * The same key with the same name gives the first app back, so a lost answer costs nothing; with
+ * another name it is refused, so each name has a key of its own. `last`: it will not be tried again.
+ */
 async function createOrAdoptApp(
   { fly, deadline }: PrepareContext,
-  { id, fly_app_name: name }: HostedRow,
-  orgSlug: string,
+  name: string,
+  { orgSlug, last }: { orgSlug: string; last: boolean },
 ): Promise<"ready" | "foreign"> {
   try {
-    await createApp(fly, { name, orgSlug, network: name, idempotencyKey: id }, { deadline });
+    await createApp(fly, { name, orgSlug, network: name, idempotencyKey: name }, { deadline });
   } catch (error) {
     if (!(error instanceof FlyError) || !error.nameIsTaken) throw error;
     const existing = await getApp(fly, name, { deadline }).catch((refusal) => {
-      // 403: the app is in an organisation that our token does not see.
-      if (refusal instanceof FlyError && refusal.status === 403) return { name, network: null };
+      if (!(refusal instanceof FlyError)) throw refusal;
+      // In an organisation that our token does not see.
+      if (refusal.status === 403) return { name, network: null };
+      // What a new app may be answered with, and no token that may ask for one.
+      if (refusal.status === 401) return null;
       throw refusal;
     });
-    // Taken, and not visible yet.
-    if (existing === null) throw error;
+    // Ours and not visible yet, or a stranger's that is hidden: only time tells.
+    if (existing === null && !last) throw error;
     return isOurApp(existing, { name, organization: orgSlug }) ? "ready" : "foreign";
   }
   return "ready";
@@ -153,11 +162,11 @@ async function assignMissing(
 async function untilDone<T>(
   { runtime, deadline, log, measurements }: PrepareContext,
   what: string,
-  step: () => Promise<T>,
+  step: (attempt: number) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1;; attempt++) {
     try {
-      return await step();
+      return await step(attempt);
     } catch (error) {
       if (!(error instanceof FlyError)) throw error;
       error.attempt = attempt;

@@ -31,6 +31,8 @@ export interface ProvisionContext {
 
 export interface ProvisionInput {
   row: ProvisioningMachine;
+  /** The same for the row under another name. */
+  inputFor(row: ProvisioningMachine): Promise<ProvisionInput>;
   /** Until the create may be sent. */
   slotWaitMs: number;
   rate: CreateRate;

@@ -68,7 +68,7 @@ export async function takeCreateSlot(
 }
 
 /** A database call that the request's deadline cut short is a timeout, not a database error. */
-async function asTimeout<T>(deadline: Deadline, call: Promise<T>): Promise<T> {
+export async function asTimeout<T>(deadline: Deadline, call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {

@@ -1,27 +1,26 @@
 /** POST /provision-machine: claim a row, provision the machine, answer what the row says. */
-import type { CompleteEnvironment, Environment, Settings } from "../config/environment.ts";
+import type { Environment } from "../config/environment.ts";
 import { configurationError, otherProject } from "../config/problems.ts";
-import { connectKeyOf } from "../connect/token.ts";
 import type { CreateRate } from "../database/claims.ts";
-import type { Claim, CloudMachine } from "../database/rows.ts";
+import type { Claim, CloudMachine, ProvisioningMachine } from "../database/rows.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
-import { ownerTags } from "../fly/identity.ts";
 import { readJsonBody } from "../http/body.ts";
 import { chooseHosting } from "../hosting/choose-hosting.ts";
 import type { HandlerResult, RequestContext } from "../http/context.ts";
 import { idempotencyKeyOf, prefersAsync } from "../http/headers.ts";
 import { Deadline } from "../time.ts";
-import type { ProvisionContext, ProvisionInput } from "./context.ts";
+import type { ProvisionContext } from "./context.ts";
 import { destroyedMeanwhile, longestSlotWaitMs, slotTooLate } from "./create-slot.ts";
 import { IN_FLIGHT } from "./in-flight.ts";
-import { buildCreateBody, loggableBody, randomNamePart } from "./machine-config.ts";
+import { randomNamePart } from "./machine-config.ts";
 import {
   hashRequest,
   invalid,
   parseProvisionRequest,
   type ProvisionRequest,
 } from "./parse-request.ts";
+import { ProvisionInputs } from "./provision-inputs.ts";
 import { provisionMachine } from "./provision-machine.ts";
 import { replay } from "./replay.ts";
 import { limitReached, machineResponse } from "./responses.ts";
@@ -77,21 +76,14 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   // The claim's answer was lost, and the row was closed before the claim was repeated.
   if (row.status !== "provisioning") throw destroyedMeanwhile();
   const { workDeadline, closeDeadline } = budget;
-  const { CONNECT_TOKEN_SECRET: secret } = environment.settings;
-  const connectKey = secret === undefined
-    ? null
-    : await connectKeyOf(isolate.runtime, { secret, machineId: row.machine_id });
-  return await provision(
-    context,
-    { ...provisionInput(row, wanted, environment, connectKey), slotWaitMs, rate },
-    {
-      connectKey,
-      workDeadline,
-      closeDeadline,
-      fly: openFlyClient(isolate, environment.settings, context.trace),
-      hosting: chooseHosting(environment.settings),
-    },
-  );
+  const inputs = new ProvisionInputs(context, environment, wanted, { slotWaitMs, rate });
+  const more = {
+    workDeadline,
+    closeDeadline,
+    fly: openFlyClient(isolate, environment.settings, context.trace),
+    hosting: chooseHosting(environment.settings),
+  };
+  return await provision(context, row, inputs, more);
 }
 
 function budgetOf({ isolate: { runtime }, environment, startedAt }: RequestContext): Budget {
@@ -186,60 +178,23 @@ function claimedRow(claim: Claim, { caller, progress, log }: RequestContext): Cl
   return machine;
 }
 
-function provisionInput(
-  row: ProvisionInput["row"],
-  { userId, cpuPriority }: ProvisionRequest,
-  { settings }: CompleteEnvironment,
-  connectKey: string | null,
-): Omit<ProvisionInput, "slotWaitMs" | "rate"> {
-  const config = {
-    machineId: row.machine_id,
-    userId,
-    region: row.region,
-    cpuPriority,
-    image: settings.DOCKER_IMAGE,
-    port: settings.MACHINE_PORT,
-    autostop: settings.MACHINE_AUTOSTOP,
-    extraEnv: settings.MACHINE_ENV,
-    connectKey,
-    tags: ownerTags(settings.SUPABASE_URL, row.id),
-  };
-  const body = buildCreateBody(config);
-  return {
-    row,
-    body,
-    loggableBody: loggableBody(body, config),
-    regions: regionsToTry(row.region, settings),
-  };
-}
-
-function regionsToTry(region: string, settings: Settings): [string, ...string[]] {
-  if (!settings.FLY_REGION_FALLBACK) return [region];
-  return [region, ...settings.FLY_REGIONS.filter((other) => other !== region)];
-}
-
 async function provision(
   context: RequestContext,
-  input: ProvisionInput,
-  { connectKey, ...more }:
-    & Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly" | "hosting">
-    & {
-      connectKey: string | null;
-    },
+  row: ProvisioningMachine,
+  inputs: ProvisionInputs,
+  more: Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly" | "hosting">,
 ): Promise<HandlerResult> {
   const { isolate, log, measurements, requestId, startedAt, database: { claims, machines } } =
     context;
   const { runtime, redactor } = isolate;
-  const { row } = input;
-  // Fly.io may repeat what it was sent; its texts are redacted as they arrive.
-  const releaseKey = redactor.protect(connectKey === null ? [] : [connectKey]);
+  const input = await inputs.inputFor(row);
   const working = IN_FLIGHT.of(isolate).track(
     { rowId: row.id, machines, log },
     () =>
       provisionMachine(
         { runtime, redactor, claims, machines, log, measurements, requestId, startedAt, ...more },
         input,
-      ).finally(releaseKey),
+      ).finally(() => inputs.release()),
   );
   if (!prefersAsync(context.request.headers)) {
     // A caller who hangs up must not end the work: its row would be left to reconcile.

@@ -4,8 +4,8 @@
  * says what the row says.
  */
 import type { RunningMachine } from "../database/rows.ts";
-import { AppError } from "../errors.ts";
 import type { FlyMachine } from "../fly/machines.ts";
+import { everyNameTaken, MAX_NAMES, takeAnotherName } from "./another-name.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { createMachine } from "./create-machine.ts";
 import { awaitCreateSlot } from "./create-slot.ts";
@@ -18,16 +18,20 @@ import { startMachine } from "./start-machine.ts";
  */
 export async function provisionMachine(
   context: ProvisionContext,
-  input: ProvisionInput,
+  claimed: ProvisionInput,
 ): Promise<RunningMachine> {
   const { log, measurements } = context;
   const progress: Progress = { machine: undefined, mayExist: false, appMayExist: false };
+  let input = claimed;
   try {
     await awaitCreateSlot(context, input.row, input.slotWaitMs);
-    const machine = await measurements.time(
-      "create",
-      () => makeMachine(context, input, progress),
-    );
+    const machine = await measurements.time("create", async () => {
+      for (let names = 1; !await prepareApp(context, input, progress); names++) {
+        if (names === MAX_NAMES) throw everyNameTaken();
+        input = await takeAnotherName(context, input);
+      }
+      return await makeMachine(context, input, progress);
+    });
     measurements.region = machine.region;
     log.flyMachineCreated(machine.id, machine.region);
     return await startMachine(context, input.row, machine);
@@ -36,23 +40,27 @@ export async function provisionMachine(
   }
 }
 
-/** The app first, where each machine has its own; then its addresses beside the machine. */
+/** Makes the app that the machine has of its own. Returns whether its name is still to be had. */
+async function prepareApp(
+  context: ProvisionContext,
+  { row }: ProvisionInput,
+  progress: Progress,
+): Promise<boolean> {
+  const { hosting, workDeadline: deadline } = context;
+  progress.appMayExist = hosting.claim.ownApp;
+  const prepared = await hosting.prepare({ ...context, deadline }, row);
+  if (prepared === "foreign") progress.appMayExist = false;
+  return prepared === "ready";
+}
+
+/** The app's addresses beside the machine. */
 async function makeMachine(
   context: ProvisionContext,
   input: ProvisionInput,
   progress: Progress,
 ): Promise<FlyMachine> {
   const { hosting, workDeadline: deadline } = context;
-  const { row } = input;
-  progress.appMayExist = hosting.claim.ownApp;
-  const prepared = await hosting.prepare({ ...context, deadline }, row);
-  if (prepared === "foreign") {
-    progress.appMayExist = false;
-    throw new AppError("fly_rejected", "The app's name is taken by a stranger at Fly.io", {
-      hint: "Try again: the next machine gets another name",
-    });
-  }
-  const reachable = hosting.makeReachable({ ...context, deadline }, row);
+  const reachable = hosting.makeReachable({ ...context, deadline }, input.row);
   // Both have ended before a failure of one leads to the clean-up.
   const [machine, addresses] = await Promise.allSettled([
     createMachine(context, input, progress),

@@ -48,7 +48,7 @@ export async function replay(
 }
 
 async function untilSettled(
-  { isolate, database }: RequestContext,
+  { isolate, database, progress, log }: RequestContext,
   row: CloudMachine,
   deadline: Deadline,
 ): Promise<CloudMachine> {
@@ -68,6 +68,9 @@ async function untilSettled(
       );
     }
     current = found;
+    // It may have got another name meanwhile.
+    progress.machineId = found.machine_id;
+    log.identify({ machineId: found.machine_id });
   }
   return current;
 }
