@@ -15,6 +15,12 @@ const times = <T>(n: number, make: (index: number) => T) =>
   Array.from({ length: n }, (_, i) => make(i));
 const failed = (burst: Burst): Outcome[] => burst.outcomes.filter(({ status }) => status !== 200);
 
+function refusedAppCreates({ simulator }: Burst): number {
+  return simulator.requests().filter(({ method, path, status }) =>
+    method === "POST" && path === "/v1/apps" && status === 429
+  ).length;
+}
+
 /** Asserts that each 200, and no other answer, has a machine, and that each row agrees. */
 async function assertTrueAnswers(
   world: BurstWorld,
@@ -122,6 +128,31 @@ Deno.test("bursts", async (t) => {
       assert.deepEqual(failed(burst), []);
       assert.ok(burst.refused >= 1, "the other program used up a token");
       assert.ok(burst.refused <= strangersAtMs.length + 1, `${burst.refused} refusals`);
+      await assertTrueAnswers(world, burst);
+    },
+  );
+
+  await t.step(
+    "an app for each: creates are paced per organisation, and no call fails",
+    async () => {
+      const burst = await world.run({
+        calls: times(20, (user) => ({ user })),
+        env: { FLY_ORG_SLUG: "personal", FLY_ROUTER_URL: "wss://router.example.com" },
+      });
+      assert.deepEqual(failed(burst), []);
+      assert.equal(refusedAppCreates(burst), 0);
+      await assertTrueAnswers(world, burst);
+    },
+  );
+
+  await t.step(
+    "addresses that Fly.io limits per organisation slow all down, fail none",
+    async () => {
+      const burst = await world.run({
+        calls: times(10, (user) => ({ user })),
+        env: { FLY_ORG_SLUG: "personal" },
+      });
+      assert.deepEqual(failed(burst), []);
       await assertTrueAnswers(world, burst);
     },
   );

@@ -223,6 +223,13 @@ export const MUTATIONS: Mutation[] = [
     tests: ["taken names"],
   },
   {
+    name: "a 429 of an app or an address delays only its own request",
+    file: `${FUNCTION}/hosting/own-app.ts`,
+    from: "if (queues) await awaitTurn(",
+    to: "if (queues && attempt < 0) await awaitTurn(",
+    tests: ["pace of own apps"],
+  },
+  {
     name: "forget the organisation of an app",
     file: `${FUNCTION}/hosting/whose-app.ts`,
     from: "app.organization?.slug === organization",

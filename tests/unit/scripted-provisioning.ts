@@ -94,8 +94,9 @@ export const after = (ms: number, answer: Answer): Answer => async (signal, cloc
 };
 
 /**
- * Answers by call: `create`, `list`, `get`, `wait` and `delete` of Fly.io, the name of a Postgres
- * function, or `webhook` for any other address. The last answer of a list is given again and again.
+ * Answers by call: `create`, `list`, `get`, `wait` and `delete` of Fly.io's machines, `create-app`,
+ * `get-app`, `delete-app`, `addresses` and `assign` of its apps, the name of a Postgres function, or
+ * `webhook` for any other address. The last answer of a list is given again and again.
  */
 export type Script = Record<string, Answer | Answer[]>;
 
@@ -234,6 +235,14 @@ async function describe(request: Request): Promise<Call> {
   const rpc = pathname.match(/\/rest\/v1\/rpc\/(\w+)$/)?.[1];
   if (rpc !== undefined) return { name: rpc, detail: "", body };
   if (!request.url.startsWith(FLY_URL)) return { name: "webhook", detail: "", body };
+  const [, app, addresses] = pathname.match(/\/apps(?:\/([^/]+)(\/ip_assignments)?)?$/) ?? [];
+  if (addresses) {
+    return request.method === "POST"
+      ? { name: "assign", detail: String(body["type"]), body }
+      : { name: "addresses", detail: "", body };
+  }
+  if (/\/apps$/.test(pathname)) return { name: "create-app", detail: "", body };
+  if (app !== undefined) return { name: `${request.method.toLowerCase()}-app`, detail: app, body };
   const [, id = "", wait] = pathname.match(/\/machines(?:\/([^/]+)(\/wait)?)?$/) ?? [];
   if (wait) return { name: "wait", detail: searchParams.get("timeout") ?? "", body };
   if (request.method === "POST") return { name: "create", detail: String(body["region"]), body };

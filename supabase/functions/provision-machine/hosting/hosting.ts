@@ -19,6 +19,11 @@ export interface FlyContext {
 
 /** What a step of provisioning needs besides. */
 export interface PrepareContext extends FlyContext {
+  /**
+   * Fly.io refused a POST for going too fast and asked to wait so many milliseconds: resolves when it
+   * is the row's turn again, which comes later for everybody. Throws {@link AppError}.
+   */
+  awaitTurn(retryAfterMs: number): Promise<void>;
   log: RequestLog;
   measurements: Measurements;
 }

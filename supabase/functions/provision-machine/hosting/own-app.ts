@@ -19,9 +19,11 @@ import { backoffMs, sleep } from "../time.ts";
 import type { Found, HostedRow, Hosting, PrepareContext } from "./hosting.ts";
 import { bucketOf, isOurApp } from "./whose-app.ts";
 
-const MAX_ATTEMPTS = 5;
-/** A new app is known everywhere within seconds. */
-const MAX_NOT_READY_ATTEMPTS = 10;
+/**
+ * How often a step may fail for each reason. A refusal for going too fast costs Fly.io nothing and is
+ * over soon; a new app is known everywhere within seconds.
+ */
+const MAX_FAILURES = { rateLimited: 20, notReadyYet: 10, other: 5 };
 /** Free, and enough for HTTPS and WebSockets. https://fly.io/docs/networking/services/ */
 const ADDRESSES: readonly AddressType[] = ["shared_v4", "v6"];
 
@@ -44,10 +46,11 @@ export function ownApps(options: OwnAppOptions): Hosting {
     addressNote: hasRouter ? null : "its address may take a minute to resolve, so keep trying",
 
     prepare: (context, row) =>
-      untilDone(context, "app create", (attempt) => {
-        const last = attempt === MAX_ATTEMPTS;
-        return createOrAdoptApp(context, row.fly_app_name, { orgSlug, last });
-      }),
+      untilDone(
+        context,
+        "app create",
+        ({ last }) => createOrAdoptApp(context, row.fly_app_name, { orgSlug, last }),
+      ),
     async makeReachable(context, row) {
       if (hasRouter) return;
       await untilDone(context, "address", () => assignMissing(context, row));
@@ -145,7 +148,8 @@ async function assignMissing(
   { fly_app_name: app }: HostedRow,
 ): Promise<void> {
   const assigned = await listAddressTypes(fly, app, { deadline });
-  await Promise.all(
+  // All have ended before the list is read again.
+  const results = await Promise.allSettled(
     ADDRESSES.filter((type) => !assigned.has(type)).map(async (type) => {
       try {
         await assignAddress(fly, app, type, { deadline });
@@ -156,35 +160,44 @@ async function assignMissing(
       }
     }),
   );
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
-/** Repeats what is safe to repeat. Throws {@link AppError}. */
+/** Repeats what is safe to repeat. `last`: another failure is final. Throws {@link AppError}. */
 async function untilDone<T>(
-  { runtime, deadline, log, measurements }: PrepareContext,
+  { runtime, deadline, log, measurements, awaitTurn }: PrepareContext,
   what: string,
-  step: (attempt: number) => Promise<T>,
+  step: (attempt: { last: boolean }) => Promise<T>,
 ): Promise<T> {
+  // Each on its own: refusals must leave the patience for a lost answer as it was.
+  const failures = { rateLimited: 0, notReadyYet: 0, other: 0 };
   for (let attempt = 1;; attempt++) {
     try {
-      return await step(attempt);
+      return await step({ last: failures.other === MAX_FAILURES.other - 1 });
     } catch (error) {
       if (!(error instanceof FlyError)) throw error;
       error.attempt = attempt;
-      const waitMs = backoffMs(runtime, attempt, error.retryAfterMs);
-      const canHelp = error.mayHaveTakenEffect || error.code === "fly_rate_limited" ||
-        error.appIsUnknown;
-      const maxAttempts = error.appIsUnknown ? MAX_NOT_READY_ATTEMPTS : MAX_ATTEMPTS;
-      if (!canHelp || attempt >= maxAttempts || waitMs >= deadline.remainingMs()) {
+      const kind = error.code === "fly_rate_limited"
+        ? "rateLimited"
+        : error.appIsUnknown
+        ? "notReadyYet"
+        : "other";
+      const times = ++failures[kind];
+      const waitMs = backoffMs(runtime, times, error.retryAfterMs);
+      const canHelp = error.mayHaveTakenEffect || kind !== "other";
+      if (!canHelp || times >= MAX_FAILURES[kind] || waitMs >= deadline.remainingMs()) {
         measurements.failedCall(what, error);
         throw toProvisioningError(error, deadline);
       }
-      const next = `trying again in ${waitMs} ms`;
+      const queues = kind === "rateLimited" && error.method === "POST";
+      const next = queues ? "waiting for its turn" : `trying again in ${waitMs} ms`;
       measurements.failedCall(what, error, next);
       log.deferWarning(`Fly.io ${what} failed, ${next}: ${error.message}`, {
         attempt,
         flyRequestId: error.flyRequestId,
       });
-      await sleep(runtime.clock, waitMs);
+      if (queues) await awaitTurn(error.retryAfterMs ?? 0);
+      else await sleep(runtime.clock, waitMs);
     }
   }
 }

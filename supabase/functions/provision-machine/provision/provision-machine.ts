@@ -5,10 +5,11 @@
  */
 import type { RunningMachine } from "../database/rows.ts";
 import type { FlyMachine } from "../fly/machines.ts";
+import type { PrepareContext } from "../hosting/hosting.ts";
 import { everyNameTaken, MAX_NAMES, takeAnotherName } from "./another-name.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { createMachine } from "./create-machine.ts";
-import { awaitCreateSlot } from "./create-slot.ts";
+import { awaitCreateSlot, awaitSlotAfterRefusal } from "./create-slot.ts";
 import { giveUp } from "./give-up.ts";
 import { startMachine } from "./start-machine.ts";
 
@@ -43,12 +44,12 @@ export async function provisionMachine(
 /** Makes the app that the machine has of its own. Returns whether its name is still to be had. */
 async function prepareApp(
   context: ProvisionContext,
-  { row }: ProvisionInput,
+  input: ProvisionInput,
   progress: Progress,
 ): Promise<boolean> {
-  const { hosting, workDeadline: deadline } = context;
+  const { hosting } = context;
   progress.appMayExist = hosting.claim.ownApp;
-  const prepared = await hosting.prepare({ ...context, deadline }, row);
+  const prepared = await hosting.prepare(prepareContext(context, input), input.row);
   if (prepared === "foreign") progress.appMayExist = false;
   return prepared === "ready";
 }
@@ -59,8 +60,8 @@ async function makeMachine(
   input: ProvisionInput,
   progress: Progress,
 ): Promise<FlyMachine> {
-  const { hosting, workDeadline: deadline } = context;
-  const reachable = hosting.makeReachable({ ...context, deadline }, input.row);
+  const { hosting } = context;
+  const reachable = hosting.makeReachable(prepareContext(context, input), input.row);
   // Both have ended before a failure of one leads to the clean-up.
   const [machine, addresses] = await Promise.allSettled([
     createMachine(context, input, progress),
@@ -70,4 +71,12 @@ async function makeMachine(
   else throw machine.reason;
   if (addresses.status === "rejected") throw addresses.reason;
   return machine.value;
+}
+
+function prepareContext(context: ProvisionContext, input: ProvisionInput): PrepareContext {
+  return {
+    ...context,
+    deadline: context.workDeadline,
+    awaitTurn: (retryAfterMs) => awaitSlotAfterRefusal(context, input, retryAfterMs),
+  };
 }
