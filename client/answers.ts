@@ -6,9 +6,9 @@ import type { Connection, Machine } from "./types.ts";
 export function toMachine(body: Record<string, unknown>, headers: Headers): Machine {
   const { machineId, websocketUrl, status, region, flyMachineId, message, requestId } = body;
   if (
-    typeof machineId !== "string" || typeof websocketUrl !== "string" ||
-    typeof region !== "string" ||
-    (status !== "running" && status !== "provisioning" && status !== "stopped")
+    typeof machineId !== "string" || typeof region !== "string" ||
+    (status !== "running" && status !== "provisioning" && status !== "stopped") ||
+    (typeof websocketUrl !== "string" && (websocketUrl !== null || status !== "provisioning"))
   ) {
     throw new ProvisionMachineError("unexpected_response", "The answer describes no machine", {
       requestId: text(requestId),

@@ -13,7 +13,8 @@ export interface ProvisionRequest {
 /** A machine, as in the function's answer. */
 export interface Machine {
   machineId: string;
-  websocketUrl: string;
+  /** Null only while `provisioning`, where the address contains Fly.io's id. */
+  websocketUrl: string | null;
   /**
    * `provisioning` only when `respondAsync` asked for an answer before the work is done; `stopped` when
    * it was, or when an earlier call's machine has stopped since.

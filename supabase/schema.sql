@@ -83,6 +83,7 @@ CREATE TABLE public.cloud_machines (
     stop_reason text,
     leased_by text,
     former_machine_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    websocket_url_template text,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
     CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_account_limit'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
@@ -105,7 +106,7 @@ COMMENT ON COLUMN public.cloud_machines.fly_app_name IS 'The Fly app that holds 
 COMMENT ON COLUMN public.cloud_machines.region IS 'The region that Fly.io returned; until then the one asked for.';
 COMMENT ON COLUMN public.cloud_machines.cpu_priority IS 'low: shared 1 CPU 256 MB; normal: shared 2 CPU 512 MB; high: performance 1 CPU 2048 MB.';
 COMMENT ON COLUMN public.cloud_machines.status IS 'provisioning, running, stopped, error or destroyed.';
-COMMENT ON COLUMN public.cloud_machines.websocket_url IS 'Where the owner connects.';
+COMMENT ON COLUMN public.cloud_machines.websocket_url IS 'Where the owner connects. Null while the address needs Fly.io''s id and it is not known yet.';
 COMMENT ON COLUMN public.cloud_machines.error_code IS 'Set exactly when status is error; the code of the HTTP answer, or interrupted / machine_lost (written by reconcile).';
 COMMENT ON COLUMN public.cloud_machines.error_message IS 'Set exactly when status is error.';
 COMMENT ON COLUMN public.cloud_machines.idempotency_key IS 'The caller''s Idempotency-Key; one row per user and key.';
@@ -121,6 +122,7 @@ COMMENT ON COLUMN public.cloud_machines.reconcile_attempts IS 'How often reconci
 COMMENT ON COLUMN public.cloud_machines.stop_reason IS 'Why the machine is stopped: requested, idle, suspended, out of memory, exit code N, signal N, or unknown. Set exactly when status is stopped.';
 COMMENT ON COLUMN public.cloud_machines.leased_by IS 'The call of take_due_machines that took the row last, so that a repeated call gets the same rows.';
 COMMENT ON COLUMN public.cloud_machines.former_machine_ids IS 'Names that the row had before, which strangers'' apps have; an answer may have given one to the caller, so each still leads to the row.';
+COMMENT ON COLUMN public.cloud_machines.websocket_url_template IS 'The address with {flyMachineId} in the place of Fly.io''s id; null where the address does not need it.';
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
@@ -143,6 +145,7 @@ CREATE UNIQUE INDEX cloud_machines_user_id_idempotency_key ON public.cloud_machi
 CREATE TRIGGER cloud_machines_after_close AFTER UPDATE OF status ON public.cloud_machines FOR EACH ROW WHEN (((old.status = 'provisioning'::text) AND (new.status <> 'provisioning'::text))) EXECUTE FUNCTION public.cloud_machines_after_close();
 CREATE TRIGGER cloud_machines_before_update BEFORE UPDATE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_before_update();
 CREATE TRIGGER cloud_machines_count AFTER INSERT OR DELETE ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_count();
+CREATE TRIGGER cloud_machines_fill_in_fly_id BEFORE INSERT OR UPDATE OF websocket_url, fly_machine_id ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_fill_in_fly_id();
 CREATE TRIGGER cloud_machines_recount AFTER UPDATE ON public.cloud_machines FOR EACH ROW WHEN (((old.status <> new.status) OR (old.region <> new.region))) EXECUTE FUNCTION public.cloud_machines_count();
 CREATE TRIGGER cloud_machines_refuse_a_used_name BEFORE INSERT ON public.cloud_machines FOR EACH ROW EXECUTE FUNCTION public.cloud_machines_refuse_a_used_name();
 CREATE TRIGGER cloud_machines_reset_attempts BEFORE UPDATE ON public.cloud_machines FOR EACH ROW WHEN (((new.reconcile_attempts > 0) AND ((new.reconcile_at IS NULL) OR (new.status <> old.status) OR (new.destroy_requested_at IS DISTINCT FROM old.destroy_requested_at)))) EXECUTE FUNCTION public.cloud_machines_reset_attempts();
@@ -730,6 +733,27 @@ $$;
 
 REVOKE ALL ON FUNCTION public.cloud_machines_count FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cloud_machines_count TO service_role;
+
+-- cloud_machines_fill_in_fly_id -------------------------------------------------------------------
+
+CREATE FUNCTION public.cloud_machines_fill_in_fly_id() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if position('{flyMachineId}' in new.websocket_url) > 0 then
+    new.websocket_url_template := new.websocket_url;
+  end if;
+  if new.websocket_url_template is not null then
+    -- Null as long as the id is.
+    new.websocket_url := replace(new.websocket_url_template, '{flyMachineId}', new.fly_machine_id);
+  end if;
+  return new;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.cloud_machines_fill_in_fly_id FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cloud_machines_fill_in_fly_id TO service_role;
 
 -- cloud_machines_refuse_a_used_name ---------------------------------------------------------------
 
@@ -2265,7 +2289,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000520' $$;
+    AS $$ select '20261129000530' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

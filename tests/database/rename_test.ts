@@ -7,9 +7,11 @@ interface Row {
   machine_id: string;
   former_machine_ids: string[];
   fly_app_name: string;
-  websocket_url: string;
+  websocket_url: string | null;
   status: string;
 }
+
+const TEMPLATE = "wss://{app}.fly.dev/{machineId}";
 
 Deno.test("rename_machine", async (t) => {
   const supabase = await startSupabase();
@@ -38,17 +40,17 @@ Deno.test("rename_machine", async (t) => {
     p_wait_at_most_ms: 1_000,
     p_fly_app_names: ["org:personal"],
     p_own_app: true,
-    p_websocket_url_template: "wss://{app}.fly.dev/{machineId}",
+    p_websocket_url_template: TEMPLATE,
   });
   const claim = async (random: string) =>
     (await rpc("claim_machine", await claimArguments(random))).machine;
-  const rename = ({ id, machine_id }: Row, random: string) =>
+  const rename = ({ id, machine_id }: Row, random: string, template = TEMPLATE) =>
     rpc("rename_machine", {
       p_id: id,
       p_taken_name: machine_id,
       p_name_prefix: "pm",
       p_random: random,
-      p_websocket_url_template: "wss://{app}.fly.dev/{machineId}",
+      p_websocket_url_template: template,
       p_request_id: "request",
       p_duration_ms: 1,
     });
@@ -120,6 +122,22 @@ Deno.test("rename_machine", async (t) => {
       args.p_user_id,
     ]);
     assert.equal(rows.length, 1);
+  });
+
+  await t.step("an address with Fly.io's id in it is made anew", async () => {
+    const template = "wss://{app}.fly.dev/{flyMachineId}";
+    const args = { ...await claimArguments("fly"), p_websocket_url_template: template };
+    const { machine } = await rpc("claim_machine", args);
+    assert.equal(machine.websocket_url, null);
+    await rename(machine, "other-fly", template);
+    const recorded = await rpc("record_fly_machine", {
+      p_id: machine.id,
+      p_fly_machine_id: "fly-2",
+      p_region: "iad",
+      p_request_id: "request",
+      p_duration_ms: 1,
+    });
+    assert.equal(recorded.machine.websocket_url, `wss://pm-${tag}-other-fly.fly.dev/fly-2`);
   });
 
   await t.step("no row: not_found", async () => {

@@ -230,6 +230,13 @@ export const MUTATIONS: Mutation[] = [
     tests: ["pace of own apps"],
   },
   {
+    name: "give out an address with a placeholder in it",
+    file: `${MIGRATIONS}/20261129000530_fly_id_in_the_address.sql`,
+    from: "  if new.websocket_url_template is not null then",
+    to: "  if new.fly_machine_id is not null then",
+    tests: ["address"],
+  },
+  {
     name: "forget the organisation of an app",
     file: `${FUNCTION}/hosting/whose-app.ts`,
     from: "app.organization?.slug === organization",

@@ -28,6 +28,7 @@ export const TESTS = {
   "due rows": ["test", "-A", "--no-check", "tests/database/due-rows_test.ts"],
   "ownership": ["test", "-A", "--no-check", "tests/api/ownership_test.ts"],
   "pace of own apps": ["test", "-A", "--no-check", "tests/unit/own-app-pace_test.ts"],
+  "address": ["test", "-A", "--no-check", "tests/api/address_test.ts"],
   "taken names": ["test", "-A", "--no-check", "tests/api/taken-names_test.ts"],
   "rename": ["test", "-A", "--no-check", "tests/database/rename_test.ts"],
   "strangers": ["test", "-A", "--no-check", "tests/api/strangers_test.ts"],

@@ -126,6 +126,7 @@ const TAKEN: [variable: VariableName, text: string, value: unknown][] = [
   ["MACHINE_ENV", '{"A":"","__proto__x":"😀"}', { A: "", __proto__x: "😀" }],
   ["CONNECT_TOKEN_SECRET", ` ${"é".repeat(32)}\n`, "é".repeat(32)],
   ["WEBSOCKET_URL_TEMPLATE", "ws://{machineId}:80/{app}", "ws://{machineId}:80/{app}"],
+  ["WEBSOCKET_URL_TEMPLATE", "wss://r.io/{flyMachineId}", "wss://r.io/{flyMachineId}"],
   ["MAX_MACHINES_PER_USER", "1000000", 1_000_000],
   ["PROVISION_TIMEOUT_SECONDS", "1", 1],
   ["PROVISION_TIMEOUT_SECONDS", "149.9", 149.9],

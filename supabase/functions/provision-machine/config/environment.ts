@@ -110,11 +110,11 @@ export const ENVIRONMENT = {
   ).transform((value) => value.replace(/\/+$/, "")).optional(),
   WEBSOCKET_URL_TEMPLATE: text.refine(
     (value) => {
-      const filled = value.replaceAll("{app}", "a").replaceAll("{machineId}", "m");
+      const filled = value.replaceAll(/\{(app|machineId|flyMachineId)\}/g, "a");
       return /^wss?:\/\//.test(value) && filled !== value && URL.canParse(filled) &&
         !/[{}]/.test(filled);
     },
-    "expected a ws:// or wss:// URL with {app}, {machineId} or both",
+    "expected a ws:// or wss:// URL with {app}, {machineId} or {flyMachineId}",
   ).optional(),
   MAX_MACHINES_PER_USER: positiveInteger(text).default("1"),
   PROVISION_TIMEOUT_SECONDS: positiveNumber(text, { atLeast: 1 }).refine(

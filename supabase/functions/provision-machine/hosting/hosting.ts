@@ -84,7 +84,10 @@ export interface Hosting {
     ownApp: boolean;
     namePrefix: string;
   };
-  /** Where clients connect: `{app}` and `{machineId}` are filled in. */
+  /**
+   * Where clients connect: `{app}` and `{machineId}` are filled in when the row is written,
+   * `{flyMachineId}` by a trigger when Fly.io's id is.
+   */
   readonly addressTemplate: string;
   /** What a caller should know of a new address; null when it can be used at once. */
   readonly addressNote: string | null;
