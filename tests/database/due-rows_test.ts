@@ -40,7 +40,13 @@ Deno.test("due rows are taken in turn", async (t) => {
     await t.step("within a page too, users take turns", async () => {
       await makeDue();
       await supabase.sql("update cloud_machines set reconcile_attempts = 0");
-      assert.deepEqual((await take(20)).slice(0, 3).sort(), ["busy-0", "dead-request", "other-1"]);
+      // Which of the busy user's rows is first is left open: all of them are due at the same moment.
+      const [busyRow, ...others] = (await take(20)).slice(0, 3).sort();
+      assert.deepEqual([busyRow?.replace(/\d+$/, ""), ...others], [
+        "busy-",
+        "dead-request",
+        "other-1",
+      ]);
     });
     await t.step("a call whose answer was lost gets the same rows again", async () => {
       await makeDue();
