@@ -71,7 +71,7 @@ function row(id: string, args: Record<string, unknown>): Record<string, unknown>
     machine_id: machineId,
     fly_machine_id: args["p_fly_machine_id"] ?? null,
     fly_app_name: args["p_own_app"] === true ? machineId : "bench-app",
-    create_bucket: args["p_own_app"] === true ? "org:bench" : "bench-app",
+    create_bucket: args["p_own_app"] === true ? "org:bench-org" : "bench-app",
     region: args["p_region"] ?? "iad",
     cpu_priority: "normal",
     status: "provisioning",
