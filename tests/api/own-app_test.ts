@@ -64,7 +64,6 @@ Deno.test("an app for each machine", async (t) => {
     const [first, ...others] = calls(stack, from);
     assert.equal(first, "POST /apps");
     assert.deepEqual(others.sort(), [
-      "GET /apps/{app}/ip_assignments",
       "GET /apps/{app}/machines/{id}/wait",
       "POST /apps/{app}/ip_assignments",
       "POST /apps/{app}/ip_assignments",

@@ -53,7 +53,7 @@ export function ownApps(options: OwnAppOptions): Hosting {
       ),
     async makeReachable(context, row) {
       if (hasRouter) return;
-      await untilDone(context, "address", () => assignMissing(context, row));
+      await untilDone(context, "address", (attempt) => assignMissing(context, row, attempt));
     },
     // Seen by several clients within seconds of an app's creation.
     isNotReadyYet: (failure) => failure.appIsUnknown || failure.status === 401,
@@ -142,12 +142,16 @@ async function createOrAdoptApp(
   return "ready";
 }
 
-/** Repeating a POST can be refused or assign a second address, so what is there is listed first. */
+/**
+ * A new app has no address. Repeating a POST can be refused or assign a second one, so what is there is
+ * listed before another attempt.
+ */
 async function assignMissing(
   { fly, deadline }: PrepareContext,
   { fly_app_name: app }: HostedRow,
+  { first }: { first: boolean },
 ): Promise<void> {
-  const assigned = await listAddressTypes(fly, app, { deadline });
+  const assigned = first ? new Set<AddressType>() : await listAddressTypes(fly, app, { deadline });
   // All have ended before the list is read again.
   const results = await Promise.allSettled(
     ADDRESSES.filter((type) => !assigned.has(type)).map(async (type) => {
@@ -163,17 +167,17 @@ async function assignMissing(
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
-/** Repeats what is safe to repeat. `last`: another failure is final. Throws {@link AppError}. */
+/** Repeats what is safe to repeat. `first`: of all attempts; `last`: another failure is final. Throws {@link AppError}. */
 async function untilDone<T>(
   { runtime, deadline, log, measurements, awaitTurn }: PrepareContext,
   what: string,
-  step: (attempt: { last: boolean }) => Promise<T>,
+  step: (attempt: { first: boolean; last: boolean }) => Promise<T>,
 ): Promise<T> {
   // Each on its own: refusals must leave the patience for a lost answer as it was.
   const failures = { rateLimited: 0, notReadyYet: 0, other: 0 };
   for (let attempt = 1;; attempt++) {
     try {
-      return await step({ last: failures.other === MAX_FAILURES.other - 1 });
+      return await step({ first: attempt === 1, last: failures.other === MAX_FAILURES.other - 1 });
     } catch (error) {
       if (!(error instanceof FlyError)) throw error;
       error.attempt = attempt;
