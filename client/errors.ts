@@ -13,6 +13,9 @@ export const ERROR_CODES = [
   "payload_too_large",
   "unsupported_media_type",
   "idempotency_key_reused",
+  "too_many_requests",
+  "fleet_full",
+  "provisioning_paused",
   // The service, or what it depends on
   "configuration_error",
   "database_error",

@@ -10,7 +10,7 @@ CREATE TABLE public.alert_states (
     firing boolean DEFAULT false NOT NULL,
     last_alert_at timestamp with time zone,
     held_back jsonb,
-    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['failures'::text, 'configuration'::text, 'reconcile'::text])))
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['failures'::text, 'configuration'::text, 'reconcile'::text, 'fleet_filling'::text, 'fleet_full'::text])))
 );
 
 COMMENT ON TABLE public.alert_states IS 'Whether each kind of alert is firing, and when it last told so.';
@@ -135,6 +135,7 @@ CREATE INDEX cloud_machines_former_machine_ids ON public.cloud_machines USING gi
 CREATE INDEX cloud_machines_live_by_app ON public.cloud_machines USING btree (fly_app_name, id) WHERE (status = ANY (ARRAY['running'::text, 'stopped'::text]));
 CREATE INDEX cloud_machines_live_by_bucket ON public.cloud_machines USING btree (create_bucket) WHERE (status = ANY (ARRAY['running'::text, 'stopped'::text]));
 CREATE INDEX cloud_machines_live_by_user ON public.cloud_machines USING btree (user_id) WHERE (status = ANY (ARRAY['provisioning'::text, 'running'::text, 'stopped'::text]));
+CREATE INDEX cloud_machines_live_created_at ON public.cloud_machines USING btree (created_at) WHERE (status = ANY (ARRAY['provisioning'::text, 'running'::text, 'stopped'::text]));
 CREATE INDEX cloud_machines_live_own_app ON public.cloud_machines USING btree (id) WHERE ((status = ANY (ARRAY['running'::text, 'stopped'::text])) AND (fly_app_name = machine_id));
 CREATE INDEX cloud_machines_missing ON public.cloud_machines USING btree (id) WHERE (missing_since IS NOT NULL);
 CREATE INDEX cloud_machines_provisioning_since ON public.cloud_machines USING btree (created_at) WHERE (status = 'provisioning'::text);
@@ -263,7 +264,7 @@ CREATE TABLE public.machine_events (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT detail_is_an_object CHECK ((jsonb_typeof(detail) = 'object'::text)),
     CONSTRAINT duration_is_not_negative CHECK ((duration_ms >= 0)),
-    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['claimed'::text, 'renamed'::text, 'fly_machine_recorded'::text, 'running'::text, 'failed'::text, 'handed_over'::text, 'destroy_requested'::text, 'destroyed'::text, 'interrupted'::text, 'adopted'::text, 'cleaned_up'::text, 'machine_lost'::text, 'start_requested'::text, 'stop_requested'::text, 'suspend_requested'::text, 'change_failed'::text, 'started'::text, 'stopped'::text, 'crashed'::text])))
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['claimed'::text, 'renamed'::text, 'fly_machine_recorded'::text, 'running'::text, 'failed'::text, 'handed_over'::text, 'destroy_requested'::text, 'destroyed'::text, 'interrupted'::text, 'adopted'::text, 'cleaned_up'::text, 'machine_lost'::text, 'start_requested'::text, 'stop_requested'::text, 'suspend_requested'::text, 'change_failed'::text, 'started'::text, 'stopped'::text, 'crashed'::text, 'expired'::text])))
 );
 
 ALTER TABLE public.machine_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -363,6 +364,43 @@ CREATE TRIGGER reconcile_runs_after_insert AFTER INSERT ON public.reconcile_runs
 ALTER TABLE public.reconcile_runs ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.reconcile_runs TO service_role;
+
+-- machine_usage -----------------------------------------------------------------------------------
+
+CREATE VIEW public.machine_usage WITH (security_invoker='true') AS
+ WITH states AS (
+         SELECT e.cloud_machine_id,
+            e.created_at AS since,
+                CASE
+                    WHEN (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text])) THEN 'running'::text
+                    WHEN ((e.kind = 'stopped'::text) OR ((e.kind = 'crashed'::text) AND (e.error_code = 'machine_stopped'::text))) THEN 'stopped'::text
+                    ELSE 'gone'::text
+                END AS state,
+            lead(e.created_at) OVER (PARTITION BY e.cloud_machine_id ORDER BY e.id) AS until
+           FROM public.machine_events e
+          WHERE (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text, 'stopped'::text, 'crashed'::text, 'failed'::text, 'interrupted'::text, 'machine_lost'::text, 'destroyed'::text]))
+        ), days AS (
+         SELECT s.cloud_machine_id,
+            s.state,
+            (day.day)::date AS day,
+            EXTRACT(epoch FROM (LEAST(COALESCE(s.until, now()), (day.day + '1 day'::interval)) - GREATEST(s.since, day.day))) AS seconds
+           FROM (states s
+             CROSS JOIN LATERAL generate_series(date_trunc('day'::text, s.since), COALESCE(s.until, now()), '1 day'::interval) day(day))
+          WHERE (s.state <> 'gone'::text)
+        )
+ SELECT m.user_id,
+    m.machine_id,
+    d.day,
+    (round(sum(d.seconds) FILTER (WHERE (d.state = 'running'::text)), 3))::double precision AS running_seconds,
+    (round(sum(d.seconds) FILTER (WHERE (d.state = 'stopped'::text)), 3))::double precision AS stopped_seconds
+   FROM (days d
+     JOIN public.cloud_machines m ON ((m.id = d.cloud_machine_id)))
+  GROUP BY m.user_id, m.machine_id, d.day;
+
+COMMENT ON VIEW public.machine_usage IS 'Seconds that each machine ran and was stopped, by day (UTC), from the events alone. Owners see their own.';
+
+GRANT ALL ON TABLE public.machine_usage TO service_role;
+GRANT SELECT ON TABLE public.machine_usage TO authenticated;
 
 -- add_to_durations --------------------------------------------------------------------------------
 
@@ -510,7 +548,10 @@ CREATE FUNCTION public.claim_machine(
     p_error_message text DEFAULT NULL::text,
     p_name_prefix text DEFAULT NULL::text,
     p_project_host text DEFAULT NULL::text,
-    p_own_app boolean DEFAULT false
+    p_own_app boolean DEFAULT false,
+    p_max_machines integer DEFAULT NULL::integer,
+    p_provisions_per_hour integer DEFAULT NULL::integer,
+    p_paused boolean DEFAULT false
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -528,6 +569,9 @@ declare
   v_machine_id text := p_machine_id;
   v_fenced boolean;
   v_user_exists boolean;
+  v_limit constant integer := coalesce(public.machine_limit(p_user_id), p_machine_limit);
+  v_first_at timestamptz;
+  v_live integer := 0;
 begin
   v_fenced := public.is_fenced(p_project_host);
   if p_name_prefix is not null then
@@ -574,24 +618,52 @@ begin
     v_error_message := 'This database belongs to another project';
   end if;
 
+  if not v_user_exists then
+    return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
+  end if;
+  if p_paused then
+    return jsonb_build_object('outcome', 'paused');
+  end if;
+  -- The oldest of the rows that fill the user's hour.
+  select created_at into v_first_at from public.cloud_machines
+  where user_id = p_user_id and created_at > now() - interval '1 hour'
+  order by created_at desc limit 1 offset p_provisions_per_hour - 1;
+  if p_provisions_per_hour is not null and found then
+    return jsonb_build_object(
+      'outcome', 'too_many_requests',
+      'wait_ms', ceil(extract(epoch from v_first_at + interval '1 hour' - now()) * 1000)
+    );
+  end if;
+
   -- A call that is already known to fail creates nothing at Fly.io, so no limit applies to it.
   if v_error_code is null then
     select * into v_machine from public.cloud_machines
     where user_id = p_user_id and status in ('provisioning', 'running', 'stopped')
     order by created_at desc
     limit 1
-    offset greatest(p_machine_limit, 1) - 1;
-    if found then
+    offset greatest(v_limit, 1) - 1;
+    if found or v_limit < 1 then
       select * into v_machine from public.cloud_machines
       where user_id = p_user_id and status in ('provisioning', 'running', 'stopped')
       order by created_at desc
       limit 1;
-      return jsonb_build_object('outcome', 'limit_reached', 'machine', to_jsonb(v_machine));
+      return jsonb_build_object(
+        'outcome', 'limit_reached',
+        'machine', case when v_machine.id is not null then to_jsonb(v_machine) end
+      );
     end if;
-  end if;
 
-  if not v_user_exists then
-    return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
+    if p_max_machines is not null then
+      -- One claim at a time counts, so that two never take the last place.
+      perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));
+      select count(*) into v_live from (
+        select 1 from public.cloud_machines
+        where status in ('provisioning', 'running', 'stopped') limit p_max_machines
+      ) live;
+      if v_live >= p_max_machines then
+        return jsonb_build_object('outcome', 'fleet_full');
+      end if;
+    end if;
   end if;
 
   if v_error_code is null then
@@ -641,12 +713,13 @@ begin
     end,
     'machine', to_jsonb(v_machine),
     'wait_ms', v_wait_ms,
-    'reconcile_problem', public.reconcile_problem()
+    'needs_attention', public.reconcile_problem() is not null
+      or coalesce(v_live + 1 >= 0.8 * p_max_machines, false)
   );
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. p_own_app: its app has that name too, and p_fly_app_names name what is paced. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), unknown_user. With p_error_code the row is written as error at once.';
+COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. p_own_app: its app has that name too, and p_fly_app_names name what is paced. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), unknown_user, and without a row: paused, too_many_requests (the user may have another in wait_ms), fleet_full. With p_error_code the row is written as error at once. needs_attention: an alert may be due.';
 
 REVOKE ALL ON FUNCTION public.claim_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_machine TO service_role;
@@ -851,7 +924,8 @@ CREATE FUNCTION public.evaluate_alerts(
     p_window_ms integer,
     p_cooldown_ms integer,
     p_lease_ms integer,
-    p_by_reconcile boolean DEFAULT false
+    p_by_reconcile boolean DEFAULT false,
+    p_max_machines integer DEFAULT NULL::integer
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -866,6 +940,8 @@ declare
   v_count bigint;
   v_event text;
   v_problem text;
+  v_live bigint;
+  v_needed numeric;
   v_alert public.alerts;
   v_new jsonb := '[]';
 begin
@@ -891,6 +967,19 @@ begin
         'byCode', case when v_problem is null then '{}' else jsonb_build_object('reconcile_' || v_problem, 1) end,
         'newestRequestId', null,
         'windowMinutes', 10
+      );
+    elsif v_state.kind in ('fleet_filling', 'fleet_full') then
+      select count(*) into v_live from (
+        select 1 from public.cloud_machines
+        where status in ('provisioning', 'running', 'stopped') limit p_max_machines
+      ) live;
+      v_needed := p_max_machines * case v_state.kind when 'fleet_full' then 1 else 0.8 end;
+      if v_live < v_needed then
+        v_live := 0;
+      end if;
+      v_failures := jsonb_build_object(
+        'count', case when p_max_machines is null then 0 else v_live end, 'byCode', '{}'::jsonb,
+        'newestRequestId', null, 'windowMinutes', 10, 'limit', p_max_machines
       );
     else
       select jsonb_build_object(
@@ -952,6 +1041,40 @@ COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be
 
 REVOKE ALL ON FUNCTION public.evaluate_alerts FROM PUBLIC;
 GRANT ALL ON FUNCTION public.evaluate_alerts TO service_role;
+
+-- expire_machines ---------------------------------------------------------------------------------
+
+CREATE FUNCTION public.expire_machines(
+    p_lifetime_ms bigint,
+    p_limit integer,
+    p_request_id text
+) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  with old as (
+    select id from public.cloud_machines
+    where status in ('running', 'stopped') and destroy_requested_at is null
+      and created_at < now() - make_interval(secs => p_lifetime_ms / 1000.0)
+    order by created_at limit p_limit
+    for update skip locked
+  ), expired as (
+    update public.cloud_machines m set destroy_requested_at = now(), reconcile_at = now()
+    from old where m.id = old.id
+    returning m.id, m.machine_id, m.fly_machine_id
+  ), noted as (
+    insert into public.machine_events (cloud_machine_id, request_id, kind)
+    select id, p_request_id, 'expired' from expired
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'machine_id', machine_id, 'fly_machine_id', fly_machine_id
+  )), '[]') from expired
+$$;
+
+COMMENT ON FUNCTION public.expire_machines IS 'Machines older than their lifetime are to be destroyed: reconcile does it next. Returns them.';
+
+REVOKE ALL ON FUNCTION public.expire_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.expire_machines TO service_role;
 
 -- find_machine ------------------------------------------------------------------------------------
 
@@ -1254,6 +1377,18 @@ end
 $$;
 
 REVOKE ALL ON FUNCTION public.machine_events_are_append_only FROM PUBLIC;
+
+-- machine_limit -----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.machine_limit(p_user_id uuid) RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$ select null::integer $$;
+
+COMMENT ON FUNCTION public.machine_limit IS 'How many live machines a user may have; null: MAX_MACHINES_PER_USER. Replace it to sell plans.';
+
+REVOKE ALL ON FUNCTION public.machine_limit FROM PUBLIC;
+GRANT ALL ON FUNCTION public.machine_limit TO service_role;
 
 -- mark_machine_cleaned_up -------------------------------------------------------------------------
 
@@ -2289,7 +2424,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000530' $$;
+    AS $$ select '20261129000600' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

@@ -195,6 +195,8 @@ export class BurstWorld implements AsyncDisposable {
       // The platform's limit is 150 s, and a value has to be below it.
       PROVISION_TIMEOUT_SECONDS: "149",
       MAX_MACHINES_PER_USER: "1000",
+      MAX_MACHINES: "1000",
+      MAX_PROVISIONS_PER_USER_PER_HOUR: "1000",
       LOG_LEVEL: "error",
     };
   }

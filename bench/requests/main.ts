@@ -71,6 +71,8 @@ async function main(): Promise<void> {
           ...upstreams.env,
           FLY_RATE_PER_SECOND: "1000",
           FLY_RATE_BURST: "1000",
+          MAX_MACHINES: "1000000",
+          MAX_PROVISIONS_PER_USER_PER_HOUR: "1000000",
           ...contender.env,
         },
       }),

@@ -57,6 +57,8 @@ export async function runScaleOut(options: ScaleOutOptions): Promise<ScaleOutRes
     env: {
       FLY_RATE_PER_SECOND: String(rate.perSecond),
       FLY_RATE_BURST: String(rate.burst),
+      MAX_MACHINES: "1000000",
+      MAX_PROVISIONS_PER_USER_PER_HOUR: "1000000",
       MAX_MACHINES_PER_USER: String(options.machinesPerUser),
       PROVISION_TIMEOUT_SECONDS: String(PROVISION_TIMEOUT_SECONDS),
       FLY_REQUEST_TIMEOUT_SECONDS: "60",

@@ -68,6 +68,21 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
     next: "Press Provision again to start a new one.",
     retry: true,
   },
+  too_many_requests: {
+    sentence: "You have requested many machines within an hour.",
+    next: "Wait until the countdown ends and try again.",
+    retry: true,
+  },
+  fleet_full: {
+    sentence: "All machines of this service are in use.",
+    next: "Try again later.",
+    retry: true,
+  },
+  provisioning_paused: {
+    sentence: "New machines are not available at the moment.",
+    next: "Your existing machines go on working. Try again later.",
+    retry: false,
+  },
   configuration_error: {
     sentence: "The service is not fully set up.",
     next: OURS,

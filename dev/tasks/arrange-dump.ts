@@ -14,6 +14,7 @@ const TABLE_KINDS = [
   "ACL",
   "PUBLICATION TABLE",
 ];
+const VIEW_KINDS = ["VIEW", "COMMENT", "ACL"];
 const FUNCTION_KINDS = ["FUNCTION", "PROCEDURE", "COMMENT", "ACL"];
 /** Kinds of entries that the platform brings, not the migrations. */
 const PLATFORM_KINDS = ["PUBLICATION", "DEFAULT ACL"];
@@ -28,7 +29,7 @@ interface Entry {
 
 /**
  * @param dump what `pg_dump --schema-only --no-owner` prints for the schema `public`
- * @returns its statements: tables by name, each with all that belongs to it, then functions by name;
+ * @returns its statements: tables by name, each with all that belongs to it, then views and functions by name;
  *   without versions, session settings and headers
  * @throws {Error} for a kind of entry that has no place yet
  */
@@ -46,10 +47,12 @@ export function arrangeDump(dump: string): string {
     }\n`;
   };
   const tables = named("TABLE");
-  refuseStrays(entries, tables);
+  const views = named("VIEW");
+  refuseStrays(entries, { tables, views });
   return [
     "",
     ...tables.map((table) => section(table, TABLE_KINDS)),
+    ...views.map((view) => section(view, VIEW_KINDS)),
     ...[...named("FUNCTION"), ...named("PROCEDURE")].sort()
       .map((name) => section(name, FUNCTION_KINDS)),
   ].join("\n");
@@ -79,10 +82,14 @@ function parseDump(dump: string): Entry[] {
 
 function refuseStrays(
   entries: readonly Entry[],
-  tables: readonly string[],
+  { tables, views }: { tables: readonly string[]; views: readonly string[] },
 ): void {
   for (const { kind, object, sql } of entries) {
-    const kinds = tables.includes(object) ? TABLE_KINDS : FUNCTION_KINDS;
+    const kinds = tables.includes(object)
+      ? TABLE_KINDS
+      : views.includes(object)
+      ? VIEW_KINDS
+      : FUNCTION_KINDS;
     if (!kinds.includes(kind)) {
       throw new Error(`dev/tasks/arrange-dump.ts has no place for a ${kind} of ${object}: ${sql}`);
     }

@@ -36,14 +36,16 @@ Deno.test("errors", async (t) => {
     fly: { apps: [FLY_APP, ...BLIND_APPS], regions: TEST_REGIONS },
   });
 
-  for (const { code, call, extra, check, rows = 0 } of CALLER_CASES) {
+  for (const { code, call, env, extra, check, rows = 0 } of CALLER_CASES) {
     await t.step(code, async () => {
       const user = await stack.supabase.createUser();
-      const answer = await call(stack, user);
+      await using own = env === undefined ? undefined : await stack.start(env);
+      const fn = own ?? stack.fn;
+      const answer = await call(stack, user, fn);
       assertError(answer, CODES[code].status, code, extra);
       check?.(answer);
       assert.equal((await stack.rowsOf(user)).length, rows);
-      const log = await stack.log(answer);
+      const log = await fn.log(answer.requestId);
       assert.deepEqual(log.filter(({ level }) => level === "error"), []);
       assert.equal(log.at(-1)?.["code"], code);
       assert.equal(log.at(-1)?.["reason"], answer.body.error);

@@ -58,7 +58,7 @@ function requestViolations(
       : ["an event is later than the summary"]),
     ...(events.length <= budget.events ? [] : [`${events.length} events of ${budget.events}`]),
     ...(bytes <= budget.bytes ? [] : [`${bytes} bytes of ${budget.bytes}`]),
-    ...(failed && Number(/status"?[":= ]+(\d+)/.exec(summary.text)?.[1]) >= 500 &&
+    ...(failed && Number(/status"?[":= ]+(\d+)/.exec(summary.text)?.[1]) === 500 &&
         !events.some(isFailure)
       ? ["a failure without an error event"]
       : []),

@@ -119,8 +119,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "do not sweep at all",
     file: `${FUNCTION}/reconcile/settle-orphans.ts`,
-    from: "      await hosting.destroyFound({",
-    to: '      if (found.key === "") await hosting.destroyFound({',
+    from: "      await hosting.destroyFound(",
+    to: '      if (found.key === "") await hosting.destroyFound(',
     tests: ["regressions"],
   },
   {
@@ -161,7 +161,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "do not look for lost machines",
     file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
-    from: 'if (machine !== null && machine.state !== "destroyed") {',
+    from: 'if (machine !== null && machine.state !== "destroyed" && !failed) {',
     to: "if (machine === null || machine.id) {",
     tests: ["regressions", "model"],
   },
@@ -259,14 +259,14 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "forget the Idempotency-Key",
-    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
     from: "  if p_idempotency_key is not null then",
     to: "  if p_idempotency_key = '' then",
     tests: ["model"],
   },
   {
     name: "drop the lock of claim_machine",
-    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
     from:
       "  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));\n",
     to: "",
@@ -366,7 +366,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "let a stopped machine escape the limit",
-    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
     from:
       "and status in ('provisioning', 'running', 'stopped')\n    order by created_at desc\n    limit 1\n    offset",
     to:
@@ -389,16 +389,38 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "lock the user only when the row is written",
-    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
     from: "v_user_exists := public.lock_user(p_user_id);",
     to: "v_user_exists := true;",
     tests: ["concurrency on Postgres"],
   },
   {
+    name: "count the live machines without a lock",
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    from: "perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));",
+    to: "",
+    tests: ["lid on Postgres"],
+  },
+  {
+    name: "leave failed rows out of the rate",
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    from: "where user_id = p_user_id and created_at > now() - interval '1 hour'",
+    to:
+      "where user_id = p_user_id and status <> 'error' and created_at > now() - interval '1 hour'",
+    tests: ["lid"],
+  },
+  {
+    name: "leave the ledger's last interval open",
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    from: "'machine_lost', 'destroyed')\n), days as (",
+    to: "'machine_lost')\n), days as (",
+    tests: ["lid"],
+  },
+  {
     name: "report a late reconcile to nobody",
     file: `${FUNCTION}/provision/handle-provision.ts`,
-    from: 'if ("reconcile_problem" in claim && claim.reconcile_problem) {',
-    to: 'if ("reconcile_problem" in claim && claim.reconcile_problem === undefined) {',
+    from: 'if ("needs_attention" in claim && claim.needs_attention) askForAlert(context);',
+    to: "",
     tests: ["alerts"],
   },
   {
@@ -418,7 +440,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "one app for all machines, although each is to have its own",
-    file: `${MIGRATIONS}/20261129000500_a_claim_locks_its_user_first.sql`,
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
     from: "when p_own_app and v_bucket is not null then v_machine_id else",
     to: "when p_own_app and v_bucket is not null then left(v_machine_id, -15) else",
     tests: ["connections"],

@@ -20,6 +20,8 @@ export const TESTS = {
     "--no-check",
     "tests/unit/machine-of-row_test.ts",
   ],
+  "lid on Postgres": ["test", "-A", "--no-check", "tests/postgres/lid_test.ts"],
+  "lid": ["test", "-A", "--no-check", "tests/api/lid_test.ts"],
   "in flight": ["test", "-A", "--no-check", "tests/unit/in-flight_test.ts"],
   "changes": ["test", "-A", "--no-check", "tests/api/lifecycle_test.ts"],
   "states": ["test", "-A", "--no-check", "tests/api/states_test.ts"],

@@ -37,6 +37,9 @@ export function environmentOf(settings: ScheduleSettings): Record<string, string
     PROVISION_TIMEOUT_SECONDS: String(settings.provisionTimeoutSeconds),
     FLY_REGION_FALLBACK: String(settings.regionFallback),
     MAX_MACHINES_PER_USER: String(settings.machineLimit),
+    // The lid has tests of its own.
+    MAX_MACHINES: "1000",
+    MAX_PROVISIONS_PER_USER_PER_HOUR: "1000",
     ...(settings.alerts ? { ALERT_WEBHOOK_URL: WEBHOOK_URL } : {}),
   };
 }

@@ -73,6 +73,8 @@ export class System implements AsyncDisposable {
       // The simulator sets no limit here, so that all of the load gets through.
       FLY_RATE_PER_SECOND: "1000",
       FLY_RATE_BURST: "1000",
+      MAX_MACHINES: "1000000",
+      MAX_PROVISIONS_PER_USER_PER_HOUR: "1000000",
       ...options.env,
     };
     this.isolates = Array.from(

@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import type { CallerErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
+import type { RunningFunction } from "./running-function.ts";
 import type { Answer, Stack } from "./stack.ts";
 
 /** An invalid or refused request. It leaves no row. */
 export interface CallerCase {
   code: CallerErrorCode;
-  call(stack: Stack, user: LocalUser): Promise<Answer>;
+  /** `fn` has the settings of `env`. */
+  call(stack: Stack, user: LocalUser, fn: RunningFunction): Promise<Answer>;
+  env?: Record<string, string>;
   extra?: string[];
   /** A row that was there before. */
   rows?: number;
@@ -81,5 +84,33 @@ export const CALLER_CASES: CallerCase[] = [
       return await stack.call(user, { headers, body: { cpuPriority: "low" } });
     },
     rows: 1,
+  },
+  {
+    code: "too_many_requests",
+    env: { MAX_PROVISIONS_PER_USER_PER_HOUR: "1" },
+    async call(_stack, user, fn) {
+      await fn.call(user, { body: {} });
+      return await fn.call(user, { body: {} });
+    },
+    rows: 1,
+    check: ({ headers }) => {
+      const seconds = Number(headers.get("retry-after"));
+      assert.ok(seconds > 3_500 && seconds <= 3_600, `${seconds}`);
+    },
+  },
+  {
+    code: "fleet_full",
+    env: { MAX_MACHINES: "1" },
+    async call(stack, user, fn) {
+      await fn.call(await stack.supabase.createUser(), { body: {} });
+      return await fn.call(user, { body: {} });
+    },
+    check: ({ headers }) => assert.equal(headers.get("retry-after"), "60"),
+  },
+  {
+    code: "provisioning_paused",
+    env: { PROVISIONING_PAUSED: "Back at noon." },
+    call: (_stack, user, fn) => fn.call(user, { body: {} }),
+    check: ({ body }) => assert.equal(body.message, "Back at noon."),
   },
 ];

@@ -13,6 +13,7 @@ export const NOTHING = {
   started: 0,
   stopped: 0,
   crashed: 0,
+  expired: 0,
   found: 0,
   suspected: 0,
   orphansHeld: 0,

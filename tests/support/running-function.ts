@@ -118,7 +118,7 @@ export class RunningFunction implements AsyncDisposable {
       const summary = events.find(isSummary);
       // The two streams are read concurrently, so an error may arrive after the summary.
       return summary !== undefined &&
-        (Number(summary.status) < 500 || events.some(({ level }) => level === "error"));
+        (Number(summary.status) !== 500 || events.some(({ level }) => level === "error"));
     });
     return this.events(requestId).sort((a, b) =>
       a.timestamp.localeCompare(b.timestamp) || Number(isSummary(a)) - Number(isSummary(b))

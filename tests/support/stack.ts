@@ -122,6 +122,8 @@ export class Stack implements AsyncDisposable {
       // Pacing has tests of its own; elsewhere no request should wait for a turn.
       FLY_RATE_PER_SECOND: "1000",
       FLY_RATE_BURST: "1000",
+      MAX_MACHINES: "1000000",
+      MAX_PROVISIONS_PER_USER_PER_HOUR: "1000000",
       ...this.env,
       ...env,
     });

@@ -20,7 +20,7 @@ import {
 } from "./scripted-provisioning.ts";
 
 const WEBHOOK = "https://hooks.example.com/services/T0/B0/x(1)";
-const RULE = { threshold: 3, windowMs: 600_000, cooldownMs: 1_800_000 };
+const RULE = { threshold: 3, windowMs: 600_000, cooldownMs: 1_800_000, maxMachines: 100 };
 const ALERT: Alert = {
   id: 7,
   kind: "failures",
@@ -140,6 +140,7 @@ Deno.test("alerter: older messages go first, and the first failure ends the roun
       p_cooldown_ms: 1_800_000,
       p_lease_ms: 30_000,
       p_by_reconcile: true,
+      p_max_machines: 100,
     },
     { p_limit: 5, p_lease_ms: 30_000 },
   ]);

@@ -67,6 +67,10 @@ provision_machine_alerts_sent_total{kind="configuration",event="firing"} 0
 provision_machine_alerts_sent_total{kind="configuration",event="recovered"} 0
 provision_machine_alerts_sent_total{kind="reconcile",event="firing"} 0
 provision_machine_alerts_sent_total{kind="reconcile",event="recovered"} 0
+provision_machine_alerts_sent_total{kind="fleet_filling",event="firing"} 0
+provision_machine_alerts_sent_total{kind="fleet_filling",event="recovered"} 0
+provision_machine_alerts_sent_total{kind="fleet_full",event="firing"} 0
+provision_machine_alerts_sent_total{kind="fleet_full",event="recovered"} 0
 `,
   );
 });
@@ -111,6 +115,10 @@ Deno.test("metrics: each counter stands in its own family", () => {
     'alerts_sent_total{kind="configuration",event="recovered"} 0',
     'alerts_sent_total{kind="reconcile",event="firing"} 0',
     'alerts_sent_total{kind="reconcile",event="recovered"} 0',
+    'alerts_sent_total{kind="fleet_filling",event="firing"} 0',
+    'alerts_sent_total{kind="fleet_filling",event="recovered"} 0',
+    'alerts_sent_total{kind="fleet_full",event="firing"} 0',
+    'alerts_sent_total{kind="fleet_full",event="recovered"} 0',
   ]);
 });
 

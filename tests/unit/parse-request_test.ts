@@ -5,7 +5,7 @@ import { parseProvisionRequest } from "../../supabase/functions/provision-machin
 
 const USER_ID = "0b8f6a4e-3c1d-4f5a-9b7e-2d1c0a9f8e7d";
 const OTHER_ID = "11111111-2222-4333-8444-555555555555";
-const USER = { kind: "user", userId: USER_ID } as const;
+const USER = { kind: "user", userId: USER_ID, anonymous: false } as const;
 const SERVICE = { kind: "service" } as const;
 const REGIONS = ["iad", "ams"];
 

@@ -30,6 +30,7 @@ Deno.test("report: a run without actions is one event", () => {
     started: 0,
     stopped: 0,
     crashed: 0,
+    expired: 0,
     found: 0,
     suspected: 0,
     orphansHeld: 0,

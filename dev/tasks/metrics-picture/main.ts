@@ -43,6 +43,8 @@ async function main(): Promise<void> {
         FLY_API_HOSTNAME: fly.url,
         FLY_RATE_PER_SECOND: "1000",
         FLY_RATE_BURST: "1000",
+        MAX_MACHINES: "1000000",
+        MAX_PROVISIONS_PER_USER_PER_HOUR: "1000000",
         MAX_MACHINES_PER_USER: "100000",
         PROVISION_TIMEOUT_SECONDS: "8",
       },

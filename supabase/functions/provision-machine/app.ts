@@ -5,7 +5,7 @@
 import { type Caller, callerSecrets, credentialsOf } from "./auth/credentials.ts";
 import { requirePlatform } from "./config/problems.ts";
 import type { Database } from "./database/database.ts";
-import { AppError, toAppError } from "./errors.ts";
+import { AppError, isProvisioningErrorCode, toAppError } from "./errors.ts";
 import type { HandlerResult, RequestStart } from "./http/context.ts";
 import { corsHeaders, preflight } from "./http/cors.ts";
 import { pathOf, requestIdOf, traceContextOf } from "./http/headers.ts";
@@ -86,7 +86,7 @@ function finish(
   { status, outcome, error }: { status: number; outcome: string; error?: AppError },
 ): void {
   const { log, measurements, startedAt, progress, environment, isolate: { runtime } } = start;
-  const failed = error !== undefined && error.status >= 500;
+  const failed = error !== undefined && isProvisioningErrorCode(error.code);
   if (failed) logFailure(start, error);
   log.summary({
     outcome,
@@ -167,7 +167,7 @@ async function routeGuarded(
     async (): Promise<Caller> =>
       credentials.kind === "service"
         ? credentials
-        : { kind: "user", userId: await isolate.verifyUserToken(credentials.token, platform) },
+        : { kind: "user", ...await isolate.verifyUserToken(credentials.token, platform) },
   );
   if (route.access === "service" && caller.kind !== "service") {
     throw new AppError("forbidden", "Only a service may do this", {

@@ -15,7 +15,7 @@ export interface CodeFacts {
   operatorHint?: string;
 }
 
-/** Codes of answers that blame the caller: nothing was created and no row says `error`. */
+/** Codes of refusals, most of them for the caller's own mistake: no row is written. */
 export const CALLER_CODES = {
   invalid_request: { status: 400, callerHint: "Correct the request and send it again" },
   unauthorized: { status: 401, callerHint: "Sign in and send a current access token" },
@@ -38,6 +38,19 @@ export const CALLER_CODES = {
   idempotency_key_reused: {
     status: 422,
     callerHint: "Send the original request again, or a new key",
+  },
+  too_many_requests: {
+    status: 429,
+    callerHint: "Wait until Retry-After has passed",
+  },
+  fleet_full: {
+    status: 503,
+    retryAfterSeconds: 60,
+    callerHint: "All machines of this service are in use; try again later",
+  },
+  provisioning_paused: {
+    status: 503,
+    callerHint: "Its operators have paused the provisioning of new machines",
   },
 } as const satisfies Record<string, CodeFacts>;
 
@@ -142,6 +155,14 @@ export const EVENT_CODES = {
   },
   reconcile_late: {
     operatorHint: "see cron.job_run_details: its newest runs say why reconcile is not called",
+  },
+  fleet_filling: {
+    operatorHint:
+      "see who uses them (the view machine_usage), raise MAX_MACHINES, or lower the limits of users",
+  },
+  fleet_full: {
+    operatorHint:
+      "nobody gets a new machine: raise MAX_MACHINES, or destroy machines that are not needed",
   },
   reconcile_failing: {
     operatorHint: "see the newest runs of reconcile in the function's logs",

@@ -2,6 +2,7 @@
 import type { GoTrueClient } from "@supabase/supabase-js";
 import type { Logger } from "@logtape/logtape";
 import { ENVIRONMENT, type Environment, type Platform } from "./config/environment.ts";
+import type { VerifiedUser } from "./auth/verify-user-token.ts";
 import { parseEnvironment } from "./config/parse-environment.ts";
 import { secretsOf } from "./config/secrets.ts";
 import type { Database } from "./database/database.ts";
@@ -65,10 +66,10 @@ export class Isolate {
   }
 
   /**
-   * The id of the user to whom the token belongs; the keys that verify tokens are kept. Throws
-   * {@link AppError} `unauthorized` or `internal_error`.
+   * The user to whom the token belongs; the keys that verify tokens are kept. Throws {@link AppError}
+   * `unauthorized` or `internal_error`.
    */
-  async verifyUserToken(token: string, platform: Platform): Promise<string> {
+  async verifyUserToken(token: string, platform: Platform): Promise<VerifiedUser> {
     const { createAuthClient, verifyUserToken } = await loadAuth();
     if (this.auth?.madeFor !== platform) {
       this.auth = { madeFor: platform, client: createAuthClient(platform, this.runtime) };

@@ -41,19 +41,22 @@ export async function afterFailure(failure: Failure): Promise<void> {
   await sendAll({ isolate, log, webhookUrl, alerts: database.alerts }, due);
 }
 
-/** When an isolate last found reconcile in trouble, in milliseconds since the epoch. */
-const LAST_RECONCILE_PROBLEMS = new PerIsolate(() => ({ at: -Infinity }));
-/** A busy isolate decides once in that time. */
-const RECONCILE_PROBLEM_EVERY_MS = 60_000;
+/** When an isolate last asked whether an alert is due, in milliseconds since the epoch. */
+const LAST_NOTICES = new PerIsolate(() => ({ at: -Infinity }));
+/** A busy isolate asks once in that time. */
+const NOTICE_EVERY_MS = 60_000;
 
-/** A request has learned that reconcile is late or fails, and sends the alert if it is due. Never throws. */
-export async function afterReconcileProblem(
+/**
+ * A request has learned that reconcile is in trouble, or that few machines are left, and sends the alert
+ * if it is due. Never throws.
+ */
+export async function afterNotice(
   { isolate, environment, log, database }: RequestStart & { database: Database },
 ): Promise<void> {
   const { clock } = isolate.runtime;
   const webhookUrl = webhookOf(environment.settings);
-  const last = LAST_RECONCILE_PROBLEMS.of(isolate);
-  if (webhookUrl === null || clock.now() - last.at < RECONCILE_PROBLEM_EVERY_MS) return;
+  const last = LAST_NOTICES.of(isolate);
+  if (webhookUrl === null || clock.now() - last.at < NOTICE_EVERY_MS) return;
   last.at = clock.now();
   try {
     const deadline = Deadline.after(clock, DECIDE_TIMEOUT_MS);
@@ -61,7 +64,7 @@ export async function afterReconcileProblem(
     const due = await database.alerts.evaluate(rule, { leaseMs: LEASE_MS }, deadline);
     await sendAll({ isolate, log, webhookUrl, alerts: database.alerts }, due);
   } catch (problem) {
-    log.afterSummary("Whether to alert about reconcile could not be decided", problem);
+    log.afterSummary("Whether to alert could not be decided", problem);
   }
 }
 
@@ -98,6 +101,7 @@ export function ruleOf(settings: Partial<Settings>): AlertRule {
     threshold: settings.ALERT_FAILURE_THRESHOLD ?? 3,
     windowMs: (settings.ALERT_WINDOW_MINUTES ?? 10) * 60_000,
     cooldownMs: (settings.ALERT_COOLDOWN_MINUTES ?? 30) * 60_000,
+    maxMachines: settings.MAX_MACHINES ?? 100,
   };
 }
 

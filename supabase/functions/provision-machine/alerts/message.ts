@@ -11,6 +11,14 @@ export interface WebhookMessage {
 export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
   const { count, byCode, newestRequestId, windowMinutes } = content;
   if (kind === "reconcile") return reconcileMessage(event, Object.keys(byCode));
+  if (kind === "fleet_filling" || kind === "fleet_full") {
+    return message(
+      event === "recovered" ? ["✅ provision-machine: fewer machines are in use again"] : [
+        `❌ provision-machine: ${count} of ${content.limit} machines are in use`,
+        whatToDo(kind),
+      ],
+    );
+  }
   if (event === "recovered") {
     const what = kind === "configuration" ? "configuration or account errors" : "failures";
     return message([

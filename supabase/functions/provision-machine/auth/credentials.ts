@@ -4,7 +4,10 @@
  */
 import { AppError } from "../errors.ts";
 
-export type Caller = { kind: "service" } | { kind: "user"; userId: string };
+export type Caller =
+  | { kind: "service" }
+  /** `anonymous`: signed in without an account of their own. */
+  | { kind: "user"; userId: string; anonymous: boolean };
 
 /** What a request brings along: a key that was checked, or a token that has to be. */
 export type Credentials = { kind: "service" } | { kind: "user-token"; token: string };

@@ -11,6 +11,13 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** The Auth server answers in milliseconds; an answer that takes this long will not come. */
 const TIMEOUT_MS = 10_000;
 
+/** Whose token it is. */
+export interface VerifiedUser {
+  userId: string;
+  /** Signed in without an account: https://supabase.com/docs/guides/auth/auth-anonymous */
+  anonymous: boolean;
+}
+
 /** A client for the Auth server, one per isolate, so that the keys that verify tokens are kept. */
 export function createAuthClient(
   { url, serviceKeys: [serviceKey] }: Platform,
@@ -39,10 +46,10 @@ export function createAuthClient(
  * where tokens are signed with the legacy shared secret.
  * https://supabase.com/docs/reference/javascript/auth-getclaims
  *
- * Returns the user's id. Throws {@link AppError}: `unauthorized`, or `internal_error` when the Auth
+ * Throws {@link AppError}: `unauthorized`, or `internal_error` when the Auth
  * server that has to verify a legacy HS256 token cannot be asked.
  */
-export async function verifyUserToken(token: string, auth: GoTrueClient): Promise<string> {
+export async function verifyUserToken(token: string, auth: GoTrueClient): Promise<VerifiedUser> {
   let result: Awaited<ReturnType<typeof auth.getClaims>>;
   try {
     result = await auth.getClaims(token);
@@ -66,5 +73,5 @@ export async function verifyUserToken(token: string, auth: GoTrueClient): Promis
   if (claims?.role !== "authenticated" || !UUID.test(claims.sub ?? "")) {
     throw unauthorized("The access token does not belong to a signed-in user");
   }
-  return claims.sub.toLowerCase();
+  return { userId: claims.sub.toLowerCase(), anonymous: claims.is_anonymous === true };
 }

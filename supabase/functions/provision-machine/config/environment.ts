@@ -116,7 +116,15 @@ export const ENVIRONMENT = {
     },
     "expected a ws:// or wss:// URL with {app}, {machineId} or {flyMachineId}",
   ).optional(),
+  MAX_MACHINES: positiveInteger(text).default("100"),
   MAX_MACHINES_PER_USER: positiveInteger(text).default("1"),
+  MAX_PROVISIONS_PER_USER_PER_HOUR: positiveInteger(text).default("20"),
+  ALLOW_ANONYMOUS_USERS: z.enum(["true", "false"], { message: "expected true or false" })
+    .transform((value) => value === "true").default("false"),
+  /** Reconcile destroys machines that are older. */
+  MACHINE_MAX_LIFETIME_HOURS: positiveNumber(text, { atMost: 10 * 365 * 24 }).optional(),
+  /** A sentence for callers: nobody gets a new machine. */
+  PROVISIONING_PAUSED: text.optional(),
   PROVISION_TIMEOUT_SECONDS: positiveNumber(text, { atLeast: 1 }).refine(
     (seconds) => seconds < PLATFORM_IDLE_LIMIT_SECONDS,
     `expected less than ${PLATFORM_IDLE_LIMIT_SECONDS} seconds, the platform's limit`,

@@ -7,13 +7,15 @@ import type { DatabaseCaller } from "./caller.ts";
 /** A message that was decided upon: a row of the table `alerts`. */
 export const Alert = z.object({
   id: z.number(),
-  kind: z.enum(["failures", "configuration", "reconcile"]),
+  kind: z.enum(["failures", "configuration", "reconcile", "fleet_filling", "fleet_full"]),
   event: z.enum(["firing", "recovered"]),
   content: z.object({
     count: z.number(),
     byCode: z.record(z.string(), z.number()),
     newestRequestId: z.string().nullable(),
     windowMinutes: z.number(),
+    /** Of machines, where their number is what the alert is about. */
+    limit: z.number().nullish(),
   }),
   attempts: z.number(),
 });
@@ -24,6 +26,8 @@ export interface AlertRule {
   threshold: number;
   windowMs: number;
   cooldownMs: number;
+  /** When there are too many machines. */
+  maxMachines: number;
 }
 
 export class Alerts {
@@ -46,6 +50,7 @@ export class Alerts {
         p_cooldown_ms: Math.round(rule.cooldownMs),
         p_lease_ms: leaseMs,
         p_by_reconcile: byReconcile,
+        p_max_machines: rule.maxMachines,
       },
       z.array(Alert),
       deadline,

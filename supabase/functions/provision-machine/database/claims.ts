@@ -22,7 +22,14 @@ export interface ClaimInput {
   /** The app gets the machine's name; otherwise it is the bucket's. */
   ownApp: boolean;
   websocketUrlTemplate: string | null;
+  /** For the user; the database's `machine_limit` goes before it. */
   machineLimit: number;
+  /** For all users together. */
+  maxMachines: number;
+  /** Rows that the user may have written in an hour. */
+  provisionsPerHour: number;
+  /** Nobody gets a new machine. */
+  paused: boolean;
   timeoutMs: number;
   rate: CreateRate;
   /** How long the create may have to wait for its slot. */
@@ -61,6 +68,9 @@ export class Claims {
         p_request_id: input.requestId,
         p_request_hash: input.requestHash,
         p_machine_limit: input.machineLimit,
+        p_max_machines: input.maxMachines,
+        p_provisions_per_hour: input.provisionsPerHour,
+        p_paused: input.paused,
         p_timeout_ms: Math.ceil(input.timeoutMs),
         p_rate_per_second: input.rate.perSecond,
         p_burst: input.rate.burst,

@@ -7,7 +7,7 @@ import type { RowErrorCode } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
-import { CloudMachine, DestroyRequest, MarkedRunning, Transition } from "./rows.ts";
+import { CloudMachine, DestroyRequest, ExpiredMachine, MarkedRunning, Transition } from "./rows.ts";
 import type { Json } from "./types.ts";
 
 /** The request that causes a transition, and how long ago it began. */
@@ -143,6 +143,15 @@ export class Machines {
   ): Promise<CloudMachine[]> {
     const args = { p_limit: limit, p_lease_ms: leaseMs, p_call: call };
     return this.database.rpc("take_due_machines", args, z.array(CloudMachine), deadline);
+  }
+
+  /** Machines older than `lifetimeMs`, which are now to be destroyed. */
+  expire(
+    { lifetimeMs, limit, requestId }: { lifetimeMs: number; limit: number; requestId: string },
+    deadline: Deadline,
+  ): Promise<ExpiredMachine[]> {
+    const args = { p_lifetime_ms: lifetimeMs, p_limit: limit, p_request_id: requestId };
+    return this.database.rpc("expire_machines", args, z.array(ExpiredMachine), deadline);
   }
 
   handOverToReconcile(

@@ -87,9 +87,13 @@ export const ReconcileProblem = z.enum(["never", "late", "failing"]).nullable();
 export type ReconcileProblem = z.output<typeof ReconcileProblem>;
 
 export const Claim = z.discriminatedUnion("outcome", [
-  z.object({ outcome: z.literal("unknown_user") }),
+  z.object({ outcome: z.enum(["unknown_user", "paused", "fleet_full"]) }),
+  // In `wait_ms` the user may have another.
+  z.object({ outcome: z.literal("too_many_requests"), wait_ms: z.number() }),
+  // Null when the user's limit is zero.
+  z.object({ outcome: z.literal("limit_reached"), machine: CloudMachine.nullable() }),
   z.object({
-    outcome: z.enum(["replayed", "key_reused", "limit_reached", "fenced"]),
+    outcome: z.enum(["replayed", "key_reused", "fenced"]),
     machine: CloudMachine,
   }),
   z.object({
@@ -97,7 +101,8 @@ export const Claim = z.discriminatedUnion("outcome", [
     machine: CloudMachine,
     /** Until the row's create may be sent, or until the next slot when there was none for it. */
     wait_ms: z.number(),
-    reconcile_problem: ReconcileProblem.optional(),
+    /** Reconcile does not do its work, or few machines are left: an alert may be due. */
+    needs_attention: z.boolean().optional(),
   }),
 ]);
 export type Claim = z.output<typeof Claim>;
@@ -148,6 +153,12 @@ export const MarkedChange = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("conflict"), machine: CloudMachine }),
 ]);
 export type MarkedChange = z.output<typeof MarkedChange>;
+
+export const ExpiredMachine = z.object({
+  machine_id: z.string(),
+  fly_machine_id: z.string().nullable(),
+});
+export type ExpiredMachine = z.output<typeof ExpiredMachine>;
 
 export const DestroyRequest = z.discriminatedUnion("outcome", [
   NotFound,

@@ -186,7 +186,15 @@ isOneToOne: false
                 }
           }
           Views: {
-            [_ in never]: never
+            "machine_usage": {
+                  Row: {
+                    "day": string | null,"machine_id": string,"running_seconds": number | null,"stopped_seconds": number | null,"user_id": string | null
+                  }
+                  ComputedFields: never
+                  Relationships: [
+                    
+                  ]
+                }
           }
           Functions: {
             "add_to_durations":
@@ -202,13 +210,16 @@ isOneToOne: false
 { Args: { "p_project_host"?: string }; Returns: Json
                            },
 "claim_machine":
-{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_name_prefix"?: string,"p_own_app"?: boolean,"p_project_host"?: string,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
+{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_max_machines"?: number,"p_name_prefix"?: string,"p_own_app"?: boolean,"p_paused"?: boolean,"p_project_host"?: string,"p_provisions_per_hour"?: number,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
                            },
 "delay_creates":
 { Args: { "p_burst": number,"p_id": string,"p_rate_per_second": number,"p_retry_after_ms": number }; Returns: Json
                            },
 "evaluate_alerts":
-{ Args: { "p_by_reconcile"?: boolean,"p_cooldown_ms": number,"p_lease_ms": number,"p_threshold": number,"p_window_ms": number }; Returns: Json
+{ Args: { "p_by_reconcile"?: boolean,"p_cooldown_ms": number,"p_lease_ms": number,"p_max_machines"?: number,"p_threshold": number,"p_window_ms": number }; Returns: Json
+                           },
+"expire_machines":
+{ Args: { "p_lifetime_ms": number,"p_limit": number,"p_request_id": string }; Returns: Json
                            },
 "find_machine":
 { Args: { "p_machine_id": string,"p_user_id"?: string }; Returns: Json
@@ -239,6 +250,9 @@ isOneToOne: false
                            },
 "lock_user":
 { Args: { "p_user_id": string }; Returns: boolean
+                           },
+"machine_limit":
+{ Args: { "p_user_id": string }; Returns: number
                            },
 "mark_machine_cleaned_up":
 { Args: { "p_detail"?: Json,"p_duration_ms": number,"p_id": string,"p_request_id": string }; Returns: Json

@@ -9,7 +9,8 @@ type Sample = { suffix?: string; labels?: Record<string, string>; value: number 
  * that appears with it. https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
  */
 const OUTCOMES = ["running", "error"];
-const ALERTS_SENT = ["failures", "configuration", "reconcile"].flatMap((kind) =>
+const ALERT_KINDS = ["failures", "configuration", "reconcile", "fleet_filling", "fleet_full"];
+const ALERTS_SENT = ALERT_KINDS.flatMap((kind) =>
   ["firing", "recovered"].map((event) => ({ kind, event }))
 );
 

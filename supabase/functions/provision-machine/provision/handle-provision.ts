@@ -2,7 +2,7 @@
 import type { Environment } from "../config/environment.ts";
 import { configurationError, otherProject } from "../config/problems.ts";
 import type { CreateRate } from "../database/claims.ts";
-import type { Claim, CloudMachine, ProvisioningMachine } from "../database/rows.ts";
+import type { Claim, ProvisioningMachine } from "../database/rows.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import { readJsonBody } from "../http/body.ts";
@@ -14,16 +14,12 @@ import type { ProvisionContext } from "./context.ts";
 import { destroyedMeanwhile, longestSlotWaitMs, slotTooLate } from "./create-slot.ts";
 import { IN_FLIGHT } from "./in-flight.ts";
 import { randomNamePart } from "./machine-config.ts";
-import {
-  hashRequest,
-  invalid,
-  parseProvisionRequest,
-  type ProvisionRequest,
-} from "./parse-request.ts";
+import { hashRequest, parseProvisionRequest, type ProvisionRequest } from "./parse-request.ts";
 import { ProvisionInputs } from "./provision-inputs.ts";
 import { provisionMachine } from "./provision-machine.ts";
 import { replay } from "./replay.ts";
-import { limitReached, machineResponse } from "./responses.ts";
+import { askForAlert, claimedRow } from "./claimed-row.ts";
+import { machineResponse } from "./responses.ts";
 
 /** What is kept of the request's budget for closing the row and cleaning up. */
 const CLOSE_RESERVE = { share: 0.2, maxMs: 10_000 };
@@ -48,6 +44,13 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   const regions = settings.FLY_REGIONS ?? null;
   const wanted = parseProvisionRequest(body, context.caller, { regions });
   log.identify({ userId: wanted.userId });
+  if (
+    context.caller.kind === "user" && context.caller.anonymous && !settings.ALLOW_ANONYMOUS_USERS
+  ) {
+    throw new AppError("forbidden", "Anonymous users cannot have a machine", {
+      hint: "Sign in with an account first",
+    });
+  }
   const region = wanted.region ?? settings.FLY_REGION ?? FALLBACK_REGION;
   log.environmentCheck(environment.texts, environment.problems, {
     region,
@@ -65,9 +68,7 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   );
   const row = claimedRow(claim, context);
   measurements.region = row.region;
-  if ("reconcile_problem" in claim && claim.reconcile_problem) {
-    isolate.runtime.waitUntil(reportReconcileProblem(context));
-  }
+  if ("needs_attention" in claim && claim.needs_attention) askForAlert(context);
   if (claim.outcome === "replayed") return await replay(context, row, budget.closeDeadline);
   if (claim.outcome === "fenced") throw otherProject();
   if (!environment.complete) throw configurationError(environment.problems[0]);
@@ -94,12 +95,6 @@ function budgetOf({ isolate: { runtime }, environment, startedAt }: RequestConte
   const workDeadline = new Deadline(runtime.clock, closeDeadline.at - closeReserveMs);
   const workMs = closeDeadline.remainingMs() - closeReserveMs;
   return { workDeadline, closeDeadline, maxSlotWaitMs: longestSlotWaitMs(workMs) };
-}
-
-/** Nobody watches reconcile but the requests that rely on it. */
-async function reportReconcileProblem(context: RequestContext): Promise<void> {
-  const { afterReconcileProblem } = await import("../alerts/after-failure.ts");
-  await afterReconcileProblem(context);
 }
 
 interface ClaimDetails {
@@ -131,6 +126,9 @@ async function claimRow(
     buckets: settings.FLY_APP_NAME ? hosted.buckets : null,
     websocketUrlTemplate: settings.FLY_APP_NAME ? addressTemplate : null,
     machineLimit: settings.MAX_MACHINES_PER_USER ?? 1,
+    maxMachines: settings.MAX_MACHINES ?? 100,
+    provisionsPerHour: settings.MAX_PROVISIONS_PER_USER_PER_HOUR ?? 20,
+    paused: settings.PROVISIONING_PAUSED !== undefined,
     timeoutMs: closeDeadline.remainingMs(),
     rate,
     maxSlotWaitMs,
@@ -152,30 +150,6 @@ function failureOf(environment: Environment) {
   if (environment.complete) return {};
   const { message } = configurationError(environment.problems[0]);
   return { failure: { code: "configuration_error", message } } as const;
-}
-
-/** The claimed or replayed row. Throws {@link AppError} when there is none to go on with. */
-function claimedRow(claim: Claim, { caller, progress, log }: RequestContext): CloudMachine {
-  if (claim.outcome === "unknown_user") {
-    if (caller.kind === "user") {
-      throw new AppError("unauthorized", "The signed-in user no longer exists", {
-        hint: "Sign in again",
-        headers: { "www-authenticate": "Bearer" },
-      });
-    }
-    throw invalid([{ path: "userId", message: "no user has this id" }]);
-  }
-  const { machine } = claim;
-  if (claim.outcome === "limit_reached") throw limitReached(machine);
-  progress.machineId = machine.machine_id;
-  log.identify({ machineId: machine.machine_id });
-  if (claim.outcome === "key_reused") {
-    throw new AppError(
-      "idempotency_key_reused",
-      "This Idempotency-Key was used for another request",
-    );
-  }
-  return machine;
 }
 
 async function provision(

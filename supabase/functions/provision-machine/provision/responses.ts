@@ -50,8 +50,14 @@ export function stoppedNote({ stop_reason: reason }: StoppedMachine): string {
  * The user has as many live machines as allowed; the newest is named, so that it can be used, unless
  * it is being destroyed.
  */
-export function limitReached(row: CloudMachine): AppError {
+export function limitReached(row: CloudMachine | null): AppError {
   const error = "The user already has as many machines as allowed";
+  if (row === null) {
+    return new AppError("machine_limit_reached", "The user may have no machine", {
+      hint: "Ask the operator of this service for a higher limit",
+      fields: { websocketUrl: null, status: null },
+    });
+  }
   const { machine_id: machineId, websocket_url: websocketUrl, status } = row;
   if (isBeingDestroyed(row)) {
     return new AppError("machine_limit_reached", error, {

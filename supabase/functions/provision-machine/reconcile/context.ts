@@ -60,7 +60,7 @@ export type ReconcileSettings =
     | "FLY_REQUEST_TIMEOUT_SECONDS"
     | "PROVISION_TIMEOUT_SECONDS"
   >
-  & Partial<Pick<Settings, "MACHINE_AUTOSTOP">>;
+  & Partial<Pick<Settings, "MACHINE_AUTOSTOP" | "MACHINE_MAX_LIFETIME_HOURS">>;
 
 /** The longest that any request may take; for when the setting itself is malformed. */
 const LONGEST_REQUEST_SECONDS = 150;

@@ -24,6 +24,7 @@ import {
   type ReconcileContext,
   reconcileSettings,
 } from "./context.ts";
+import { expireMachines } from "./expire-machines.ts";
 import { Report } from "./report.ts";
 
 /** A run is called every minute and ends before the next one begins. */
@@ -39,7 +40,7 @@ const FLY_NOT_CONFIGURED: EnvironmentProblem = {
 };
 
 /** Of the run's budget, so that no step starves those behind it. */
-const STEP_BUDGETS_MS = { dueRows: 20_000, comparison: 18_000, alerts: 5_000 };
+const STEP_BUDGETS_MS = { expiry: 2_000, dueRows: 20_000, comparison: 18_000, alerts: 5_000 };
 
 export async function handleReconcile(request: RequestContext): Promise<Response> {
   const { isolate, database, requestId, startedAt, log, environment, trace } = request;
@@ -77,6 +78,11 @@ export async function handleReconcile(request: RequestContext): Promise<Response
   if (!environment.complete) {
     report.fail("a setting is invalid", configurationError(environment.problems[0]), NO_IDS);
   }
+  await step(
+    { ...context, deadline: deadline.within(STEP_BUDGETS_MS.expiry) },
+    "old machines could not be expired",
+    expireMachines,
+  );
   await step(
     { ...context, deadline: deadline.within(STEP_BUDGETS_MS.dueRows) },
     "the due rows could not be read",

@@ -24,6 +24,7 @@ export type Action =
   | "started"
   | "stopped"
   | "crashed"
+  | "expired"
   | "found"
   | "suspected"
   | "orphansHeld"
@@ -48,6 +49,7 @@ export class Report {
     started: 0,
     stopped: 0,
     crashed: 0,
+    expired: 0,
     found: 0,
     suspected: 0,
     orphansHeld: 0,
