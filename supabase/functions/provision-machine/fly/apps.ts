@@ -149,7 +149,7 @@ const OrgPage = z.object({
 });
 const OrgElement = FlyMachineSchema.extend({ app_name: z.string() });
 /** More pages than any organisation has: an API that goes on for ever must not hold the run. */
-const MAX_PAGES = 100;
+const MAX_PAGES = 1_000;
 
 export async function listOrgMachines(
   fly: FlyClient,
