@@ -115,7 +115,14 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
 }
 
 /** What only reconcile and the pacing of creates use. */
-const BOOKKEEPING = ["create_bucket", "missing_since", "reconcile_at", "reconcile_attempts"];
+const BOOKKEEPING = [
+  "create_bucket",
+  "former_machine_ids",
+  "leased_by",
+  "missing_since",
+  "reconcile_at",
+  "reconcile_attempts",
+];
 
 /** The columns that matter to a reader; empty ones are left out. */
 function presentValues(row: Record<string, unknown>): Record<string, string> {
