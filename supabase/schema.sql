@@ -368,34 +368,28 @@ GRANT SELECT,INSERT ON TABLE public.reconcile_runs TO service_role;
 -- machine_usage -----------------------------------------------------------------------------------
 
 CREATE VIEW public.machine_usage WITH (security_invoker='true') AS
- WITH states AS (
-         SELECT e.cloud_machine_id,
-            e.created_at AS since,
-                CASE
-                    WHEN (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text])) THEN 'running'::text
-                    WHEN ((e.kind = 'stopped'::text) OR ((e.kind = 'crashed'::text) AND (e.error_code = 'machine_stopped'::text))) THEN 'stopped'::text
-                    ELSE 'gone'::text
-                END AS state,
-            lead(e.created_at) OVER (PARTITION BY e.cloud_machine_id ORDER BY e.id) AS until
-           FROM public.machine_events e
-          WHERE (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text, 'stopped'::text, 'crashed'::text, 'failed'::text, 'interrupted'::text, 'machine_lost'::text, 'destroyed'::text]))
-        ), days AS (
-         SELECT s.cloud_machine_id,
-            s.state,
-            (day.day)::date AS day,
-            EXTRACT(epoch FROM (LEAST(COALESCE(s.until, now()), (day.day + '1 day'::interval)) - GREATEST(s.since, day.day))) AS seconds
-           FROM (states s
-             CROSS JOIN LATERAL generate_series(date_trunc('day'::text, s.since), COALESCE(s.until, now()), '1 day'::interval) day(day))
-          WHERE (s.state <> 'gone'::text)
-        )
  SELECT m.user_id,
     m.machine_id,
-    d.day,
-    (round(sum(d.seconds) FILTER (WHERE (d.state = 'running'::text)), 3))::double precision AS running_seconds,
-    (round(sum(d.seconds) FILTER (WHERE (d.state = 'stopped'::text)), 3))::double precision AS stopped_seconds
-   FROM (days d
-     JOIN public.cloud_machines m ON ((m.id = d.cloud_machine_id)))
-  GROUP BY m.user_id, m.machine_id, d.day;
+    used.day,
+    used.running_seconds,
+    used.stopped_seconds
+   FROM (public.cloud_machines m
+     CROSS JOIN LATERAL ( SELECT (day.day)::date AS day,
+            (round(sum(part.seconds) FILTER (WHERE (states.state = 'running'::text)), 3))::double precision AS running_seconds,
+            (round(sum(part.seconds) FILTER (WHERE (states.state = 'stopped'::text)), 3))::double precision AS stopped_seconds
+           FROM ((( SELECT e.created_at AS since,
+                    COALESCE(lead(e.created_at) OVER (ORDER BY e.id), now()) AS until,
+                        CASE
+                            WHEN (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text])) THEN 'running'::text
+                            WHEN ((e.kind = 'stopped'::text) OR ((e.kind = 'crashed'::text) AND (e.error_code = 'machine_stopped'::text))) THEN 'stopped'::text
+                            ELSE 'gone'::text
+                        END AS state
+                   FROM public.machine_events e
+                  WHERE ((e.cloud_machine_id = m.id) AND (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text, 'stopped'::text, 'crashed'::text, 'failed'::text, 'interrupted'::text, 'machine_lost'::text, 'destroyed'::text])))) states
+             CROSS JOIN LATERAL generate_series(date_trunc('day'::text, states.since), states.until, '1 day'::interval) day(day))
+             CROSS JOIN LATERAL ( SELECT EXTRACT(epoch FROM (LEAST(states.until, (day.day + '1 day'::interval)) - GREATEST(states.since, day.day))) AS seconds) part)
+          WHERE (states.state <> 'gone'::text)
+          GROUP BY day.day) used);
 
 COMMENT ON VIEW public.machine_usage IS 'Seconds that each machine ran and was stopped, by day (UTC), from the events alone. Owners see their own.';
 
@@ -971,7 +965,7 @@ begin
     elsif v_state.kind in ('fleet_filling', 'fleet_full') then
       select count(*) into v_live from (
         select 1 from public.cloud_machines
-        where status in ('provisioning', 'running', 'stopped') limit p_max_machines
+        where status in ('provisioning', 'running', 'stopped') limit coalesce(p_max_machines, 0)
       ) live;
       v_needed := p_max_machines * case v_state.kind when 'fleet_full' then 1 else 0.8 end;
       if v_live < v_needed then

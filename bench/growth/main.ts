@@ -20,7 +20,7 @@ import { PlanLog, type Work } from "./plans.ts";
  */
 const GOALS = { fromFirstToLast: 3, inTheLastStep: 1.5 };
 /** A table this small is read faster whole than by an index, and stays this small. */
-const SMALL_TABLE_ROWS = 2_000;
+const SMALL_TABLE_ROWS = 5_000;
 
 const WARM_UP = 5;
 

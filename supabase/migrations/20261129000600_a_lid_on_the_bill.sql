@@ -271,7 +271,7 @@ begin
     elsif v_state.kind in ('fleet_filling', 'fleet_full') then
       select count(*) into v_live from (
         select 1 from public.cloud_machines
-        where status in ('provisioning', 'running', 'stopped') limit p_max_machines
+        where status in ('provisioning', 'running', 'stopped') limit coalesce(p_max_machines, 0)
       ) live;
       v_needed := p_max_machines * case v_state.kind when 'fleet_full' then 1 else 0.8 end;
       if v_live < v_needed then
@@ -378,35 +378,35 @@ grant execute on function public.expire_machines to service_role;
 comment on function public.expire_machines is
   'Machines older than their lifetime are to be destroyed: reconcile does it next. Returns them.';
 
--- What a machine was after each event that says so.
 create view public.machine_usage with (security_invoker = true) as
-with states as (
-  select e.cloud_machine_id, e.created_at as since,
-    case
-      when e.kind in ('running', 'adopted', 'started') then 'running'
-      when e.kind = 'stopped' or (e.kind = 'crashed' and e.error_code = 'machine_stopped') then 'stopped'
-      else 'gone'
-    end as state,
-    lead(e.created_at) over (partition by e.cloud_machine_id order by e.id) as until
-  from public.machine_events e
-  where e.kind in ('running', 'adopted', 'started', 'stopped', 'crashed', 'failed', 'interrupted',
-    'machine_lost', 'destroyed')
-), days as (
-  select s.cloud_machine_id, s.state, day::date as day,
-    extract(epoch from
-      least(coalesce(s.until, now()), day + interval '1 day') - greatest(s.since, day)) as seconds
-  from states s
-  cross join lateral generate_series(
-    date_trunc('day', s.since), coalesce(s.until, now()), interval '1 day'
-  ) as day
-  where s.state <> 'gone'
-)
-select m.user_id, m.machine_id, d.day,
-  round(sum(d.seconds) filter (where d.state = 'running'), 3)::double precision as running_seconds,
-  round(sum(d.seconds) filter (where d.state = 'stopped'), 3)::double precision as stopped_seconds
-from days d
-join public.cloud_machines m on m.id = d.cloud_machine_id
-group by m.user_id, m.machine_id, d.day;
+select m.user_id, m.machine_id, used.day, used.running_seconds, used.stopped_seconds
+from public.cloud_machines m
+-- Machine by machine, so that an owner's few are read by their index.
+cross join lateral (
+  select day::date as day,
+    round(sum(seconds) filter (where state = 'running'), 3)::double precision as running_seconds,
+    round(sum(seconds) filter (where state = 'stopped'), 3)::double precision as stopped_seconds
+  from (
+    -- What the machine was after each event that says so.
+    select e.created_at as since, coalesce(lead(e.created_at) over (order by e.id), now()) as until,
+      case
+        when e.kind in ('running', 'adopted', 'started') then 'running'
+        when e.kind = 'stopped' or (e.kind = 'crashed' and e.error_code = 'machine_stopped') then 'stopped'
+        else 'gone'
+      end as state
+    from public.machine_events e
+    where e.cloud_machine_id = m.id and e.kind in (
+      'running', 'adopted', 'started', 'stopped', 'crashed', 'failed', 'interrupted', 'machine_lost',
+      'destroyed'
+    )
+  ) states
+  cross join lateral generate_series(date_trunc('day', since), until, interval '1 day') as day
+  cross join lateral (
+    select extract(epoch from least(until, day + interval '1 day') - greatest(since, day)) as seconds
+  ) part
+  where state <> 'gone'
+  group by day
+) used;
 revoke all on public.machine_usage from public, anon, authenticated;
 grant select on public.machine_usage to authenticated, service_role;
 comment on view public.machine_usage is

@@ -412,8 +412,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "leave the ledger's last interval open",
     file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
-    from: "'machine_lost', 'destroyed')\n), days as (",
-    to: "'machine_lost')\n), days as (",
+    from: "'machine_lost',\n      'destroyed'\n    )",
+    to: "'machine_lost'\n    )",
     tests: ["lid"],
   },
   {
