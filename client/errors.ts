@@ -35,6 +35,14 @@ export const ERROR_CODES = [
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/**
+ * Whether calling again can help. `same_key`: the outcome is not known yet, and the same
+ * `idempotencyKey` tells it. `new_key`: a later call can succeed. `no`: not before you, or the
+ * service's operators, have changed something.
+ */
+export const RETRIES = ["same_key", "new_key", "no"] as const;
+export type Retry = (typeof RETRIES)[number];
+
 /** What is known about a failed call. `message` is the answer's `error`: what happened. */
 export class ProvisionMachineError extends Error {
   override name = "ProvisionMachineError";
@@ -45,6 +53,8 @@ export class ProvisionMachineError extends Error {
   readonly requestId: string | null;
   /** The machine concerned; for `machine_limit_reached` the one that exists already. */
   readonly machineId: string | null;
+  /** Whether calling again can help, and with which key. */
+  readonly retry: Retry;
   /** From `Retry-After`: when trying again can help. */
   readonly retryAfterSeconds: number | null;
   /** For `invalid_request`: each invalid field, and what is wrong with it. */
@@ -62,6 +72,7 @@ export class ProvisionMachineError extends Error {
         | "status"
         | "requestId"
         | "machineId"
+        | "retry"
         | "retryAfterSeconds"
         | "issues"
         | "idempotencyKey"
@@ -74,6 +85,9 @@ export class ProvisionMachineError extends Error {
     this.status = details.status ?? null;
     this.requestId = details.requestId ?? null;
     this.machineId = details.machineId ?? null;
+    // No answer, or not the function's: whatever it did is still to be learnt.
+    const known = code !== "network_error" && code !== "unexpected_response";
+    this.retry = details.retry ?? (known ? "no" : "same_key");
     this.retryAfterSeconds = details.retryAfterSeconds ?? null;
     this.issues = details.issues ?? [];
     this.idempotencyKey = details.idempotencyKey ?? null;
@@ -81,7 +95,7 @@ export class ProvisionMachineError extends Error {
 
   /** True when the outcome is unknown: send the same key again to learn it. */
   get outcomeUnknown(): boolean {
-    return this.code === "network_error" || this.code === "unexpected_response";
+    return this.retry === "same_key";
   }
 }
 
@@ -108,6 +122,7 @@ export function toError(
   }
   return new ProvisionMachineError(code, text(body["error"]) ?? code, {
     ...details,
+    retry: RETRIES.find((known) => known === body["retry"]) ?? "no",
     hint: text(body["message"]) ?? code,
     machineId: text(body["machineId"]),
     issues: Array.isArray(body["issues"])

@@ -20,13 +20,13 @@
  *   await machines.destroy(machineId);
  * } catch (error) {
  *   if (!(error instanceof ProvisionMachineError)) throw error;
- *   console.error(error.code, error.message, error.requestId, error.retryAfterSeconds);
+ *   console.error(error.code, error.message, error.requestId, error.retry);
  * }
  * ```
  *
  * A call whose answer got lost is sent again with the same `Idempotency-Key`, so that it never creates
- * a second machine. An answer that reports an error is not retried: to try again after it, call
- * `provision` a second time.
+ * a second machine. An answer that reports an error is not retried: `retry` says whether to call
+ * `provision` a second time, and `same_key` to pass it the error's `idempotencyKey`.
  */
 
 import { jsonObject, toConnection, toMachine } from "./answers.ts";
@@ -34,7 +34,13 @@ import { ProvisionMachineError, text, toError } from "./errors.ts";
 import type { CallOptions, ClientOptions, ProvisionMachineClient } from "./types.ts";
 import { waitUntilWorthTrying } from "./wait.ts";
 
-export { ERROR_CODES, type ErrorCode, ProvisionMachineError } from "./errors.ts";
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  ProvisionMachineError,
+  RETRIES,
+  type Retry,
+} from "./errors.ts";
 export type {
   CallOptions,
   ClientOptions,

@@ -57,8 +57,7 @@ function answerOf(call: Call): string {
 }
 
 function isUnknown(call: Call): boolean {
-  return hasFailed(call) &&
-    /may still say provisioning|outcome is not known yet/.test(bodyOf(call).message);
+  return hasFailed(call) && bodyOf(call).retry === "same_key";
 }
 
 const byKey = (calls: readonly Call[]) => [...Map.groupBy(calls, ({ key }) => key).values()];

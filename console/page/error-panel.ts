@@ -3,7 +3,7 @@ import type { ProvisionMachineError } from "../../client/mod.ts";
 import { badge } from "./badge.ts";
 import { type Countdown, countdown } from "./countdown.ts";
 import { copyButton, fill, h } from "./dom.ts";
-import { explain } from "./error-sentences.ts";
+import { explain, nextStep } from "./error-sentences.ts";
 
 export class ErrorPanel {
   // There from the start: screen readers announce what is added to an element they know.
@@ -25,10 +25,10 @@ export class ErrorPanel {
 
   show(error: ProvisionMachineError): void {
     this.clear();
-    const { sentence, next, retry } = explain(error.code);
+    const { sentence } = explain(error.code);
     // The limit is a rule, not a failure.
     const tone = error.code === "machine_limit_reached" ? "warning" : "bad";
-    if (retry && error.retryAfterSeconds !== null) {
+    if (error.retry !== "no" && error.retryAfterSeconds !== null) {
       const running = countdown(error.retryAfterSeconds);
       this.#running = running;
       this.#onWaiting(true);
@@ -40,7 +40,7 @@ export class ErrorPanel {
         "div",
         { class: `panel ${tone === "bad" ? "error" : tone}` },
         h("p", { class: "error-title" }, badge(tone, sentence)),
-        h("p", {}, next),
+        h("p", {}, nextStep(error)),
         issueList(error),
         this.#running?.element,
         errorDetails(error),

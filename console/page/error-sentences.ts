@@ -1,5 +1,5 @@
 /** Every error code in plain words, and what the user can do about it. */
-import type { ErrorCode } from "../../client/mod.ts";
+import type { ErrorCode, ProvisionMachineError } from "../../client/mod.ts";
 
 /** Codes that no response has: reconcile writes them to a row. */
 export type RowOnlyCode = "interrupted" | "machine_lost";
@@ -10,8 +10,6 @@ export interface Explanation {
   sentence: string;
   /** What to do next. */
   next: string;
-  /** Whether pressing Provision again can help. */
-  retry: boolean;
 }
 
 const OURS =
@@ -21,152 +19,133 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
   invalid_request: {
     sentence: "The request was not understood.",
     next: "Correct the fields listed below and send it again.",
-    retry: false,
   },
   unauthorized: {
     sentence: "You are no longer signed in.",
     next: "Sign in again, then try again.",
-    retry: false,
   },
   forbidden: {
     sentence: "You are not allowed to do this.",
     next: "Use your own account, or ask an operator.",
-    retry: false,
   },
   not_found: {
     sentence: "You have no such machine.",
     next: "It may already be destroyed: check the list of your machines.",
-    retry: false,
   },
   method_not_allowed: {
     sentence: "The service does not offer this.",
     next: "This page may be older than the service: reload it.",
-    retry: false,
   },
   machine_limit_reached: {
     sentence: "You have reached your limit of machines.",
     next: "Use your existing machine, or destroy it first.",
-    retry: false,
   },
   machine_state_conflict: {
     sentence: "The machine is not in a state that allows this.",
     next: "Wait a moment and try again, or provision another machine.",
-    retry: false,
   },
   payload_too_large: {
     sentence: "The request was too long.",
     next: "Reload the page and try again.",
-    retry: false,
   },
   unsupported_media_type: {
     sentence: "The request was in a format that the service does not accept.",
     next: "This page may be older than the service: reload it.",
-    retry: false,
   },
   idempotency_key_reused: {
     sentence: "This attempt was already used for a different request.",
     next: "Press Provision again to start a new one.",
-    retry: true,
   },
   too_many_requests: {
     sentence: "You have requested many machines within an hour.",
     next: "Wait until the countdown ends and try again.",
-    retry: true,
   },
   fleet_full: {
     sentence: "All machines of this service are in use.",
     next: "Try again later.",
-    retry: true,
   },
   provisioning_paused: {
     sentence: "New machines are not available at the moment.",
     next: "Your existing machines go on working. Try again later.",
-    retry: false,
   },
   configuration_error: {
     sentence: "The service is not fully set up.",
     next: OURS,
-    retry: false,
   },
   database_error: {
     sentence: "The service could not reach its database.",
     next: "Try again in a moment. If a machine was created, it will be removed automatically.",
-    retry: true,
   },
   fly_unauthorized: {
     sentence: "Fly.io does not accept the service's credentials.",
     next: OURS,
-    retry: false,
   },
   fly_rate_limited: {
     sentence: "Too many machines are being created right now.",
     next: "Wait until the countdown ends and try again.",
-    retry: true,
   },
   fly_capacity: {
     sentence: "This region has no room for such a machine right now.",
     next: "Choose another region or a lower CPU priority, or try again later.",
-    retry: true,
   },
   fly_account_limit: {
     sentence: "Fly.io gives this service no more machines.",
     next: OURS,
-    retry: false,
   },
   fly_rejected: {
     sentence: "Fly.io refused to create this machine.",
     next: OURS,
-    retry: false,
   },
   fly_unavailable: {
     sentence: "Fly.io does not respond right now.",
     next: "Try again in a moment.",
-    retry: true,
   },
   fly_invalid_response: {
     sentence: "Fly.io sent a response that makes no sense.",
     next: "Try again. If it keeps happening, report it to the operator of this service.",
-    retry: true,
   },
   machine_failed: {
     sentence: "The machine was created but stopped before it was ready.",
     next:
       "Try again. If it keeps happening, the machine's image is broken: report it to the operator.",
-    retry: true,
   },
   provision_timeout: {
     sentence: "The machine took too long to start.",
     next: "Try again, perhaps in another region.",
-    retry: true,
   },
   internal_error: {
     sentence: "Something unexpected went wrong.",
     next:
       "Try again. If it keeps happening, report the request id to the operator of this service.",
-    retry: true,
   },
   interrupted: {
     sentence: "The service was interrupted while it created this machine.",
     next: "Anything left over has been removed. Try again.",
-    retry: true,
   },
   machine_lost: {
     sentence: "The machine is gone from Fly.io.",
     next: "Provision a new one.",
-    retry: true,
   },
   network_error: {
     sentence: "The service could not be reached.",
     next:
       "Check your connection and try again: it continues the same attempt and creates no second machine.",
-    retry: true,
   },
   unexpected_response: {
     sentence: "The response did not come from the service itself.",
     next: "Try again in a moment: it continues the same attempt and creates no second machine.",
-    retry: true,
   },
 };
+
+/** What to do when the service itself says that the outcome of a call is not known yet. */
+export const ASK_AGAIN =
+  "It is not known yet whether it worked. Try again: it continues the same attempt and creates no second machine.";
+
+/** What to do next about a failed call. */
+export function nextStep({ code, retry }: Pick<ProvisionMachineError, "code" | "retry">): string {
+  const answered = code !== "network_error" && code !== "unexpected_response";
+  return answered && retry === "same_key" ? ASK_AGAIN : explain(code).next;
+}
 
 /** The words for a code; those for `internal_error` if this page does not know it. */
 export function explain(code: string): Explanation {

@@ -1,7 +1,7 @@
 /** What a user sees when something fails, with the failure caused for real behind the page. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { EXPLANATIONS } from "../../console/page/error-sentences.ts";
+import { ASK_AGAIN, EXPLANATIONS } from "../../console/page/error-sentences.ts";
 import type { ConsoleStack } from "./support/console-stack.ts";
 import { consoleTest } from "./support/console-test.ts";
 
@@ -159,5 +159,31 @@ await consoleTest("errors", { env: { PROVISION_TIMEOUT_SECONDS: "4" } }, {
     // Its outcome is unknown, so the next press continues the same attempt.
     await page.getByRole("button", { name: "Try again" }).click();
     await page.locator(".machine[data-status=running]").waitFor();
+  },
+
+  "an outcome that the service does not know: the next press sends the same key": async (
+    system,
+  ) => {
+    const page = await signedIn(system);
+    const keys: (string | undefined)[] = [];
+    page.on("request", (request) => {
+      const isProvision = request.method() === "POST" &&
+        request.url().endsWith("/provision-machine");
+      if (isProvision) keys.push(request.headers()["idempotency-key"]);
+    });
+    await page.clock.install();
+    const restore = system.stack.supabase.onRequest(({ rpc }) =>
+      rpc === "claim_machine" ? { kind: "reset", when: "before" } : undefined
+    );
+    await provision(page);
+    const alert = page.getByRole("alert");
+    await alert.getByText(EXPLANATIONS.database_error.sentence).waitFor();
+    await alert.getByText(ASK_AGAIN).waitFor();
+    restore();
+    await page.clock.runFor(10_000);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".machine[data-status=running]").waitFor();
+    assert.equal(keys.length, 2);
+    assert.equal(keys[0], keys[1]);
   },
 });

@@ -85,14 +85,14 @@ Deno.test("every error code has its row in docs/API.md", () => {
   const rows = apiRows();
   const codes = ERROR_CODES.map(({ code }) => code);
   assertNothingMissing([
-    ...ERROR_CODES.flatMap(({ code, status, retryAfterSeconds }) => {
+    ...ERROR_CODES.flatMap(({ code, status, retry, retryAfterSeconds }) => {
       const row = rows.get(code);
       if (row === undefined) return [`docs/API.md: the table of errors lacks ${code}`];
       const right = String(status ?? "") === row.status &&
-        String(retryAfterSeconds ?? "–") === row.retryAfter;
+        (retry ?? "") === row.retry && String(retryAfterSeconds ?? "–") === row.retryAfter;
       return right ? [] : [
-        `docs/API.md: ${code} is HTTP ${status} with Retry-After ${retryAfterSeconds ?? "–"}, ` +
-        `not HTTP ${row.status} with ${row.retryAfter}`,
+        `docs/API.md: ${code} is HTTP ${status} with Retry-After ${retryAfterSeconds ?? "–"} and ` +
+        `retry ${retry}, not HTTP ${row.status} with ${row.retryAfter} and ${row.retry}`,
       ];
     }),
     ...[...rows.keys()].filter((code) => !codes.includes(code))
@@ -164,6 +164,8 @@ interface ApiRow {
   /** Empty for a code that only a row has. */
   status: string;
   retryAfter: string;
+  /** Empty for a code that only a row has. */
+  retry: string;
   advice: string;
 }
 
@@ -172,15 +174,15 @@ function apiRows(): Map<string, ApiRow> {
   const errors = sectionsOf(API).find(({ heading }) => heading === "Errors")?.text ?? "";
   return new Map(
     tableRows(errors).flatMap((cells): [string, ApiRow][] => {
-      const [first = "", second = "", third = "", fourth = ""] = cells;
+      const [first = "", second = "", third = "", fourth = "", fifth = ""] = cells;
       const answered = /^\d{3}$/.test(first);
       const code = codeIn(answered ? second : first);
       if (code === undefined) return [];
       return [[
         code,
         answered
-          ? { status: first, retryAfter: third, advice: fourth }
-          : { status: "", retryAfter: "–", advice: second },
+          ? { status: first, retryAfter: third, retry: codeIn(fourth) ?? "", advice: fifth }
+          : { status: "", retryAfter: "–", retry: "", advice: second },
       ]];
     }),
   );

@@ -11,6 +11,8 @@ export interface DocumentedCode {
   status: number | null;
   /** The default of `Retry-After`; null without one. */
   retryAfterSeconds: number | null;
+  /** The default of `retry`; null for a code that only a row has. */
+  retry: CodeFacts["retry"] | null;
   /** What an alert advises operators to do first; null for refusals, which send no alert. */
   operatorHint: string | null;
 }
@@ -19,16 +21,18 @@ const ANSWERED: [string, CodeFacts][] = Object.entries(CODES);
 
 /** All codes, in the order of errors.ts. */
 export const ERROR_CODES: DocumentedCode[] = [
-  ...ANSWERED.map(([code, { status, retryAfterSeconds = null, operatorHint = null }]) => ({
+  ...ANSWERED.map(([code, { status, retry, retryAfterSeconds = null, operatorHint = null }]) => ({
     code,
     status,
     retryAfterSeconds,
+    retry,
     operatorHint,
   })),
   ...Object.entries(RECONCILE_CODES).map(([code, { operatorHint }]) => ({
     code,
     status: null,
     retryAfterSeconds: null,
+    retry: null,
     operatorHint,
   })),
 ];

@@ -4,8 +4,6 @@ import type { RowVersion } from "../model/model-database.ts";
 import type { Observation } from "../model/run-schedule.ts";
 import { isNameOf, type MachineRow } from "./evidence.ts";
 
-/** The answer says that the outcome is not known, so it cannot be wrong. */
-const SAYS_THAT_IT_MAY_BE_STALE = /may still say provisioning|is not known|repaired within minutes/;
 const SAYS_THAT_A_MACHINE_MAY_BE_LEFT = /Any leftover Fly machine will be destroyed within minutes/;
 /** What a request may take on top of its budget: the answer's own way through the isolate. */
 const SLACK_MS = 1_000;
@@ -137,7 +135,8 @@ function failureViolations(
 ): string[] {
   const { machineId, message = "" } = answer.body;
   const { code } = answer.body;
-  if (SAYS_THAT_IT_MAY_BE_STALE.test(message)) return [];
+  // The answer says that the outcome is not known, so it cannot be wrong.
+  if (answer.body.retry === "same_key") return [];
   const own = seen.versions.find(({ row }) => row.request_id === request.requestId)?.row.machine_id;
   const name = machineId ?? own;
   if (name === undefined || name === null) return [];

@@ -77,8 +77,7 @@ function whyNotStarted(
 
 function whyFailureIsUntrue(body: Body, row: MachineRow | undefined): string | null {
   if (row === undefined) return null;
-  const saysSo = /may still say provisioning|outcome is not known yet/.test(body.message);
-  if (saysSo || row.status === "destroyed") return null;
+  if (body.retry === "same_key" || row.status === "destroyed") return null;
   if (row.status !== "error") return `the row says ${row.status}`;
   const same = row.error_code === body.code ||
     (body.code === "internal_error" && row.error_message === body.error);

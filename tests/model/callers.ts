@@ -20,6 +20,7 @@ export interface AnswerBody {
   websocketUrl?: string;
   status?: string;
   code?: string;
+  retry?: string;
   error?: string;
   message?: string;
   requestId?: string;

@@ -452,4 +452,32 @@ export const MUTATIONS: Mutation[] = [
     to: 'if (app === "") {',
     tests: ["connections"],
   },
+  {
+    name: "send a caller whose claim got no answer away with a new key",
+    file: `${FUNCTION}/provision/handle-provision.ts`,
+    from: '      retry: "same_key",\n',
+    to: "",
+    tests: ["retry"],
+  },
+  {
+    name: "send a caller away with a new key while the first call is open",
+    file: `${FUNCTION}/provision/replay.ts`,
+    from: '    retryAfterSeconds: 60,\n    retry: "same_key",\n',
+    to: "    retryAfterSeconds: 60,\n",
+    tests: ["retry"],
+  },
+  {
+    name: "say no to a later try and when to make it",
+    file: `${FUNCTION}/errors.ts`,
+    from: "options.retryAfterSeconds === undefined ? CODES[code].retry",
+    to: "code ? CODES[code].retry",
+    tests: ["errors"],
+  },
+  {
+    name: "let the client forget the key of an open outcome",
+    file: "client/errors.ts",
+    from: 'return this.retry === "same_key"',
+    to: 'return this.code === "network_error"',
+    tests: ["client's answers"],
+  },
 ];

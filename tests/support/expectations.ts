@@ -1,6 +1,10 @@
 /** Assertions of the contract's answers and of the rows behind them. */
 import assert from "node:assert/strict";
-import type { ErrorCode } from "../../supabase/functions/provision-machine/errors.ts";
+import {
+  CODES,
+  type ErrorCode,
+  type Retry,
+} from "../../supabase/functions/provision-machine/errors.ts";
 import type { Answer, MachineRow, Stack } from "./stack.ts";
 
 const MACHINE_NAME = /^(machine|test-app)-[0-9a-f]{6}-[0-9a-z]{14}$/;
@@ -21,13 +25,20 @@ export function assertError(
   assert.equal(answer.status, status, JSON.stringify(body));
   assert.deepEqual(
     Object.keys(body).sort(),
-    [...new Set(["error", "message", "code", "machineId", "requestId", ...extra])].sort(),
+    [...new Set(["error", "message", "code", "retry", "machineId", "requestId", ...extra])].sort(),
   );
   assert.ok(typeof body.error === "string" && body.error !== "");
   assert.ok(typeof body.message === "string" && body.message !== "");
+  assert.equal(body.retry, expectedRetry(answer, code), JSON.stringify(body));
   assert.ok(body.machineId === null || MACHINE_NAME.test(body.machineId), body.machineId);
   assert.equal(body.requestId, answer.requestId);
   assert.match(answer.headers.get("content-type") ?? "", /^application\/json/);
+}
+
+/** The words for people and the field for programs say the same. */
+function expectedRetry({ headers, body }: Answer, code: ErrorCode): Retry {
+  if (/outcome is not known yet|may still say provisioning/.test(body.message)) return "same_key";
+  return headers.has("retry-after") ? "new_key" : CODES[code].retry;
 }
 
 /** Asserts that an answer is a success of exactly the contract's shape. */

@@ -10,44 +10,47 @@ import {
   toAppError,
 } from "../../supabase/functions/provision-machine/errors.ts";
 
-/** Status and Retry-After of every code, as the API promises them. */
-const PROMISED: Record<ErrorCode, [status: number, retryAfterSeconds?: number]> = {
-  invalid_request: [400],
-  unauthorized: [401],
-  forbidden: [403],
-  not_found: [404],
-  method_not_allowed: [405],
-  machine_limit_reached: [409],
-  machine_state_conflict: [409],
-  payload_too_large: [413],
-  unsupported_media_type: [415],
-  idempotency_key_reused: [422],
-  too_many_requests: [429],
-  fleet_full: [503, 60],
-  provisioning_paused: [503],
-  configuration_error: [500],
-  database_error: [500, 10],
-  fly_unauthorized: [500],
-  fly_rate_limited: [500, 5],
-  fly_capacity: [500, 60],
-  fly_account_limit: [500],
-  fly_rejected: [500],
-  fly_unavailable: [500, 10],
-  fly_invalid_response: [500, 10],
-  machine_failed: [500],
-  provision_timeout: [500, 10],
-  internal_error: [500],
+/** Status, retry and Retry-After of every code, as the API promises them. */
+const PROMISED: Record<
+  ErrorCode,
+  [status: number, retry: "new_key" | "no", retryAfterSeconds?: number]
+> = {
+  invalid_request: [400, "no"],
+  unauthorized: [401, "no"],
+  forbidden: [403, "no"],
+  not_found: [404, "no"],
+  method_not_allowed: [405, "no"],
+  machine_limit_reached: [409, "no"],
+  machine_state_conflict: [409, "no"],
+  payload_too_large: [413, "no"],
+  unsupported_media_type: [415, "no"],
+  idempotency_key_reused: [422, "new_key"],
+  too_many_requests: [429, "new_key"],
+  fleet_full: [503, "new_key", 60],
+  provisioning_paused: [503, "no"],
+  configuration_error: [500, "no"],
+  database_error: [500, "new_key", 10],
+  fly_unauthorized: [500, "no"],
+  fly_rate_limited: [500, "new_key", 5],
+  fly_capacity: [500, "new_key", 60],
+  fly_account_limit: [500, "no"],
+  fly_rejected: [500, "no"],
+  fly_unavailable: [500, "new_key", 10],
+  fly_invalid_response: [500, "new_key", 10],
+  machine_failed: [500, "new_key"],
+  provision_timeout: [500, "new_key", 10],
+  internal_error: [500, "new_key"],
 };
 
 const codes = Object.keys(PROMISED) as ErrorCode[];
 
-Deno.test("errors: every code has its status, its Retry-After and advice for the caller", () => {
+Deno.test("errors: every code has its status, its retry, its Retry-After and advice for the caller", () => {
   assert.deepEqual(Object.keys(CODES).sort(), [...codes].sort());
   for (const code of codes) {
     const error = new AppError(code, "What happened");
     assert.deepEqual(
-      [error.status, error.retryAfterSeconds],
-      [PROMISED[code][0], PROMISED[code][1]],
+      [error.status, error.retry, error.retryAfterSeconds],
+      [PROMISED[code][0], PROMISED[code][1], PROMISED[code][2]],
       code,
     );
     assert.equal(error.message, "What happened");
@@ -77,16 +80,26 @@ Deno.test("errors: what is said of one failure goes before what is known of its 
   const details = {
     hint: "Wait",
     retryAfterSeconds: 3,
+    retry: "same_key" as const,
     fields: { issues: [] },
     headers: { allow: "GET" },
     cause,
   };
-  const { hint, retryAfterSeconds, fields, headers, cause: kept } = new AppError(
+  const { hint, retryAfterSeconds, retry, fields, headers, cause: kept } = new AppError(
     "fly_capacity",
     "No room",
     details,
   );
-  assert.deepEqual({ hint, retryAfterSeconds, fields, headers, cause: kept }, details);
+  assert.deepEqual({ hint, retryAfterSeconds, retry, fields, headers, cause: kept }, details);
+});
+
+Deno.test("errors: a Retry-After of its own makes a later try worth it", () => {
+  for (const code of ["fly_rejected", "machine_limit_reached", "fly_unavailable"] as const) {
+    assert.equal(new AppError(code, "", { retryAfterSeconds: 60 }).retry, "new_key", code);
+  }
+  for (const code of codes) {
+    assert.ok(CODES[code].retry === "new_key" || CODES[code].retryAfterSeconds === undefined, code);
+  }
 });
 
 Deno.test("errors: with() changes what is named, and keeps everything else", () => {
@@ -95,18 +108,20 @@ Deno.test("errors: with() changes what is named, and keeps everything else", () 
     fields: { a: 1 },
     headers: { allow: "GET" },
     retryAfterSeconds: 3,
+    retry: "same_key",
     cause,
   });
   const changed = original.with({ hint: "Wait" });
   assert.notEqual(changed, original);
-  const { code, message, hint, fields, headers, retryAfterSeconds } = changed;
-  assert.deepEqual({ code, message, hint, fields, headers, retryAfterSeconds }, {
+  const { code, message, hint, fields, headers, retryAfterSeconds, retry } = changed;
+  assert.deepEqual({ code, message, hint, fields, headers, retryAfterSeconds, retry }, {
     code: "fly_capacity",
     message: "No room",
     hint: "Wait",
     fields: { a: 1 },
     headers: { allow: "GET" },
     retryAfterSeconds: 3,
+    retry: "same_key",
   });
   assert.equal(changed.cause, cause);
   const more = original.with({ headers: { "x-more": "1" }, retryAfterSeconds: 9 });

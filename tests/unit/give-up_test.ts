@@ -114,6 +114,7 @@ Deno.test("give up: a machine whose row may have become running is not destroyed
   });
   assert.ok(!provisioning.calls.includes(`delete ${OWN.id}`), provisioning.calls.join(", "));
   assert.ok(error?.hint.endsWith(STALE), error?.hint);
+  assert.equal(error?.retry, "same_key");
 });
 
 Deno.test("give up: a machine that cannot be destroyed is left to reconcile, and logged", async () => {

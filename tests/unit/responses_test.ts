@@ -21,7 +21,7 @@ Deno.test("responses: JSON with its status and headers", async () => {
   assert.equal(await response.text(), '{"status":"provisioning","none":null}');
 });
 
-Deno.test("responses: an error has the five fields, in the status of its code", async () => {
+Deno.test("responses: an error has the six fields, in the status of its code", async () => {
   const error = new AppError("fly_capacity", "No room", { retryAfterSeconds: 59.2 });
   const response = errorResponse(error, IDS, new Redactor());
   assert.equal(response.status, 500);
@@ -30,6 +30,7 @@ Deno.test("responses: an error has the five fields, in the status of its code", 
     error: "No room",
     message: error.hint,
     code: "fly_capacity",
+    retry: "new_key",
     machineId: "machine-1",
     requestId: "request-1",
   });
@@ -37,7 +38,7 @@ Deno.test("responses: an error has the five fields, in the status of its code", 
 
 Deno.test("responses: an error brings its own fields and headers, and names its own machine", async () => {
   const error = new AppError("machine_limit_reached", "Too many", {
-    fields: { machineId: "machine-9", status: "running", code: "forged", requestId: "forged" },
+    fields: { machineId: "machine-9", status: "running", code: "forged", retry: "same_key" },
     headers: { allow: "GET" },
   });
   const response = errorResponse(error, IDS, new Redactor());
@@ -47,6 +48,7 @@ Deno.test("responses: an error brings its own fields and headers, and names its 
     error: "Too many",
     message: error.hint,
     code: "machine_limit_reached",
+    retry: "no",
     machineId: "machine-9",
     requestId: "request-1",
     status: "running",
@@ -117,11 +119,16 @@ Deno.test("responses: a machine as callers see it, in the contract's words", asy
 });
 
 Deno.test("responses: at the limit the newest machine is named, so that it can be used", () => {
-  const { code, fields } = limitReached(ROW);
-  assert.equal(code, "machine_limit_reached");
+  const { code, retry, fields } = limitReached(ROW);
+  assert.deepEqual([code, retry], ["machine_limit_reached", "no"]);
   assert.deepEqual(fields, {
     machineId: "machine-1",
     websocketUrl: "wss://my-app.fly.dev/machines/machine-1",
     status: "running",
   });
+});
+
+Deno.test("responses: at the limit a later try helps only while a machine is being destroyed", () => {
+  assert.equal(limitReached(null).retry, "no");
+  assert.equal(limitReached({ ...ROW, destroy_requested_at: "2026-01-01" }).retry, "new_key");
 });

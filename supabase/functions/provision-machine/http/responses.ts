@@ -13,7 +13,7 @@ export function jsonResponse(
   });
 }
 
-/** `{ error, message, code, machineId, requestId }` and what the error adds; secrets redacted. */
+/** `{ error, message, code, retry, machineId, requestId }` and what the error adds; secrets redacted. */
 export function errorResponse(
   error: AppError,
   ids: { requestId: string; machineId: string | null },
@@ -24,6 +24,7 @@ export function errorResponse(
     error: error.message,
     message: error.hint,
     code: error.code,
+    retry: error.retry,
     machineId: error.fields["machineId"] ?? ids.machineId,
     requestId: ids.requestId,
   };

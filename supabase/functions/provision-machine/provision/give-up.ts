@@ -108,5 +108,9 @@ function withLeftovers(
     ...(stale ? ["The row may still say provisioning; it is repaired within minutes."] : []),
     ...(clean ? [] : ["Any leftover Fly machine will be destroyed within minutes."]),
   ];
-  return error.with({ hint: [`${error.hint}.`, ...notes].join(" ") });
+  return error.with({
+    hint: [`${error.hint}.`, ...notes].join(" "),
+    // Reconcile closes the row as failed, or adopts a machine that it finds started.
+    ...(stale ? { retry: "same_key" as const } : {}),
+  });
 }

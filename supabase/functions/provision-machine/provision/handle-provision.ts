@@ -141,6 +141,7 @@ async function claimRow(
     const error = toAppError(thrown);
     throw error.with({
       hint: `${error.hint}. A row may still say provisioning; it is repaired within minutes`,
+      retry: "same_key",
     });
   }
 }

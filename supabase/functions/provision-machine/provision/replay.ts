@@ -1,6 +1,6 @@
 /** The same Idempotency-Key again: the same machine, in its current state, and no second Fly call. */
 import type { CloudMachine } from "../database/rows.ts";
-import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
+import { AppError, CODES, isProvisioningErrorCode, toAppError } from "../errors.ts";
 import type { RequestContext } from "../http/context.ts";
 import { prefersAsync } from "../http/headers.ts";
 import { type Deadline, sleep } from "../time.ts";
@@ -80,6 +80,7 @@ function outcomeUnknown(thrown: unknown): AppError {
   const error = toAppError(thrown);
   return error.with({
     hint: `${error.hint}. The outcome is not known yet; send the same key again shortly`,
+    retry: "same_key",
     headers: REPLAYED,
   });
 }
@@ -89,6 +90,7 @@ function stillProvisioning(): AppError {
   return new AppError("provision_timeout", "Provisioning did not finish in time", {
     hint: "The outcome is not known yet; send the same key again shortly",
     retryAfterSeconds: 60,
+    retry: "same_key",
     headers: REPLAYED,
   });
 }
@@ -102,8 +104,11 @@ function replayedFailure(row: CloudMachine): AppError {
     );
   }
   const code = isProvisioningErrorCode(row.error_code) ? row.error_code : "internal_error";
+  const { retry, callerHint } = CODES[code];
   return new AppError(code, row.error_message, {
-    hint: "This request failed before; send a new key to try again",
+    hint: retry === "no"
+      ? `This request failed before: ${callerHint}`
+      : "This request failed before; send a new key to try again",
     headers: REPLAYED,
   });
 }
