@@ -377,17 +377,18 @@ CREATE VIEW public.machine_usage WITH (security_invoker='true') AS
      CROSS JOIN LATERAL ( SELECT (day.day)::date AS day,
             (round(sum(part.seconds) FILTER (WHERE (states.state = 'running'::text)), 3))::double precision AS running_seconds,
             (round(sum(part.seconds) FILTER (WHERE (states.state = 'stopped'::text)), 3))::double precision AS stopped_seconds
-           FROM ((( SELECT e.created_at AS since,
-                    COALESCE(lead(e.created_at) OVER (ORDER BY e.id), now()) AS until,
+           FROM ((( SELECT at.since,
+                    COALESCE(lead(at.since) OVER (ORDER BY e.id), now()) AS until,
                         CASE
                             WHEN (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text])) THEN 'running'::text
                             WHEN ((e.kind = 'stopped'::text) OR ((e.kind = 'crashed'::text) AND (e.error_code = 'machine_stopped'::text))) THEN 'stopped'::text
                             ELSE 'gone'::text
                         END AS state
-                   FROM public.machine_events e
+                   FROM (public.machine_events e
+                     CROSS JOIN LATERAL ( SELECT LEAST(e.created_at, COALESCE(((e.detail ->> 'happenedAt'::text))::timestamp with time zone, e.created_at)) AS since) at)
                   WHERE ((e.cloud_machine_id = m.id) AND (e.kind = ANY (ARRAY['running'::text, 'adopted'::text, 'started'::text, 'stopped'::text, 'crashed'::text, 'failed'::text, 'interrupted'::text, 'machine_lost'::text, 'destroyed'::text])))) states
              CROSS JOIN LATERAL generate_series(date_trunc('day'::text, states.since), states.until, '1 day'::interval) day(day))
-             CROSS JOIN LATERAL ( SELECT EXTRACT(epoch FROM (LEAST(states.until, (day.day + '1 day'::interval)) - GREATEST(states.since, day.day))) AS seconds) part)
+             CROSS JOIN LATERAL ( SELECT GREATEST(EXTRACT(epoch FROM (LEAST(states.until, (day.day + '1 day'::interval)) - GREATEST(states.since, day.day))), (0)::numeric) AS seconds) part)
           WHERE (states.state <> 'gone'::text)
           GROUP BY day.day) used);
 

@@ -388,13 +388,17 @@ cross join lateral (
     round(sum(seconds) filter (where state = 'stopped'), 3)::double precision as stopped_seconds
   from (
     -- What the machine was after each event that says so.
-    select e.created_at as since, coalesce(lead(e.created_at) over (order by e.id), now()) as until,
+    select at.since, coalesce(lead(at.since) over (order by e.id), now()) as until,
       case
         when e.kind in ('running', 'adopted', 'started') then 'running'
         when e.kind = 'stopped' or (e.kind = 'crashed' and e.error_code = 'machine_stopped') then 'stopped'
         else 'gone'
       end as state
     from public.machine_events e
+    -- What reconcile has found happened earlier: as Fly.io says, where it does.
+    cross join lateral (
+      select least(e.created_at, coalesce((e.detail ->> 'happenedAt')::timestamptz, e.created_at)) as since
+    ) at
     where e.cloud_machine_id = m.id and e.kind in (
       'running', 'adopted', 'started', 'stopped', 'crashed', 'failed', 'interrupted', 'machine_lost',
       'destroyed'
@@ -402,7 +406,9 @@ cross join lateral (
   ) states
   cross join lateral generate_series(date_trunc('day', since), until, interval '1 day') as day
   cross join lateral (
-    select extract(epoch from least(until, day + interval '1 day') - greatest(since, day)) as seconds
+    select greatest(
+      extract(epoch from least(until, day + interval '1 day') - greatest(since, day)), 0
+    ) as seconds
   ) part
   where state <> 'gone'
   group by day

@@ -162,14 +162,17 @@ Deno.test("the ledger says what ran when, and owners see their own", async () =>
   await supabase.sql("alter table machine_events disable trigger machine_events_are_append_only");
   await supabase.sql("delete from machine_events where cloud_machine_id = $1", [row.id]);
   await supabase.sql(
-    `insert into machine_events (cloud_machine_id, request_id, kind, error_code, created_at)
-     select $1, 'r', kind, code, at::timestamptz from (values
+    `insert into machine_events (cloud_machine_id, request_id, kind, error_code, created_at, detail)
+     select $1, 'r', kind, code, at::timestamptz,
+       -- Reconcile noticed the crash two minutes after it.
+       case when kind = 'crashed' then '{"happenedAt": "2026-03-02T03:30:00.000Z"}' else '{}' end::jsonb
+     from (values
        ('claimed', null, '2026-03-01 22:00:00Z'),
        ('running', null, '2026-03-01 23:00:00Z'),
        ('stop_requested', null, '2026-03-02 01:00:00Z'),
        ('stopped', null, '2026-03-02 02:00:00Z'),
        ('started', null, '2026-03-02 03:00:00Z'),
-       ('crashed', 'machine_stopped', '2026-03-02 03:30:00Z'),
+       ('crashed', 'machine_stopped', '2026-03-02 03:32:00Z'),
        ('destroy_requested', null, '2026-03-03 00:10:00Z'),
        ('destroyed', null, '2026-03-03 00:20:00Z')
      ) as life (kind, code, at)`,

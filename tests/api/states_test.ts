@@ -79,6 +79,9 @@ Deno.test("a machine that ends is stopped in its row, with the reason", async (t
       const event = (await stack.historyOf(row.machine_id)).at(-1);
       assert.equal(event?.kind, crashed ? "crashed" : "stopped");
       assert.equal(event.error_code, crashed ? "machine_stopped" : null);
+      const happenedAt = Date.parse(String(event.detail["happenedAt"]));
+      const { history = [] } = simulator.machine(row.machine_id) ?? {};
+      assert.equal(happenedAt, history.at(-1)?.at);
       const errors = (await stack.log(answer)).filter(({ level }) => level === "error");
       assert.equal(errors.length, crashed ? 1 : 0);
       if (crashed) assert.ok(errors[0]?.text.includes(row.machine_id));

@@ -417,6 +417,14 @@ export const MUTATIONS: Mutation[] = [
     tests: ["lid"],
   },
   {
+    name: "prune rows whose machine may still bill",
+    file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
+    from:
+      "where status in ('error', 'destroyed') and reconcile_at is null and updated_at < v_before",
+    to: "where status in ('error', 'destroyed') and updated_at < v_before",
+    tests: ["retention"],
+  },
+  {
     name: "report a late reconcile to nobody",
     file: `${FUNCTION}/provision/handle-provision.ts`,
     from: 'if ("needs_attention" in claim && claim.needs_attention) askForAlert(context);',

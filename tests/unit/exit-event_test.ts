@@ -1,6 +1,9 @@
 /** A machine's events: the newest exit, in the shape of fly-go. */
 import assert from "node:assert/strict";
-import { newestExit } from "../../supabase/functions/provision-machine/fly/exit-event.ts";
+import {
+  lastChangeAt,
+  newestExit,
+} from "../../supabase/functions/provision-machine/fly/exit-event.ts";
 
 const exit = (exit_event: unknown) => ({ type: "exit", request: { exit_event } });
 
@@ -39,4 +42,19 @@ Deno.test("exit event: events of any other shape tell of none", () => {
     undefined,
   );
   assert.equal(newestExit([]), undefined);
+});
+
+Deno.test("exit event: when the machine last changed, if its events say so", () => {
+  assert.equal(
+    lastChangeAt([{ timestamp: 1_700_000_000_000 }, { timestamp: 1 }]),
+    "2023-11-14T22:13:20.000Z",
+  );
+  for (
+    const event of [undefined, null, {}, { timestamp: "1" }, { timestamp: 1e300 }, {
+      timestamp: -1,
+    }]
+  ) {
+    assert.equal(lastChangeAt([event]), undefined);
+  }
+  assert.equal(lastChangeAt([]), undefined);
 });

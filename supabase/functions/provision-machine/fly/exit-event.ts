@@ -1,5 +1,5 @@
 /**
- * Why a machine's program ended, from the machine's events. Fly.io publishes no shape of an event's
+ * What a machine's events say: why its program ended, and when it last changed. Fly.io publishes no shape of an event's
  * `request`; this is fly-go's (machine_types.go), which leaves fields that are zero out.
  * https://fly.io/docs/machines/api/machines-resource/#list-events
  */
@@ -23,6 +23,17 @@ const Event = z.object({
     MonitorEvent: z.object({ exit_event: Exit.nullish() }).nullish(),
   }),
 });
+
+/** Up to the latest date that there is. */
+const Dated = z.object({ timestamp: z.number().min(0).max(8_640_000_000_000_000) });
+
+/** When the newest of `events`, newest first, happened: ISO 8601; undefined if Fly.io does not say. */
+export function lastChangeAt(events: readonly unknown[]): string | undefined {
+  const [newest] = events;
+  // Milliseconds since the epoch.
+  const parsed = Dated.safeParse(newest);
+  return parsed.success ? new Date(parsed.data.timestamp).toISOString() : undefined;
+}
 
 /** How a program ended. */
 export interface ProgramExit {

@@ -4,7 +4,7 @@
  */
 import { originOf } from "../database/machines.ts";
 import type { LiveMachine } from "../database/rows.ts";
-import { newestExit } from "../fly/exit-event.ts";
+import { lastChangeAt, newestExit } from "../fly/exit-event.ts";
 import { getMachine } from "../fly/machines.ts";
 import { stopReasonOf } from "../lifecycle/stop-reason.ts";
 import { inParallel } from "../time.ts";
@@ -58,8 +58,13 @@ async function followState(context: ReconcileContext, row: LiveMachine): Promise
   if (seen === null || !differs(seen.state, row)) return;
   const { id, machine_id: machineId, fly_machine_id: flyMachineId } = row;
   const unchangedForMs = UNCHANGED_FOR_MS;
+  const happenedAt = lastChangeAt(seen.events ?? []);
+  const origin = {
+    ...originOf(context),
+    detail: { flyState: seen.state, ...(happenedAt === undefined ? {} : { happenedAt }) },
+  };
   if (seen.state === "started") {
-    const marked = await changes.markStarted({ id, unchangedForMs }, originOf(context), deadline);
+    const marked = await changes.markStarted({ id, unchangedForMs }, origin, deadline);
     if (marked.outcome === "applied") {
       report.add({ action: "started", machineId, flyMachineId, reason: "at Fly.io" });
     }
@@ -69,11 +74,7 @@ async function followState(context: ReconcileContext, row: LiveMachine): Promise
   if (seen.state === "stopped" && newestExit(seen.events ?? [])?.restarting) return;
   const stopsWhenIdle = (settings.MACHINE_AUTOSTOP ?? "off") !== "off";
   const reason = stopReasonOf(seen, stopsWhenIdle);
-  const marked = await changes.markStopped(
-    { id, reason, unchangedForMs },
-    { ...originOf(context), detail: { flyState: seen.state } },
-    deadline,
-  );
+  const marked = await changes.markStopped({ id, reason, unchangedForMs }, origin, deadline);
   if (marked.outcome !== "applied" || marked.machine.status !== "stopped") return;
   const { stop_reason: recorded } = marked.machine;
   const wanted = ["requested", "idle", "suspended"].includes(recorded);
