@@ -444,13 +444,12 @@ begin
     return jsonb_build_object('outcome', 'conflict', 'machine', to_jsonb(v_before));
   end if;
   -- Fly.io does not say who stopped it: what was asked for through us was not idle.
-  if p_reason = 'idle' and exists (
-    select 1 from public.machine_events
-    where cloud_machine_id = p_id and kind in ('stop_requested', 'suspend_requested') and id > coalesce((
-      select max(id) from public.machine_events
-      where cloud_machine_id = p_id and kind in ('running', 'adopted', 'started')
-    ), 0)
-  ) then
+  if p_reason = 'idle' and (
+    select kind from public.machine_events
+    where cloud_machine_id = p_id
+      and kind in ('running', 'adopted', 'started', 'start_requested', 'stop_requested', 'suspend_requested')
+    order by id desc limit 1
+  ) in ('stop_requested', 'suspend_requested') then
     v_reason := 'requested';
   end if;
   if v_before.stop_reason is not distinct from v_reason then

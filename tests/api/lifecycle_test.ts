@@ -35,7 +35,7 @@ async function assertState(
 }
 
 Deno.test("a machine stops and starts at its owner's request", async (t) => {
-  await using stack = await startStack();
+  await using stack = await startStack({ fly: { settings: { restartDelayMs: 1 } } });
   const { simulator, supabase } = stack;
 
   await t.step("stop, twice: the row says so and why, and it can be started again", async () => {
@@ -176,6 +176,24 @@ Deno.test("a machine stops and starts at its owner's request", async (t) => {
     assertError(answer, 500, "machine_failed");
     assert.match(answer.body.error, /did not start: it is failed; exit code 3/);
     await stack.call(user, { method: "DELETE", path: `/${row.machine_id}` });
+  });
+
+  await t.step("a crash that a caller notices first is reported, once", async () => {
+    const { user, row } = await provision(stack);
+    simulator.operator.exit(row.machine_id, { oomKilled: true, times: 9, uptimeMs: 1 });
+    await until("it is stopped", () => simulator.machine(row.machine_id)?.state === "stopped");
+    const first = await change(stack, user, row, "suspend");
+    assertSuccess(first, 200, "stopped");
+    await assertState(stack, row, "stopped", "stopped", "out of memory");
+    const [event, ...others] = (await stack.log(first)).filter(({ level }) => level === "error");
+    assert.match(event?.message ?? "", /^❌ The machine had stopped by itself \(out of memory\)/);
+    assert.deepEqual([event?.["code"], event?.["machineId"]], ["machine_stopped", row.machine_id]);
+    assert.equal(others.length, 0);
+    assert.equal((await stack.historyOf(row.machine_id)).at(-1)?.kind, "crashed");
+    const again = await change(stack, user, row, "stop");
+    assertSuccess(again, 200, "stopped");
+    assert.ok((await stack.log(again)).every(({ level }) => level !== "error"));
+    await assertState(stack, row, "stopped", "stopped", "out of memory");
   });
 
   await t.step("lost answers, outages and slow answers: asked again, once done", async () => {

@@ -191,3 +191,67 @@ Deno.test("a shared app that is deleted: its rows are closed, and owners may go 
   assert.equal((await stack.row(row.machine_id)).error_code, "machine_lost");
   assertError(await stack.call(user, { body: {} }), 500, "fly_rejected");
 });
+
+Deno.test("a list that lacks a region still shows what failed elsewhere", async () => {
+  await using stack = await startStack({
+    env: { FLY_ORG_SLUG: "personal", FLY_REGIONS: "iad,lhr" },
+    fly: { settings: { organizationListDelayMs: 0 } },
+  });
+  const { simulator } = stack;
+  const user = await stack.supabase.createUser();
+  const row = await assertProvisioned(stack, await stack.call(user, { body: { region: "lhr" } }));
+  simulator.world.regions.setAnswers("iad", false);
+  simulator.failMachine(row.machine_id, { state: "failed", exitCode: 1 });
+  // Incomplete lists are reported, and prove nothing about what they lack.
+  assert.deepEqual((await stack.reconcile()).body.suspected, 1);
+  await stack.ageSightings();
+  assert.equal((await stack.reconcile()).body.crashed, 1);
+  assert.equal((await assertRow(stack, row, "error", null)).error_code, "machine_failed");
+});
+
+Deno.test("a list that shows a failed machine is not contradicted by a 404", async () => {
+  await using stack = await startStack();
+  const { simulator } = stack;
+  const row = await provision(stack);
+  simulator.failMachine(row.machine_id, { state: "failed", exitCode: 1 });
+  simulator.addFault({
+    match: { action: "get" },
+    times: "always",
+    do: { kind: "status", status: 404, body: { error: "machine not found" } },
+  });
+  await assertRun(stack, {});
+  await stack.ageSightings();
+  await assertRun(stack, {});
+  await assertRow(stack, row, "running", null);
+  simulator.clearFaults();
+  await assertRun(stack, { suspected: 1 });
+  await stack.ageSightings();
+  await assertRun(stack, { crashed: 1 });
+});
+
+Deno.test("many pages of an organisation's list, each with its limit: read to the end", async () => {
+  await using stack = await startStack({
+    env: { FLY_ORG_SLUG: "personal", MAX_MACHINES_PER_USER: "20" },
+    fly: { settings: { organizationListDelayMs: 0, organizationPageMax: 2 } },
+  });
+  const { simulator } = stack;
+  const user = await stack.supabase.createUser();
+  const rows = await Promise.all(
+    Array.from(
+      { length: 8 },
+      async () => await assertProvisioned(stack, await stack.call(user, { body: {} })),
+    ),
+  );
+  await stack.ageRows();
+  const [first] = rows;
+  assert.ok(first);
+  simulator.stopMachine(first.machine_id);
+  await until("it is stopped", () => simulator.machine(first.machine_id)?.state === "stopped");
+  simulator.addFault({
+    match: { action: "organization-machines" },
+    skip: 3,
+    times: 2,
+    do: { kind: "status", status: 429, body: { error: "rate limit exceeded" } },
+  });
+  await assertRun(stack, { stopped: 1 });
+});

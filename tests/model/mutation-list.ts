@@ -161,8 +161,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "do not look for lost machines",
     file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
-    from: 'if (machine !== null && machine.state !== "destroyed" && !failed) {',
-    to: "if (machine === null || machine.id) {",
+    from: 'if (machine !== null && machine.state !== "destroyed") return',
+    to: "if (machine === null || machine.id) return",
     tests: ["regressions", "model"],
   },
   {
@@ -361,7 +361,7 @@ export const MUTATIONS: Mutation[] = [
     name: "destroy a failed machine at its first sighting",
     file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
     from: "if (!await ownership.noteMissing(row.id, deadline)) {",
-    to: "if (!await ownership.noteMissing(row.id, deadline) && !failed) {",
+    to: 'if (!await ownership.noteMissing(row.id, deadline) && code === "machine_lost") {',
     tests: ["states"],
   },
   {

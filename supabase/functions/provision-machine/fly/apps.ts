@@ -135,11 +135,13 @@ export interface OrgMachine extends FlyMachine {
   app_name: string;
 }
 
-/** The machines of an organisation; see {@link OrgMachineList.complete}. */
-export interface OrgMachineList {
+/** A page of an organisation's machines. */
+export interface OrgMachinePage {
   machines: OrgMachine[];
   /** False when a region did not answer or an element could not be read. */
   complete: boolean;
+  /** Leads to the next page; null on the last. A page can be short or empty while more follow. */
+  nextCursor: string | null;
 }
 
 const OrgPage = z.object({
@@ -148,37 +150,28 @@ const OrgPage = z.object({
   error_regions: z.array(z.unknown()).nullish(),
 });
 const OrgElement = FlyMachineSchema.extend({ app_name: z.string() });
-/** More pages than any organisation has: an API that goes on for ever must not hold the run. */
-const MAX_PAGES = 1_000;
 
+/** `cursor`: of the page before; null for the first. */
 export async function listOrgMachines(
   fly: FlyClient,
-  orgSlug: string,
+  { orgSlug, cursor }: { orgSlug: string; cursor: string | null },
   options: CallOptions,
-): Promise<OrgMachineList> {
-  const machines: OrgMachine[] = [];
-  let complete = true;
-  let cursor: string | undefined;
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const { data } = await fly.request({
-      method: "GET",
-      path: `/orgs/${encodeURIComponent(orgSlug)}/machines`,
-      query: { summary: "true", limit: "1000", ...(cursor === undefined ? {} : { cursor }) },
-      schema: OrgPage,
-      ...options,
-    });
-    const elements = data.machines ?? [];
-    for (const element of elements) {
-      const parsed = OrgElement.safeParse(element);
-      if (parsed.success) machines.push(parsed.data);
-      else complete = false;
-    }
-    if ((data.error_regions ?? []).length > 0) complete = false;
-    // A page can be short or empty while more follow: only the cursor says.
-    if (!data.next_cursor || data.next_cursor === cursor) return { machines, complete };
-    cursor = data.next_cursor;
-  }
-  return { machines, complete: false };
+): Promise<OrgMachinePage> {
+  const { data } = await fly.request({
+    method: "GET",
+    path: `/orgs/${encodeURIComponent(orgSlug)}/machines`,
+    query: { summary: "true", limit: "1000", ...(cursor === null ? {} : { cursor }) },
+    schema: OrgPage,
+    ...options,
+  });
+  const elements = data.machines ?? [];
+  const machines = elements.flatMap((element) => {
+    const parsed = OrgElement.safeParse(element);
+    return parsed.success ? [parsed.data] : [];
+  });
+  const complete = machines.length === elements.length && (data.error_regions ?? []).length === 0;
+  const nextCursor = data.next_cursor && data.next_cursor !== cursor ? data.next_cursor : null;
+  return { machines, complete, nextCursor };
 }
 
 function appPath(name: string): string {

@@ -12,11 +12,13 @@ import {
   listAddressTypes,
   listApps,
   listOrgMachines,
+  type OrgMachine,
+  type OrgMachinePage,
 } from "../fly/apps.ts";
 import { FlyError, toProvisioningError } from "../fly/errors.ts";
 import { hasNameOf } from "../fly/identity.ts";
 import { backoffMs, sleep } from "../time.ts";
-import type { Found, HostedRow, Hosting, PrepareContext } from "./hosting.ts";
+import type { FlyContext, Found, HostedRow, Hosting, PrepareContext } from "./hosting.ts";
 import { bucketOf, isOurApp } from "./whose-app.ts";
 
 /**
@@ -24,6 +26,10 @@ import { bucketOf, isOurApp } from "./whose-app.ts";
  * over soon; a new app is known everywhere within seconds.
  */
 const MAX_FAILURES = { rateLimited: 20, notReadyYet: 10, other: 5 };
+/** More pages than any organisation has: an API that goes on for ever must not hold the run. */
+const MAX_PAGES = 1_000;
+/** Fly.io's limit of a call per second, where it counts this one at all. */
+const PAGE_PAUSE_MS = 1_000;
 /** Free, and enough for HTTPS and WebSockets. https://fly.io/docs/networking/services/ */
 const ADDRESSES: readonly AddressType[] = ["shared_v4", "v6"];
 
@@ -58,10 +64,11 @@ export function ownApps(options: OwnAppOptions): Hosting {
     // Seen by several clients within seconds of an app's creation.
     isNotReadyYet: (failure) => failure.appIsUnknown || failure.status === 401,
 
-    async list({ fly, deadline }, tag) {
+    async list(context, tag) {
+      const { fly, deadline } = context;
       const [apps, { machines, complete }] = await Promise.all([
         listApps(fly, orgSlug, { deadline }),
-        listOrgMachines(fly, orgSlug, { deadline }),
+        listAllMachines(context, orgSlug),
       ]);
       const found = new Map<string, Found>();
       for (const { name } of apps) {
@@ -140,6 +147,31 @@ async function createOrAdoptApp(
     return isOurApp(existing, { name, organization: orgSlug }) ? "ready" : "foreign";
   }
   return "ready";
+}
+
+/** Page by page; each has a limit of its own at Fly.io, which is waited for. Throws {@link FlyError}. */
+async function listAllMachines(
+  { runtime, fly, deadline }: FlyContext,
+  orgSlug: string,
+): Promise<Omit<OrgMachinePage, "nextCursor">> {
+  const machines: OrgMachine[] = [];
+  let complete = true;
+  let cursor: string | null = null;
+  for (let pages = 0; pages < MAX_PAGES;) {
+    try {
+      const page: OrgMachinePage = await listOrgMachines(fly, { orgSlug, cursor }, { deadline });
+      machines.push(...page.machines);
+      complete &&= page.complete;
+      cursor = page.nextCursor;
+      pages++;
+      if (cursor === null) return { machines, complete };
+    } catch (error) {
+      const limited = error instanceof FlyError && error.code === "fly_rate_limited";
+      if (!limited || deadline.remainingMs() <= PAGE_PAUSE_MS) throw error;
+      await sleep(runtime.clock, Math.max(error.retryAfterMs ?? 0, PAGE_PAUSE_MS));
+    }
+  }
+  return { machines, complete: false };
 }
 
 /**

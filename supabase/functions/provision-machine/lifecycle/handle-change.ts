@@ -5,7 +5,7 @@
 import { otherProject, requireSettings } from "../config/problems.ts";
 import type { Change } from "../database/changes.ts";
 import { originOf } from "../database/machines.ts";
-import type { MarkedChange } from "../database/rows.ts";
+import type { MarkedChange, StopReason } from "../database/rows.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import type { Handler, RequestContext } from "../http/context.ts";
@@ -18,6 +18,10 @@ import { stateConflict, usableMachine } from "./usable-machine.ts";
 const BUDGET_MS = 60_000;
 /** Kept for writing the row: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
+
+/** Other reasons are failures that nobody has reported yet. */
+const WANTED_STOPS: StopReason[] = ["requested", "idle", "suspended"];
+const STOPPED = new Error("it stopped although nobody had asked; see `fly logs`");
 
 export const handleStart = handlerOf("start");
 export const handleStop = handlerOf("stop");
@@ -69,6 +73,12 @@ function handlerOf(change: Change): Handler<RequestContext> {
           ? changes.markStarted({ id: row.id }, by, closeDeadline)
           : changes.markStopped({ id: row.id, reason: seen.reason }, by, closeDeadline),
     );
+    const isNew = row.status === "running" || (!seen.started && row.stop_reason !== seen.reason);
+    if (!seen.started && isNew && !WANTED_STOPS.includes(seen.reason)) {
+      log.errorEvent(`❌ The machine had stopped by itself (${seen.reason})`, STOPPED, {
+        code: "machine_stopped",
+      });
+    }
     return answer(marked, requestId);
   };
 }

@@ -6,7 +6,7 @@ import { originOf } from "../database/machines.ts";
 import type { CloudMachine, LiveMachine } from "../database/rows.ts";
 import type { Found, FoundList, Hosting } from "../hosting/hosting.ts";
 import { NO_IDS, type ReconcileContext } from "./context.ts";
-import { findLostMachines } from "./find-lost-machines.ts";
+import { closeFailedMachines, findLostMachines } from "./find-lost-machines.ts";
 import { differs, followStates } from "./follow-states.ts";
 import { type Orphan, settleOrphans } from "./settle-orphans.ts";
 
@@ -34,19 +34,20 @@ export async function compareMachines(
   const owners = await readOwners(context, living);
   const orphans: Orphan[] = [];
   const changed: LiveMachine[] = [];
+  const failed: LiveMachine[] = [];
   for (const found of living) {
     const owner = owners.byFlyId.get(found.flyMachineId ?? "") ?? owners.byName.get(found.name);
     if (wasLost(found, owner)) await markFound(context, found, owner);
     else if (isOwnedBy(found, owner)) {
-      if (differs(found.state, owner)) changed.push(owner);
+      if (found.state === "failed") failed.push(owner);
+      else if (differs(found.state, owner)) changed.push(owner);
     } else if (isOrphan(found, owner) && !isNew(found, context)) orphans.push({ found, owner });
   }
   await followStates(context, changed);
+  await closeFailedMachines(context, failed);
   const held = await settleOrphans(context, hosting, { orphans, living: living.length });
   if (list.complete) {
-    const well = living.filter(({ state }) => state !== "failed");
-    const ids = well.flatMap(({ flyMachineId }) => flyMachineId ?? []);
-    await findLostMachines(context, hosting, new Set(ids));
+    await findLostMachines(context, hosting, living);
   } else {
     // It proves nothing about what it lacks, so no row is compared with it.
     report.fail("the list of machines is incomplete", INCOMPLETE, NO_IDS);

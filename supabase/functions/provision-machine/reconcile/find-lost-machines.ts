@@ -5,7 +5,7 @@
 import { originOf } from "../database/machines.ts";
 import type { LiveMachine } from "../database/rows.ts";
 import { newestExit } from "../fly/exit-event.ts";
-import { type Hosting, machineOfRow } from "../hosting/hosting.ts";
+import { type Found, type Hosting, machineOfRow } from "../hosting/hosting.ts";
 import { findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { inParallel } from "../time.ts";
 import { forOneItem, type ReconcileContext } from "./context.ts";
@@ -15,13 +15,33 @@ const PARALLEL = 4;
 /** Each suspect costs a call to Fly.io; the rest waits for the next run. */
 const MAX_SUSPECTS_PER_RUN = 100;
 
-/** `living`: the ids of the machines that Fly.io listed, failed ones apart; the list was complete. */
+/** Rows whose machine the list calls failed, which it does also where it lacks others. */
+export async function closeFailedMachines(
+  context: ReconcileContext,
+  rows: readonly LiveMachine[],
+): Promise<void> {
+  await checkInTurn(context, rows, "a failed machine could not be checked", async (item, row) => {
+    const machine = await findMachineOfRow(item, machineOfRow(row));
+    // What the list shows is not gone, whatever one answer says.
+    if (machine === null) return;
+    if (machine.state !== "failed") return await notePresent(item, row);
+    const exit = newestExit(machine.events ?? [])?.description;
+    await close(item, row, {
+      code: "machine_failed",
+      message: ["The machine failed at Fly.io", ...(exit ? [exit] : [])].join("; "),
+      suspicion: "it is failed at Fly.io",
+    });
+  });
+}
+
+/** `living`: the machines that Fly.io listed; the list was complete. */
 export async function findLostMachines(
   context: ReconcileContext,
   hosting: Hosting,
-  living: ReadonlySet<string>,
+  living: readonly Found[],
 ): Promise<void> {
-  const { ownership, runtime, deadline, report } = context;
+  const { ownership, deadline } = context;
+  const states = new Map(living.map(({ flyMachineId, state }) => [flyMachineId, state]));
   const suspects: LiveMachine[] = [];
   const back: string[] = [];
   for (let after: string | null = null; !deadline.passed();) {
@@ -31,8 +51,9 @@ export async function findLostMachines(
       deadline,
     );
     for (const row of page) {
-      if (living.has(row.fly_machine_id)) {
-        if (row.missing_since !== null) back.push(row.fly_machine_id);
+      const state = states.get(row.fly_machine_id);
+      if (state !== undefined) {
+        if (row.missing_since !== null && state !== "failed") back.push(row.fly_machine_id);
         // A machine that is being destroyed is expected to go.
       } else if (row.destroy_requested_at === null) suspects.push(row);
     }
@@ -40,51 +61,78 @@ export async function findLostMachines(
     if (page.length < PAGE) break;
   }
   if (back.length > 0) await ownership.notePresent(back, deadline);
-  // With more suspects than one run can check, every run begins somewhere else.
-  const start = Math.floor(runtime.random() * suspects.length);
-  const turn = suspects.length > MAX_SUSPECTS_PER_RUN
-    ? [...suspects.slice(start), ...suspects.slice(0, start)].slice(0, MAX_SUSPECTS_PER_RUN)
-    : suspects;
+  await checkInTurn(
+    context,
+    suspects,
+    "a missing machine could not be checked",
+    async (item, row) => {
+      // A list can miss a machine that lives, so the machine itself is asked for.
+      const machine = await findMachineOfRow(item, machineOfRow(row));
+      if (machine !== null && machine.state !== "destroyed") return await notePresent(item, row);
+      await close(item, row, {
+        code: "machine_lost",
+        message: "The machine no longer exists at Fly.io",
+        suspicion: "Fly.io does not know it",
+      });
+    },
+  );
+}
+
+/** With more rows than one run can check, every run begins somewhere else. */
+async function checkInTurn(
+  context: ReconcileContext,
+  rows: readonly LiveMachine[],
+  whatFailed: string,
+  check: (context: ReconcileContext, row: LiveMachine) => Promise<void>,
+): Promise<void> {
+  const { runtime, report } = context;
+  const start = Math.floor(runtime.random() * rows.length);
+  const turn = rows.length > MAX_SUSPECTS_PER_RUN
+    ? [...rows.slice(start), ...rows.slice(0, start)].slice(0, MAX_SUSPECTS_PER_RUN)
+    : rows;
   await inParallel(PARALLEL, turn, async (row) => {
     try {
-      await checkSuspect(forOneItem(context), row);
+      await check(forOneItem(context), row);
     } catch (error) {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
-      report.fail("a missing machine could not be checked", error, ids);
+      report.fail(whatFailed, error, ids);
     }
   });
 }
 
-/** A list can miss a machine that lives, so the machine itself is asked for, and asked for twice. */
-async function checkSuspect(context: ReconcileContext, row: LiveMachine): Promise<void> {
+async function notePresent(
+  { ownership, deadline }: ReconcileContext,
+  row: LiveMachine,
+): Promise<void> {
+  if (row.missing_since !== null) await ownership.notePresent([row.fly_machine_id], deadline);
+}
+
+/** Once two sightings agree; a failed machine is destroyed by the next run. */
+async function close(
+  context: ReconcileContext,
+  row: LiveMachine,
+  { code, message, suspicion }: {
+    code: "machine_failed" | "machine_lost";
+    message: string;
+    suspicion: string;
+  },
+): Promise<void> {
   const { machines, ownership, deadline, report } = context;
   const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
-  const machine = await findMachineOfRow(context, machineOfRow(row));
-  const failed = machine?.state === "failed";
-  if (machine !== null && machine.state !== "destroyed" && !failed) {
-    if (row.missing_since !== null) await ownership.notePresent([machine.id], deadline);
-    return;
-  }
   if (!await ownership.noteMissing(row.id, deadline)) {
-    const reason = failed ? "it is failed at Fly.io" : "Fly.io does not know it";
-    return report.add({ action: "suspected", ...ids, reason });
+    return report.add({ action: "suspected", ...ids, reason: suspicion });
   }
-  const exit = newestExit(machine?.events ?? [])?.description;
+  const failed = code === "machine_failed";
   const marked = await machines.markError(
     row.id,
-    {
-      from: row.status,
-      code: failed ? "machine_failed" : "machine_lost",
-      message: failed
-        ? ["The machine failed at Fly.io", ...(exit ? [exit] : [])].join("; ")
-        : "The machine no longer exists at Fly.io",
-      flyMachineId: null,
-      // A failed one is destroyed; its row is closed first.
-      recheckInMs: failed ? 0 : null,
-    },
+    { from: row.status, code, message, flyMachineId: null, recheckInMs: failed ? 0 : null },
     originOf(context),
     deadline,
   );
   if (marked.outcome !== "applied") return;
-  report.add({ action: failed ? "crashed" : "lost", ...ids, ...(exit ? { reason: exit } : {}) });
+  report.add({
+    action: failed ? "crashed" : "lost",
+    ...ids,
+    ...(failed ? { reason: message } : {}),
+  });
 }
