@@ -93,7 +93,7 @@ export const MUTATIONS: Mutation[] = [
     file: `${FUNCTION}/reconcile/context.ts`,
     from: "deadline.within(ITEM_BUDGET_MS)",
     to: "deadline.within(1_000 * ITEM_BUDGET_MS)",
-    tests: ["reconcile"],
+    tests: ["reconcile", "lives"],
   },
   {
     name: "close no overdue row while Fly.io cannot be asked",
@@ -170,7 +170,7 @@ export const MUTATIONS: Mutation[] = [
     file: `${MIGRATIONS}/20261129000200_stopped.sql`,
     from: "coalesce(v_since <= now() - interval '1 minute', false)",
     to: "coalesce(v_since <= now(), false)",
-    tests: ["ownership"],
+    tests: ["ownership", "lives"],
   },
   {
     name: "ignore the fence around another project's database",
@@ -355,7 +355,14 @@ export const MUTATIONS: Mutation[] = [
     file: `${FUNCTION}/reconcile/compare-machines.ts`,
     from: "if (differs(found.state, owner)) changed.push(owner);",
     to: "continue;",
-    tests: ["states"],
+    tests: ["states", "lives"],
+  },
+  {
+    name: "ask Fly.io about every machine on the list",
+    file: `${FUNCTION}/reconcile/compare-machines.ts`,
+    from: "if (differs(found.state, owner)) changed.push(owner);",
+    to: "changed.push(owner);",
+    tests: ["lives"],
   },
   {
     name: "destroy a failed machine at its first sighting",
