@@ -47,7 +47,10 @@ export interface Period {
   toMs: number;
 }
 
-/** A machine's history as periods, each of another kind than the one before. */
+/**
+ * A machine's history as periods, each of another kind than the one before. One may begin and end in
+ * the same millisecond: a caller that waited for it has seen it all the same.
+ */
 export function periodsOf(history: readonly { at: number; state: MachineState }[]): Period[] {
   const periods: Period[] = [];
   for (const { at, state } of history) {
@@ -57,7 +60,7 @@ export function periodsOf(history: readonly { at: number; state: MachineState }[
     if (last) last.toMs = at;
     periods.push({ kind, fromMs: at, toMs: Infinity });
   }
-  return periods.filter(({ fromMs, toMs }) => fromMs < toMs);
+  return periods;
 }
 
 /** What of a row is judged. */
