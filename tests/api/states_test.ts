@@ -124,6 +124,25 @@ Deno.test("a machine that ends is stopped in its row, with the reason", async (t
     await assertRow(stack, row, "running", null);
   });
 
+  await t.step("suspended after a wake that nobody saw: the reason follows", async () => {
+    const row = await provision(stack);
+    simulator.stopMachine(row.machine_id);
+    await until("it is stopped", () => simulator.machine(row.machine_id)?.state === "stopped");
+    await assertRun(stack, { stopped: 1 });
+    for (const [change, state] of [["start", "started"], ["suspend", "suspended"]] as const) {
+      await until(
+        `Fly.io takes the ${change}`,
+        async () => (await callFly(stack, "POST", `${machinePath(row)}/${change}`)).ok,
+      );
+      await until(`it is ${state}`, () => simulator.machine(row.machine_id)?.state === state);
+    }
+    await stack.ageRows();
+    await assertRun(stack, { stopped: 1 });
+    await assertRow(stack, row, "stopped", "suspended");
+    await stack.ageRows();
+    await assertRun(stack, {});
+  });
+
   await t.step("failed at Fly.io: two sightings, then destroyed and the limit free", async () => {
     const user = await stack.supabase.createUser();
     const row = await assertProvisioned(stack, await stack.call(user, { body: {} }));

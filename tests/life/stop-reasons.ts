@@ -13,6 +13,12 @@ const WORDS: Record<Reason, RegExp> = {
   suspended: /suspend/i,
 };
 
+/**
+ * A machine that wakes and sleeps again between two runs was asleep in both lists: its row keeps the
+ * reason of before, as docs/API.md says.
+ */
+const UNSEEN_WAKE_MS = 150_000;
+
 export function isReason(text: string | null, reason: Reason): boolean {
   return text !== null && WORDS[reason].test(text);
 }
@@ -27,8 +33,10 @@ export function acceptedReasons(
   const found = new Set<Reason>();
   const { toMs } = asleep;
   const fromMs =
-    machine.periods.findLast((period) => period.kind === "up" && period.fromMs < asleep.fromMs)
-      ?.toMs ?? asleep.fromMs;
+    machine.periods.findLast((period) =>
+      period.kind === "up" && period.fromMs < asleep.fromMs &&
+      period.toMs - period.fromMs > UNSEEN_WAKE_MS
+    )?.toMs ?? asleep.fromMs;
   for (const [index, { at, state, event }] of machine.history.entries()) {
     if (at < fromMs || at >= toMs) continue;
     const beginning = machine.history[index - 1];

@@ -24,9 +24,12 @@ const STATUS_OF: Readonly<Record<string, LiveMachine["status"]>> = {
 };
 
 /** Whether the row has to follow the state of its machine. */
-export function differs(state: string, { status }: LiveMachine): boolean {
+export function differs(state: string, row: LiveMachine): boolean {
   const should = STATUS_OF[state];
-  return should !== undefined && should !== status;
+  if (should === undefined) return false;
+  if (should !== row.status) return true;
+  // It slept in another way before, and nobody saw it wake.
+  return row.status === "stopped" && (state === "suspended") !== (row.stop_reason === "suspended");
 }
 
 /** `rows`: those that {@link differs} from the list. */
