@@ -60,18 +60,18 @@ Deno.test("alerts when the database is the problem", async (t) => {
     );
   });
 
-  await t.step("an Auth server that is gone is alerted like any other failure", async () => {
+  await t.step("a caller whom Auth cannot identify is no failure to provision", async () => {
     await alerting.reset();
     stack.supabase.setOutage({ services: ["auth"] });
     const user = await outageUser;
     for (let i = 0; i < 3; i++) {
-      const { body } = await stack.call(user, { body: {} });
+      const { body, requestId } = await stack.call(user, { body: {} });
       assert.equal(body.code, "internal_error");
+      assert.match((await stack.fn.failure(requestId)).message, /^❌ Request failed/);
     }
     stack.supabase.setOutage(false);
-    await webhook.nth(1);
-    assert.match(webhook.texts[0] ?? "", /: 3 failures in .*\n• internal_error: 3\n/);
-    await alerting.sent();
+    assert.deepEqual(await stack.supabase.sql("select 1 from machine_events"), []);
+    assert.deepEqual(webhook.texts, []);
   });
 
   await t.step("missing platform settings are alerted at once", async () => {
@@ -90,12 +90,14 @@ Deno.test("alerts when the database is the problem", async (t) => {
     await alerting.reset();
     await using fn = await stack.start({ ALERT_WEBHOOK_URL: undefined });
     const user = await outageUser;
-    stack.supabase.setOutage({ services: ["auth"] });
+    const restore = stack.supabase.onRequest(({ rpc }) =>
+      rpc === "claim_machine" ? { kind: "reset", when: "before" } : undefined
+    );
     const { requestId } = await fn.call(user, { body: {} });
-    stack.supabase.setOutage(false);
+    restore();
     await until("the failure is counted", async () => {
       const events = await stack.supabase.sql(
-        "select 1 from machine_events where request_id = $1 and error_code = 'internal_error'",
+        "select 1 from machine_events where request_id = $1 and error_code = 'database_error'",
         [requestId],
       );
       return events.length === 1;

@@ -495,4 +495,18 @@ export const MUTATIONS: Mutation[] = [
     to: 'return this.code === "network_error"',
     tests: ["client's answers"],
   },
+  {
+    name: "log every refused request",
+    file: `${FUNCTION}/app.ts`,
+    from: "if (heldEvents === undefined || !didNothing) return true;",
+    to: "if (heldEvents === undefined || !didNothing || code !== null) return true;",
+    tests: ["floods"],
+  },
+  {
+    name: "count a failure before its caller is known as an attempt",
+    file: `${FUNCTION}/app.ts`,
+    from: "progress.provisioning = provisioning && environment.platform === null;",
+    to: "progress.provisioning = provisioning;",
+    tests: ["floods"],
+  },
 ];

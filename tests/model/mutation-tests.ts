@@ -38,6 +38,7 @@ export const TESTS = {
   "changes": ["test", "-A", "--no-check", "tests/api/lifecycle_test.ts"],
   "states": ["test", "-A", "--no-check", "tests/api/states_test.ts"],
   "alerts": ["test", "-A", "--no-check", "tests/alerts/alerts_test.ts"],
+  "floods": ["test", "-A", "--no-check", "tests/log/floods_test.ts"],
   "reconcile": ["test", "-A", "--no-check", "tests/api/reconcile_test.ts"],
   "due rows": ["test", "-A", "--no-check", "tests/database/due-rows_test.ts"],
   "ownership": ["test", "-A", "--no-check", "tests/api/ownership_test.ts"],

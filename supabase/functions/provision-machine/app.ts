@@ -16,6 +16,9 @@ import { Measurements } from "./logging/measurements.ts";
 import { RequestLog } from "./logging/request-log.ts";
 import { sleep } from "./time.ts";
 
+/** A known caller's request that takes longer than a refusal shows that it has begun. */
+const HELD_MS = 1_000;
+
 /** The request handler of the function. It never throws and logs every request. */
 export function createApp(
   isolate: Isolate,
@@ -52,13 +55,14 @@ function beginRequest(isolate: Isolate, request: Request): RequestStart {
     measurements: new Measurements(runtime.clock),
     startedAt,
     releaseSecrets,
-    progress: { machineId: null, provisioning: false },
+    progress: { machineId: null, provisioning: false, callerKnown: false },
   };
 }
 
 async function respond(start: RequestStart, routes: readonly Route[]): Promise<Response> {
   const { request, path, requestId, log, progress, isolate: { runtime, redactor } } = start;
   try {
+    log.hold();
     log.invoked(request.method, path);
     const result = await route(start, routes);
     if (result instanceof Response) {
@@ -87,17 +91,20 @@ function finish(
 ): void {
   const { log, measurements, startedAt, progress, environment, isolate: { runtime } } = start;
   const failed = error !== undefined && isProvisioningErrorCode(error.code);
-  if (failed) logFailure(start, error);
-  log.summary({
-    outcome,
-    status,
-    code: error?.code,
-    fields: {
-      ...(error && !failed ? { reason: error.message } : {}),
-      ...measurements.report(),
-      durationMs: runtime.clock.now() - startedAt,
-    },
-  });
+  if (!mayBeLogged(start, failed, error?.code)) log.discard();
+  else {
+    if (failed) logFailure(start, error);
+    log.summary({
+      outcome,
+      status,
+      code: error?.code,
+      fields: {
+        ...(error && !failed ? { reason: error.message } : {}),
+        ...measurements.report(),
+        durationMs: runtime.clock.now() - startedAt,
+      },
+    });
+  }
   start.releaseSecrets();
   // Without a webhook there may still be a failure to count that has no row.
   const countable = environment.settings.ALERT_WEBHOOK_URL !== undefined ||
@@ -105,6 +112,24 @@ function finish(
   if (failed && progress.provisioning && countable) {
     runtime.waitUntil(alertOperators(start, error));
   }
+}
+
+/** Whether there is room in the log, where others could take it away with as many requests. */
+function mayBeLogged(
+  { request, log, progress: { callerKnown }, isolate, environment }: RequestStart,
+  failed: boolean,
+  code: string | undefined,
+): boolean {
+  const { heldEvents } = log;
+  const didNothing = !callerKnown || (code !== undefined && !failed);
+  if (heldEvents === undefined || !didNothing) return true;
+  const events = heldEvents + (failed ? 2 : 1);
+  return isolate.refusals.admit(
+    failed ? "failed" : "refused",
+    code ?? (request.method === "OPTIONS" ? "preflight" : "anonymous"),
+    events,
+    isolate.logger(environment),
+  );
 }
 
 function logFailure(
@@ -143,7 +168,6 @@ async function route(start: RequestStart, routes: readonly Route[]): Promise<Han
     return preflight();
   }
   const { route, parameters } = matchRoute(routes, request.method, path);
-  start.progress.provisioning = route.path === "/";
   if (route.access === "anyone") {
     const handler = await route.load();
     return await handler({ ...start, parameters, database: await openDatabaseIfAny(start) });
@@ -156,7 +180,10 @@ async function routeGuarded(
   route: GuardedRoute,
   parameters: Record<string, string>,
 ): Promise<HandlerResult> {
-  const { request, isolate, environment, measurements } = start;
+  const { request, isolate, environment, measurements, progress, log } = start;
+  const provisioning = route.path === "/";
+  // Without the platform's settings nobody can be identified, and every provisioning fails.
+  progress.provisioning = provisioning && environment.platform === null;
   const platform = requirePlatform(environment);
   const credentials = credentialsOf(request.headers, platform.serviceKeys);
   // While the keys that verify the caller's token are fetched.
@@ -169,6 +196,9 @@ async function routeGuarded(
         ? credentials
         : { kind: "user", ...await isolate.verifyUserToken(credentials.token, platform) },
   );
+  progress.provisioning = provisioning;
+  progress.callerKnown = true;
+  log.releaseWithin(HELD_MS);
   if (route.access === "service" && caller.kind !== "service") {
     throw new AppError("forbidden", "Only a service may do this", {
       hint: "Send one of the project's secret keys as apikey",

@@ -8,6 +8,7 @@ import { secretsOf } from "./config/secrets.ts";
 import type { Database } from "./database/database.ts";
 import { configureLogging } from "./logging/log-format.ts";
 import { Redactor } from "./logging/redactor.ts";
+import { RefusalLog } from "./logging/refusals.ts";
 import { RequestLog } from "./logging/request-log.ts";
 import { lazy, type Runtime } from "./runtime.ts";
 
@@ -20,13 +21,16 @@ const VARIABLES = [...Object.keys(ENVIRONMENT), "SUPABASE_DB_URL"];
 
 export class Isolate {
   readonly redactor = new Redactor();
+  readonly refusals: RefusalLog;
   private logging: { level: string; format: string; logger: Logger } | undefined;
   private database: { madeFor: Platform; database: Database } | undefined;
   private auth: { madeFor: Platform; client: GoTrueClient } | undefined;
   private environment: Environment | undefined;
   private releaseSecrets = () => {};
 
-  constructor(readonly runtime: Runtime) {}
+  constructor(readonly runtime: Runtime) {
+    this.refusals = new RefusalLog(runtime);
+  }
 
   /** The environment as it is now; parsed again only when it has changed. */
   readEnvironment(): Environment {

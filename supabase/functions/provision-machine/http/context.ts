@@ -31,6 +31,8 @@ export interface RequestProgress {
   machineId: string | null;
   /** A failure from here on is a failure to provision. */
   provisioning: boolean;
+  /** Before that nothing is done for a request, and anybody can have sent it. */
+  callerKnown: boolean;
 }
 
 /** What the handler of a route for anyone gets. */

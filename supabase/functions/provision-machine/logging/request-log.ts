@@ -30,16 +30,46 @@ export interface Summary {
 export class RequestLog {
   private events = 0;
   private suppressed = 0;
+  /** The first lines of a request that may still be refused; null once they are written. */
+  private held: { message: string; fields: Fields }[] | null = null;
+  private stopTimer = () => {};
   private readonly warnings: { message: string; fields: Fields }[] = [];
   private readonly context: Fields;
 
   constructor(
     private readonly logger: Logger,
-    private readonly clock: Pick<Clock, "now">,
+    private readonly clock: Clock,
     requestId: string,
     traceId?: string,
   ) {
     this.context = { requestId, machineId: undefined, userId: undefined, traceId };
+  }
+
+  /** Keeps back what is only information, until {@link release} or the first other event. */
+  hold(): void {
+    this.held = [];
+  }
+
+  /** Releases what is kept back in `ms` milliseconds at the latest. */
+  releaseWithin(ms: number): void {
+    if (this.held !== null) this.stopTimer = this.clock.after(ms, () => this.release());
+  }
+
+  release(): void {
+    const held = this.held ?? [];
+    this.discard();
+    for (const { message, fields } of held) this.logger.info(message, fields);
+  }
+
+  /** Forgets what is kept back. */
+  discard(): void {
+    this.stopTimer();
+    this.held = null;
+  }
+
+  /** How many events are kept back, or undefined when they have been written. */
+  get heldEvents(): number | undefined {
+    return this.held?.length;
   }
 
   /** Adds to every event from now on. */
@@ -145,6 +175,7 @@ export class RequestLog {
 
   /** A second failure, such as the error state that could not be written. */
   errorEvent(message: string, cause: unknown, fields: Fields = {}): void {
+    this.release();
     this.flushWarnings();
     if (!this.takeFromBudget(RESERVED_AFTER_ERRORS)) return;
     const known = cause instanceof AppError || cause instanceof UpstreamError;
@@ -157,9 +188,10 @@ export class RequestLog {
   }
 
   info(message: string, fields: Fields = {}): void {
-    if (this.takeFromBudget(RESERVED_AFTER_INFO)) {
-      this.logger.info(message, { ...this.context, ...fields });
-    }
+    if (!this.takeFromBudget(RESERVED_AFTER_INFO)) return;
+    const all = { ...this.context, ...fields };
+    if (this.held === null) this.logger.info(message, all);
+    else this.held.push({ message, fields: all });
   }
 
   /** Something that failed beside the request, when its summary has been written already. */
@@ -170,6 +202,7 @@ export class RequestLog {
 
   /** The last event of every request, enough to debug from alone. */
   summary({ outcome, status, code, fields }: Summary): void {
+    this.release();
     this.logger.info(`provision-machine finished: ${code ?? outcome} (HTTP ${status})`, {
       ...this.context,
       outcome,
@@ -181,6 +214,7 @@ export class RequestLog {
   }
 
   private failed(message: string, error: AppError, fields: Fields): void {
+    this.release();
     this.flushWarnings();
     this.events++;
     const described = describe(error);
