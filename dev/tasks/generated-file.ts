@@ -1,4 +1,4 @@
-/** A committed file that a task writes from the migrations, and that a test compares with them. */
+/** A committed file that a task writes from its source, and that a test compares with it. */
 import { join, resolve } from "node:path";
 import { createTwoFilesPatch } from "diff";
 
@@ -6,9 +6,11 @@ import { createTwoFilesPatch } from "diff";
 export interface GeneratedFile {
   /** Relative to the project's root. */
   path: string;
+  /** What it is written from, in words. */
+  source: string;
   /** The task of deno.json that writes the file. */
   task: string;
-  /** The file's text, from the migrations of `<projectRoot>/supabase`. */
+  /** The file's text, from the source below `projectRoot`. */
   generate(projectRoot: string): Promise<string>;
 }
 
@@ -28,7 +30,7 @@ export async function driftOf(file: GeneratedFile, projectRoot: string): Promise
   if (generated === committed) return null;
   return createTwoFilesPatch(
     file.path,
-    `${file.path} (from the migrations)`,
+    `${file.path} (from ${file.source})`,
     committed,
     generated,
   );
@@ -53,7 +55,7 @@ export async function runTask(file: GeneratedFile, args: readonly string[]): Pro
     const drift = await driftOf(file, projectRoot);
     if (drift === null) return 0;
     await print(
-      `${drift}\n${file.path} differs from the migrations: run \`deno task ${file.task}\``,
+      `${drift}\n${file.path} differs from ${file.source}: run \`deno task ${file.task}\``,
     );
     return 1;
   }

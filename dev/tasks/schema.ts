@@ -13,6 +13,7 @@ import { arrangeDump } from "./arrange-dump.ts";
 /** The current schema, for reading. */
 export const SCHEMA: GeneratedFile = {
   path: "supabase/schema.sql",
+  source: "the migrations",
   task: "schema",
   generate: generateSchema,
 };

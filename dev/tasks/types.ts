@@ -11,6 +11,7 @@ import { runSupabaseCli } from "./supabase-cli.ts";
 /** The function's database types, kept as the CLI prints them. */
 export const TYPES: GeneratedFile = {
   path: "supabase/functions/provision-machine/database/types.ts",
+  source: "the migrations",
   task: "types",
   generate: generateTypes,
 };

@@ -133,6 +133,12 @@ const EXPECTED: Record<string, Record<CallerKind, number>> = {
     ...SERVICES(200),
   },
   "GET /health": { ...UNKNOWN(200), ...USERS(200), ...USERS_ON_ANOTHERS(200), ...SERVICES(200) },
+  "GET /openapi.json": {
+    ...UNKNOWN(200),
+    ...USERS(200),
+    ...USERS_ON_ANOTHERS(200),
+    ...SERVICES(200),
+  },
   "GET /metrics": { ...UNKNOWN(401), ...USERS(403), ...USERS_ON_ANOTHERS(403), ...SERVICES(200) },
   "POST /reconcile": {
     ...UNKNOWN(401),

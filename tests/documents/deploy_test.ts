@@ -89,6 +89,7 @@ Deno.test("the function deploys, and what was uploaded boots on the hosted Deno"
       "POST /{machineId}/suspend": "configuration_error",
       "POST /{machineId}/connect": "configuration_error",
       "GET /health": "fail",
+      "GET /openapi.json": "OpenAPI 3.1.1",
       "GET /metrics": "database_error",
       "POST /reconcile": "database_error",
     });
@@ -132,11 +133,14 @@ async function assertPreflight(url: string): Promise<void> {
   }
 }
 
-/** The code of an error, or the status of a health report. */
+/** The code of an error, the status of a health report, or what the description is written in. */
 function codeOf(text: string): string {
-  const { code, status } = z.object({ code: z.string(), status: z.string() }).partial()
-    .parse(JSON.parse(text));
-  return code ?? status ?? text;
+  const { code, status, openapi } = z.object({
+    code: z.string(),
+    status: z.string(),
+    openapi: z.string(),
+  }).partial().parse(JSON.parse(text));
+  return code ?? status ?? (openapi === undefined ? text : `OpenAPI ${openapi}`);
 }
 
 async function assertPostIsRefused(

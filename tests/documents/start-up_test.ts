@@ -53,7 +53,16 @@ Deno.test("a new isolate loads what every request needs, and no more", async () 
     "npm:zod/v3",
   ]);
   for (
-    const rare of ["alerts", "connect", "database", "destroy", "health", "metrics", "reconcile"]
+    const rare of [
+      "alerts",
+      "connect",
+      "database",
+      "destroy",
+      "health",
+      "metrics",
+      "openapi",
+      "reconcile",
+    ]
   ) {
     assert.deepEqual(loaded.filter((path) => folder(path) === rare), []);
   }
@@ -70,7 +79,7 @@ Deno.test("provisioning loads supabase-js, and no module of the rare routes", as
       .map(loadedBy),
   )).flat();
   assert.ok(loaded.includes("npm:@supabase/supabase-js"), loaded.join("\n"));
-  for (const rare of ["alerts", "destroy", "health", "metrics", "reconcile"]) {
+  for (const rare of ["alerts", "destroy", "health", "metrics", "openapi", "reconcile"]) {
     assert.deepEqual(loaded.filter((path) => folder(path) === rare), []);
   }
   // Each machine gets its key.

@@ -509,4 +509,18 @@ export const MUTATIONS: Mutation[] = [
     to: "progress.provisioning = provisioning;",
     tests: ["floods"],
   },
+  {
+    name: "answer with a field that the API's description does not declare",
+    file: `${FUNCTION}/destroy/handle-destroy.ts`,
+    from: '    status: "destroyed",\n',
+    to: '    status: "destroyed",\n    gone: true,\n',
+    tests: ["destroying"],
+  },
+  {
+    name: "change a code and leave the API's description behind",
+    file: `${FUNCTION}/errors.ts`,
+    from: "status: 429",
+    to: "status: 503",
+    tests: ["openapi"],
+  },
 ];

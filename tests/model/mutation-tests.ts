@@ -32,6 +32,7 @@ export const TESTS = {
   "retention": ["test", "-A", "--no-check", "tests/database/retention_test.ts"],
   "lid": ["test", "-A", "--no-check", "tests/api/lid_test.ts"],
   "retry": ["test", "-A", "--no-check", "tests/api/retry_test.ts"],
+  "openapi": ["test", "-A", "--no-check", "tests/api/openapi_test.ts"],
   "errors": ["test", "-A", "--no-check", "tests/unit/errors_test.ts"],
   "client's answers": ["test", "-A", "--no-check", "tests/unit/client-answers_test.ts"],
   "in flight": ["test", "-A", "--no-check", "tests/unit/in-flight_test.ts"],

@@ -9,6 +9,7 @@ import type { LocalUser } from "../../dev/stack/supabase/mod.ts";
 import { logViolations } from "../invariants/log.ts";
 import type { SecretFinder } from "../invariants/secrets.ts";
 import { isSummary, type LogEvent, parseLog } from "../invariants/log-events.ts";
+import { undeclared } from "./openapi.ts";
 import { until } from "./until.ts";
 
 export type { LogEvent } from "../invariants/log-events.ts";
@@ -68,7 +69,7 @@ export class RunningFunction implements AsyncDisposable {
     return this.process.lines;
   }
 
-  /** Calls the function as `user`. Checks the headers and fields that every answer must have. */
+  /** Calls the function as `user`. Checks the answer against the description of the API. */
   async call(
     user: LocalUser | null,
     { method = "POST", path = "", prefix = "/provision-machine", body, headers = {}, signal }:
@@ -95,12 +96,15 @@ export class RunningFunction implements AsyncDisposable {
     assert.match(requestId, /^[A-Za-z0-9_.-]{1,128}$/, `${method} ${path}: x-request-id`);
     assert.ok(response.headers.get("access-control-allow-origin"), `${method} ${path}: CORS`);
     this.secrets.assertAbsent(text, `the answer to ${method} ${path}`);
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: text === "" ? null : JSON.parse(text),
-      requestId,
-    };
+    const { status, headers: received } = response;
+    const parsed = text === "" ? null : JSON.parse(text);
+    const asked = { method, path: new URL(response.url).pathname };
+    assert.deepEqual(
+      undeclared({ ...asked, status, headers: received, body: parsed }),
+      [],
+      `${method} ${asked.path} is not answered as openapi.json says`,
+    );
+    return { status, headers: received, body: parsed, requestId };
   }
 
   /** Every log event so far, in the order of each stream. */

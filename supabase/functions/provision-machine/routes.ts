@@ -47,6 +47,12 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: "GET",
+    path: "/openapi.json",
+    access: "anyone",
+    load: lazy(async () => (await import("./openapi/handle-openapi.ts")).handleOpenApi),
+  },
+  {
+    method: "GET",
     path: "/metrics",
     access: "service",
     load: lazy(async () => (await import("./metrics/handle-metrics.ts")).handleMetrics),
