@@ -523,4 +523,32 @@ export const MUTATIONS: Mutation[] = [
     to: "status: 503",
     tests: ["openapi"],
   },
+  {
+    name: "fetch the keys again for every name that is not known",
+    file: `${FUNCTION}/auth/signing-keys.ts`,
+    from: "known === undefined ? FETCH_AGAIN_AFTER_MS : KEPT_MS",
+    to: "known === undefined ? 0 : KEPT_MS",
+    tests: ["signing keys"],
+  },
+  {
+    name: "ask Auth about every token with a shared secret",
+    file: `${FUNCTION}/auth/verify-user-token.ts`,
+    from: "if (hasLegacyKey || !await ask(keys.any())) return null;",
+    to: "if (hasLegacyKey || keys !== null) return null;",
+    tests: ["tokens"],
+  },
+  {
+    name: "take a token whatever its audience",
+    file: `${FUNCTION}/auth/token-claims.ts`,
+    from: 'if (![claims.aud].flat().includes("authenticated")) {',
+    to: 'if ([claims.aud].flat().includes("nobody")) {',
+    tests: ["tokens"],
+  },
+  {
+    name: "compute the forms of a token for every line of the log",
+    file: `${FUNCTION}/logging/redactor.ts`,
+    from: "this.forms.get(secret) ?? formsOf(secret)",
+    to: "formsOf(secret)",
+    tests: ["redactor"],
+  },
 ];

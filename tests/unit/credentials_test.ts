@@ -17,6 +17,7 @@ const TOKEN = `${"h".repeat(20)}.${"p".repeat(20)}.${"s".repeat(20)}`;
 const SERVICE = { kind: "service" };
 const USER = { kind: "user-token", token: TOKEN };
 const NONE = "No credentials: send the user's access token as Authorization: Bearer";
+const TOO_LONG = "No token or key has more than 8192 characters";
 const INVALID = "The credentials are neither a user's access token nor a valid secret key";
 
 /** Headers and what they amount to: credentials, or the error. */
@@ -46,6 +47,8 @@ const CASES: [headers: Record<string, string>, expected: object | string][] = [
   [{ authorization: "Bearer a.b" }, INVALID],
   [{ authorization: "Bearer a.b.c.d" }, INVALID],
   [{ authorization: "Bearer a.b.c=" }, INVALID],
+  [{ authorization: `Bearer ${TOKEN}${"s".repeat(8_200)}` }, TOO_LONG],
+  [{ authorization: `Bearer ${TOKEN}`, apikey: "k".repeat(8_193) }, TOO_LONG],
 ];
 
 Deno.test("credentials: what each combination of headers amounts to", () => {
@@ -78,6 +81,8 @@ Deno.test("credentials: only what can be a secret is one", () => {
     [{ apikey: KEY }, [KEY]],
     [{ apikey: PUBLISHABLE, authorization: `Bearer ${TOKEN}` }, [PUBLISHABLE, TOKEN]],
     [{ authorization: `Bearer ${KEY}` }, [KEY]],
+    // Refused, and so never used.
+    [{ authorization: `Bearer ${TOKEN}${"s".repeat(8_200)}` }, []],
     // Blacking these out would garble everyone's answers.
     [{ apikey: "machine", authorization: "Bearer running" }, []],
     [{ apikey: "sb_secret_short", authorization: "Bearer a.b.c" }, []],

@@ -79,6 +79,30 @@ Deno.test("redactor: letting go of the shortest secret leaves the others protect
   assert.equal(redactor.redact("six-ch"), "six-ch");
 });
 
+Deno.test("redactor: a text that begins like a token does not expand every token that is held", () => {
+  const redactor = redactorOf(
+    ...Array.from({ length: 200 }, (_, n) => `eyJhbGciOi${"x".repeat(400)}${n}`),
+  );
+  const { btoa } = globalThis;
+  let encoded = 0;
+  globalThis.btoa = (text) => {
+    encoded++;
+    return btoa(text);
+  };
+  try {
+    for (let n = 0; n < 10; n++) redactor.redact(`DELETE /eyJhbGciOi ${"y".repeat(100)}`);
+    assert.equal(encoded, 0);
+    const long = `DELETE /eyJhbGciOi ${"y".repeat(1_000)}`;
+    redactor.redact(long);
+    const once = encoded;
+    redactor.redact(long);
+    assert.ok(once > 0);
+    assert.equal(encoded, once);
+  } finally {
+    globalThis.btoa = btoa;
+  }
+});
+
 Deno.test("redactor: secrets that begin alike are kept apart", () => {
   const redactor = redactorOf("sb_secret_aaaaaaaa", "sb_secret_bbbbbbbb");
   assert.equal(

@@ -1,8 +1,7 @@
 /** What requests share: made once per isolate, or once per environment seen. */
-import type { GoTrueClient } from "@supabase/supabase-js";
 import type { Logger } from "@logtape/logtape";
 import { ENVIRONMENT, type Environment, type Platform } from "./config/environment.ts";
-import type { VerifiedUser } from "./auth/verify-user-token.ts";
+import type { TokenVerifier, VerifiedUser } from "./auth/verify-user-token.ts";
 import { parseEnvironment } from "./config/parse-environment.ts";
 import { secretsOf } from "./config/secrets.ts";
 import type { Database } from "./database/database.ts";
@@ -24,7 +23,7 @@ export class Isolate {
   readonly refusals: RefusalLog;
   private logging: { level: string; format: string; logger: Logger } | undefined;
   private database: { madeFor: Platform; database: Database } | undefined;
-  private auth: { madeFor: Platform; client: GoTrueClient } | undefined;
+  private verifier: TokenVerifier | undefined;
   private environment: Environment | undefined;
   private releaseSecrets = () => {};
 
@@ -74,11 +73,11 @@ export class Isolate {
    * `unauthorized` or `internal_error`.
    */
   async verifyUserToken(token: string, platform: Platform): Promise<VerifiedUser> {
-    const { createAuthClient, verifyUserToken } = await loadAuth();
-    if (this.auth?.madeFor !== platform) {
-      this.auth = { madeFor: platform, client: createAuthClient(platform, this.runtime) };
+    const { createTokenVerifier, verifyUserToken } = await loadAuth();
+    if (this.verifier?.platform !== platform) {
+      this.verifier = createTokenVerifier(platform, this.runtime);
     }
-    return await verifyUserToken(token, this.auth.client);
+    return await verifyUserToken(token, this.verifier);
   }
 
   /** The last resort for a rejection that nothing handles. Never throws. */

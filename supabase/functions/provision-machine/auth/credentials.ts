@@ -4,6 +4,12 @@
  */
 import { AppError } from "../errors.ts";
 
+/**
+ * Characters. A token of Supabase Auth with much metadata has two thousand; whatever is longer is
+ * refused before anything is computed from it.
+ */
+const LONGEST_CREDENTIAL = 8_192;
+
 export type Caller =
   | { kind: "service" }
   /** `anonymous`: signed in without an account of their own. */
@@ -14,6 +20,11 @@ export type Credentials = { kind: "service" } | { kind: "user-token"; token: str
 
 /** Throws {@link AppError} `unauthorized` when there are none, or none that can be valid. */
 export function credentialsOf(headers: Headers, serviceKeys: readonly string[]): Credentials {
+  for (const name of ["authorization", "apikey"]) {
+    if (headers.has(name) && credentialIn(headers, name) === undefined) {
+      throw unauthorized(`No token or key has more than ${LONGEST_CREDENTIAL} characters`);
+    }
+  }
   if (isService(headers, serviceKeys)) return { kind: "service" };
   const token = bearerToken(headers);
   if (token !== undefined && looksLikeJwt(token)) return { kind: "user-token", token };
@@ -28,7 +39,7 @@ export function credentialsOf(headers: Headers, serviceKeys: readonly string[]):
  * lesser of the two rights.
  */
 export function isService(headers: Headers, serviceKeys: readonly string[]): boolean {
-  const apikey = headers.get("apikey")?.trim();
+  const apikey = credentialIn(headers, "apikey")?.trim();
   const bearer = bearerToken(headers);
   if (bearer !== undefined && isServiceKey(bearer, serviceKeys)) return true;
   if (bearer !== undefined && looksLikeJwt(bearer)) return false;
@@ -60,12 +71,17 @@ const SECRET = /^([\w-]{16,}\.[\w-]{16,}\.[\w-]{16,}|sb_[a-z]+_[\w-]{16,})$/;
  * ordinary word sent as a key would be redacted in every caller's answers and log lines.
  */
 export function callerSecrets(headers: Headers): string[] {
-  return [headers.get("apikey")?.trim() ?? "", bearerToken(headers) ?? ""]
+  return [credentialIn(headers, "apikey")?.trim() ?? "", bearerToken(headers) ?? ""]
     .filter((credential) => SECRET.test(credential));
 }
 
 function bearerToken(headers: Headers): string | undefined {
-  return headers.get("authorization")?.match(/^Bearer +(\S+) *$/i)?.[1];
+  return credentialIn(headers, "authorization")?.match(/^Bearer +(\S+) *$/i)?.[1];
+}
+
+function credentialIn(headers: Headers, name: string): string | undefined {
+  const value = headers.get(name) ?? undefined;
+  return value !== undefined && value.length > LONGEST_CREDENTIAL ? undefined : value;
 }
 
 function looksLikeJwt(token: string): boolean {

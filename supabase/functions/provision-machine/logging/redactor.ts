@@ -27,6 +27,8 @@ export class Redactor {
    * requests do not undo each other.
    */
   private readonly holders = new Map<string, Map<string, number>>();
+  /** The forms of the secrets that were looked for, which cost more than looking for them. */
+  private readonly forms = new Map<string, string[]>();
   /** Length of the shortest secret; no form is shorter, so a shorter text contains none. */
   private shortest = Infinity;
 
@@ -50,13 +52,23 @@ export class Redactor {
     const suspects = new Set<string>();
     for (const [prefix, secrets] of this.holders) {
       if (!text.includes(prefix)) continue;
-      for (const secret of secrets.keys()) suspects.add(secret);
+      for (const secret of secrets.keys()) {
+        if (secret.length <= text.length) suspects.add(secret);
+      }
     }
     if (suspects.size === 0) return text;
-    const found = [...suspects].flatMap(formsOf).filter((form) => text.includes(form));
+    const found = [...suspects].flatMap((secret) => this.formsOf(secret)).filter((form) =>
+      text.includes(form)
+    );
     // Longest first, so that a secret that contains another is replaced whole.
     found.sort((a, b) => b.length - a.length);
     return found.reduce((redacted, form) => redacted.replaceAll(form, REDACTED), text);
+  }
+
+  private formsOf(secret: string): string[] {
+    const known = this.forms.get(secret) ?? formsOf(secret);
+    this.forms.set(secret, known);
+    return known;
   }
 
   private hold(secret: string, prefixes: string[], by: 1 | -1): void {
@@ -64,7 +76,10 @@ export class Redactor {
       const secrets = this.holders.get(prefix) ?? new Map<string, number>();
       const left = (secrets.get(secret) ?? 0) + by;
       if (left > 0) secrets.set(secret, left);
-      else secrets.delete(secret);
+      else {
+        secrets.delete(secret);
+        this.forms.delete(secret);
+      }
       if (secrets.size > 0) this.holders.set(prefix, secrets);
       else this.holders.delete(prefix);
     }
