@@ -3,17 +3,34 @@
 -- schema, add a migration and run `deno task schema`, which writes this file.
 -- Not here: the jobs of pg_cron (20261101000600_schedule.sql).
 
+-- alert_codes -------------------------------------------------------------------------------------
+
+CREATE TABLE public.alert_codes (
+    kind text NOT NULL,
+    code text NOT NULL,
+    last_alert_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.alert_codes IS 'When an alert last told of each code; for the cooldown.';
+
+ALTER TABLE public.alert_codes ADD CONSTRAINT alert_codes_pkey PRIMARY KEY (kind, code);
+
+ALTER TABLE public.alert_codes ADD CONSTRAINT alert_codes_kind_fkey FOREIGN KEY (kind) REFERENCES public.alert_states(kind);
+
+ALTER TABLE public.alert_codes ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.alert_codes TO service_role;
+
 -- alert_states ------------------------------------------------------------------------------------
 
 CREATE TABLE public.alert_states (
     kind text NOT NULL,
     firing boolean DEFAULT false NOT NULL,
-    last_alert_at timestamp with time zone,
     held_back jsonb,
     CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['failures'::text, 'configuration'::text, 'reconcile'::text, 'fleet_filling'::text, 'fleet_full'::text])))
 );
 
-COMMENT ON TABLE public.alert_states IS 'Whether each kind of alert is firing, and when it last told so.';
+COMMENT ON TABLE public.alert_states IS 'Whether each kind of alert is firing.';
 COMMENT ON COLUMN public.alert_states.held_back IS 'What the cooldown kept from being told after a recovery; told when the cooldown is over.';
 
 ALTER TABLE public.alert_states ADD CONSTRAINT alert_states_pkey PRIMARY KEY (kind);
@@ -281,6 +298,7 @@ ALTER TABLE public.machine_events ADD CONSTRAINT machine_events_pkey PRIMARY KEY
 
 ALTER TABLE public.machine_events ADD CONSTRAINT machine_events_cloud_machine_id_fkey FOREIGN KEY (cloud_machine_id) REFERENCES public.cloud_machines(id) ON DELETE CASCADE;
 
+CREATE INDEX machine_events_attempts ON public.machine_events USING btree (id DESC) WHERE (kind = ANY (ARRAY['running'::text, 'adopted'::text, 'failed'::text, 'interrupted'::text]));
 CREATE INDEX machine_events_cloud_machine_id ON public.machine_events USING btree (cloud_machine_id, id);
 CREATE INDEX machine_events_created_at ON public.machine_events USING brin (created_at);
 CREATE INDEX machine_events_failures ON public.machine_events USING btree (created_at DESC) WHERE (kind = ANY (ARRAY['failed'::text, 'interrupted'::text, 'machine_lost'::text, 'crashed'::text]));
@@ -929,10 +947,14 @@ declare
   v_state public.alert_states;
   v_now timestamptz;
   v_window_start timestamptz;
-  v_cooled_down boolean;
   v_threshold integer;
+  v_at_once text[] := array['configuration_error', 'fly_account_limit', 'fly_unauthorized'];
   v_failures jsonb;
   v_count bigint;
+  v_streak jsonb;
+  v_told text[];
+  v_fresh jsonb;
+  v_fresh_count bigint;
   v_event text;
   v_problem text;
   v_live bigint;
@@ -947,9 +969,7 @@ begin
     -- What only an operator can settle fails every request: the first one is enough.
     v_threshold := case v_state.kind when 'failures' then p_threshold else 1 end;
     v_window_start := v_now - make_interval(secs => p_window_ms / 1000.0);
-    v_cooled_down := coalesce(
-      v_state.last_alert_at <= v_now - make_interval(secs => p_cooldown_ms / 1000.0), true
-    );
+    v_streak := null;
 
     if v_state.kind = 'reconcile' then
       v_problem := public.reconcile_problem();
@@ -958,10 +978,8 @@ begin
         v_problem := null;
       end if;
       v_failures := jsonb_build_object(
-        'count', case when v_problem is null then 0 else 1 end,
         'byCode', case when v_problem is null then '{}' else jsonb_build_object('reconcile_' || v_problem, 1) end,
-        'newestRequestId', null,
-        'windowMinutes', 10
+        'newestMachineId', null, 'windowMinutes', 10
       );
     elsif v_state.kind in ('fleet_filling', 'fleet_full') then
       select count(*) into v_live from (
@@ -969,58 +987,87 @@ begin
         where status in ('provisioning', 'running', 'stopped') limit coalesce(p_max_machines, 0)
       ) live;
       v_needed := p_max_machines * case v_state.kind when 'fleet_full' then 1 else 0.8 end;
-      if v_live < v_needed then
-        v_live := 0;
-      end if;
       v_failures := jsonb_build_object(
-        'count', case when p_max_machines is null then 0 else v_live end, 'byCode', '{}'::jsonb,
-        'newestRequestId', null, 'windowMinutes', 10, 'limit', p_max_machines
+        'byCode', case when v_live >= v_needed then jsonb_build_object(v_state.kind, v_live) else '{}' end,
+        'newestMachineId', null, 'windowMinutes', 10, 'limit', p_max_machines
       );
     else
+      -- Only names that we made: a request's id may be a caller's.
       select jsonb_build_object(
-        'count', coalesce(sum(n), 0),
         'byCode', coalesce(jsonb_object_agg(error_code, n), '{}'),
-        'newestRequestId', (array_agg(newest_request_id order by newest_at desc))[1],
+        'newestMachineId', (
+          select m.machine_id from public.cloud_machines m
+          where m.id = (array_agg(newest_row order by newest_at desc) filter (where newest_row is not null))[1]
+        ),
         'windowMinutes', round(p_window_ms / 60000.0, 2)
       ) into v_failures
       from (
         select e.error_code, count(*) as n, max(e.created_at) as newest_at,
-          (array_agg(e.request_id order by e.created_at desc, e.id desc))[1] as newest_request_id
+          (array_agg(e.cloud_machine_id order by e.created_at desc, e.id desc))[1] as newest_row
         from public.machine_events e
         where e.kind in ('failed', 'interrupted', 'machine_lost', 'crashed') and e.created_at > v_window_start
-          and (e.error_code in ('configuration_error', 'fly_account_limit')) = (v_state.kind = 'configuration')
+          and (e.error_code = any (v_at_once)) = (v_state.kind = 'configuration')
         group by e.error_code
       ) codes;
+      -- The newest attempts, if all of them failed: however long that took.
+      if v_state.kind = 'failures' then
+        select jsonb_object_agg(error_code, n) into v_streak
+        from (
+          select error_code, count(*) as n, sum(count(*)) over () as failed
+          from (
+            select e.kind, e.error_code from public.machine_events e
+            where e.kind in ('running', 'adopted', 'failed', 'interrupted')
+            order by e.id desc limit v_threshold
+          ) attempts
+          where kind in ('failed', 'interrupted') and not error_code = any (v_at_once)
+          group by error_code
+        ) failures
+        where failed = v_threshold;
+      end if;
     end if;
 
+    select coalesce(sum(value::bigint), 0) into v_count from jsonb_each_text(v_failures -> 'byCode');
+    select coalesce(array_agg(code), '{}') into v_told from public.alert_codes
+    where kind = v_state.kind and last_alert_at > v_now - make_interval(secs => p_cooldown_ms / 1000.0);
+    -- What the cooldown of its own code does not keep back.
+    v_fresh := (v_failures -> 'byCode') - v_told;
+    select coalesce(sum(value::bigint), 0) into v_fresh_count from jsonb_each_text(v_fresh);
+
     v_event := null;
-    v_count := (v_failures ->> 'count')::bigint;
-    if v_count >= v_threshold then
-      if v_cooled_down then
-        v_event := 'firing';
-      elsif not v_state.firing then
-        -- Told recovered and failing again: not now, but not never either.
-        update public.alert_states set held_back = v_failures where kind = v_state.kind;
-      end if;
-    elsif v_state.held_back is not null and v_cooled_down then
+    if v_fresh_count >= v_threshold then
+      v_event := 'firing';
+      v_failures := v_failures || jsonb_build_object('byCode', v_fresh, 'count', v_fresh_count);
+    elsif v_streak is not null and v_fresh_count > 0 and v_fresh ?| array(select jsonb_object_keys(v_streak)) then
+      v_event := 'firing';
+      v_failures := v_failures || jsonb_build_object('byCode', v_streak, 'count', v_threshold, 'streak', true);
+    elsif not v_state.firing and (v_count >= v_threshold or (v_streak is not null and v_count > 0)) then
+      -- Told recovered and failing again: not now, but not never either.
+      update public.alert_states set held_back = v_failures || jsonb_build_object('count', v_count)
+      where kind = v_state.kind;
+    elsif v_state.held_back is not null
+      and not (v_state.held_back -> 'byCode') ?| v_told then
       v_event := 'firing';
       v_failures := v_state.held_back;
     elsif v_state.firing and v_count = 0 then
       v_event := 'recovered';
+      v_failures := v_failures || jsonb_build_object('count', 0);
     end if;
     continue when v_event is null;
 
-    update public.alert_states
-    set firing = (v_event = 'firing'),
-      last_alert_at = case when v_event = 'firing' then v_now else last_alert_at end,
-      held_back = null
+    update public.alert_states set firing = (v_event = 'firing'), held_back = null
     where kind = v_state.kind;
+    if v_event = 'firing' then
+      insert into public.alert_codes (kind, code, last_alert_at)
+      select v_state.kind, code, v_now from jsonb_object_keys(v_failures -> 'byCode') as code
+      on conflict (kind, code) do update set last_alert_at = excluded.last_alert_at;
+    end if;
     -- What could not be sent before comes first: both are left to take_due_alerts then.
     update public.alerts set next_attempt_at = least(next_attempt_at, v_now)
     where kind = v_state.kind and next_attempt_at is not null and attempts > 0;
     insert into public.alerts (kind, event, content, next_attempt_at)
     values (
-      v_state.kind, v_event, v_failures,
+      -- The version of the function before this one insists on newestRequestId.
+      v_state.kind, v_event, v_failures || '{"newestRequestId": null}',
       case when found then v_now else v_now + make_interval(secs => p_lease_ms / 1000.0) end
     )
     returning * into v_alert;
@@ -1032,7 +1079,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms. p_by_reconcile: the caller is a run of reconcile.';
+COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms. The cooldown is per code. p_by_reconcile: the caller is a run of reconcile.';
 
 REVOKE ALL ON FUNCTION public.evaluate_alerts FROM PUBLIC;
 GRANT ALL ON FUNCTION public.evaluate_alerts TO service_role;
@@ -2418,7 +2465,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000600' $$;
+    AS $$ select '20261129000700' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

@@ -23,7 +23,7 @@ Deno.test("alerts when the database is the problem", async (t) => {
     await webhook.nth(1);
     const requestIds = answers.map(({ requestId }) => requestId);
     assert.match(webhook.texts[0] ?? "", /: 3 failures in .*\n• database_error: 3\n/);
-    assert.ok(requestIds.some((id) => webhook.texts[0]?.includes(`Newest request: ${id}`)));
+    assert.ok(!requestIds.some((id) => webhook.texts[0]?.includes(id)));
     const events = await stack.supabase.sql<{ request_id: string }>(
       "select request_id from machine_events where cloud_machine_id is null and kind = 'failed'",
     );
@@ -40,20 +40,19 @@ Deno.test("alerts when the database is the problem", async (t) => {
   await t.step("a database that is gone is alerted at once, once per isolate", async () => {
     webhook.deliveries.length = 0;
     stack.supabase.setOutage({ services: ["rest"] });
-    const first = await fail();
+    await fail();
     await webhook.nth(1);
     const second = await fail();
     await stack.fn.log(second.requestId);
     await using other = await stack.start();
-    const third = await other.call(await stack.supabase.createUser(), { body: {} });
+    await other.call(await stack.supabase.createUser(), { body: {} });
     await webhook.nth(2);
     stack.supabase.setOutage(false);
     assert.deepEqual(
       webhook.texts,
-      [first, third].map(({ requestId }) =>
+      [1, 2].map(() =>
         [
           "❌ provision-machine: database_error: The database could not be used",
-          `Newest request: ${requestId}`,
           `What to do: ${operatorHint("database_error")}`,
         ].join("\n")
       ),

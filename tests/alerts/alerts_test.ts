@@ -25,7 +25,7 @@ Deno.test("alerts", async (t) => {
         [
           "❌ provision-machine: 3 failures in the last 10 minutes",
           "• fly_rejected: 3",
-          `Newest request: ${third.requestId}`,
+          `Newest machine: ${third.body.machineId}`,
           `What to do: ${operatorHint("fly_rejected")}`,
         ].join("\n"),
       ]);
@@ -52,6 +52,7 @@ Deno.test("alerts", async (t) => {
   await t.step("failures outside the window do not count", async () => {
     await alerting.reset();
     await alerting.failures("fly_capacity", 2);
+    await alerting.success();
     await alerting.pass(11);
     await alerting.failAndSettle();
     assert.deepEqual(webhook.texts, []);
@@ -83,12 +84,12 @@ Deno.test("alerts", async (t) => {
   });
 
   await t.step("a relapse during the cooldown is reported when the cooldown ends", async () => {
-    await alerting.failures("fly_unavailable", 3);
+    await alerting.failures("fly_capacity", 3);
     assert.equal(await alerting.reconcile(), 0);
     // So long ago that no window contains the failures any more.
     await alerting.pass(19);
     assert.equal(await alerting.reconcile(), 1);
-    assert.match(webhook.texts.at(-1) ?? "", /^❌.*: 3 failures(.|\n)*• fly_unavailable: 3/);
+    assert.match(webhook.texts.at(-1) ?? "", /^❌.*: 3 failures(.|\n)*• fly_capacity: 3/);
     assert.equal(await alerting.reconcile(), 1);
     assert.match(webhook.texts.at(-1) ?? "", /^✅/);
   });
@@ -102,7 +103,7 @@ Deno.test("alerts", async (t) => {
       [
         "❌ provision-machine: 1 failure in the last 10 minutes",
         "• configuration_error: 1",
-        `Newest request: ${answer.requestId}`,
+        `Newest machine: ${answer.body.machineId}`,
         `What to do: ${operatorHint("configuration_error")}`,
       ].join("\n"),
     ]);
@@ -173,10 +174,71 @@ Deno.test("alerts", async (t) => {
     await Promise.all(
       Array.from({ length: 10 }, (_, i) => alerting.fail(i % 2 === 0 ? other : stack.fn)),
     );
-    await until("all are decided", () => alerting.decisions() === decided + 10);
+    await until("the alert is sent", () => webhook.texts.length > 0);
     await alerting.sent();
     assert.equal(webhook.texts.length, 1);
     assert.equal((await alerting.rows()).length, 1);
+    assert.ok(alerting.decisions() <= decided + 10);
+  });
+
+  await t.step("an isolate asks one thing at a time, for all that failed meanwhile", async () => {
+    await alerting.reset();
+    const decided = alerting.decisions();
+    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    const restore = stack.supabase.onRequest(async ({ rpc }) => {
+      if (rpc !== "evaluate_alerts") return undefined;
+      asked.resolve();
+      await answered.promise;
+      return undefined;
+    });
+    await alerting.fail();
+    await asked.promise;
+    await Promise.all(Array.from({ length: 8 }, () => alerting.fail()));
+    answered.resolve();
+    await until("the alert is sent", () => webhook.texts.length === 1);
+    restore();
+    await alerting.sent();
+    // Time for questions that should not come.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(alerting.decisions(), decided + 2);
+  });
+
+  await t.step("one code's cooldown does not hide another", async () => {
+    await alerting.reset();
+    await alerting.failures("machine_failed", 3);
+    assert.equal(await alerting.reconcile(), 1);
+    await alerting.failures("machine_failed", 3);
+    await alerting.failures("provision_timeout", 2);
+    // Not as many as alert, and the newest attempts are of both kinds.
+    await alerting.success();
+    assert.equal(await alerting.reconcile(), 0);
+    await alerting.failures("provision_timeout", 1);
+    assert.equal(await alerting.reconcile(), 1);
+    assert.match(webhook.texts[1] ?? "", /: 3 failures in .*\n• provision_timeout: 3\nWhat/);
+    assert.equal(await alerting.reconcile(), 0);
+  });
+
+  await t.step("every one of the last attempts failed, however far apart", async () => {
+    await alerting.reset();
+    for (let n = 0; n < 3; n++) {
+      assert.equal(await alerting.reconcile(), 0);
+      await alerting.pass(20);
+      await alerting.failures("fly_capacity", 1);
+    }
+    assert.equal(await alerting.reconcile(), 1);
+    assert.match(
+      webhook.texts[0] ?? "",
+      /every one of the last 3 attempts failed\n• fly_capacity: 3\n/,
+    );
+    assert.equal(await alerting.reconcile(), 0);
+  });
+
+  await t.step("a refused token of Fly.io alerts at once", async () => {
+    await alerting.reset();
+    await alerting.failures("fly_unauthorized", 1);
+    assert.equal(await alerting.reconcile(), 1);
+    assert.match(webhook.texts[0] ?? "", /: 1 failure .*\n• fly_unauthorized: 1\n/);
   });
 });
 

@@ -73,7 +73,7 @@ const SETUP = [
      delete from public.fly_create_buckets;
      delete from public.reconcile_runs;
      delete from public.alerts;
-     update public.alert_states set firing = false, last_alert_at = null;
+     update public.alert_states set firing = false; delete from public.alert_codes;
      delete from public.fly_orphans;
      update public.installation set tag = '${TAG}', project_host = null, orphans_held = 0;
      delete from public.metric_counters;

@@ -551,4 +551,25 @@ export const MUTATIONS: Mutation[] = [
     to: "formsOf(secret)",
     tests: ["redactor"],
   },
+  {
+    name: "one cooldown for all codes",
+    file: `${MIGRATIONS}/20261129000700_alerts_by_code.sql`,
+    from: "v_fresh := (v_failures -> 'byCode') - v_told;",
+    to: "v_fresh := case when v_told = '{}' then v_failures -> 'byCode' else '{}' end;",
+    tests: ["alerts"],
+  },
+  {
+    name: "no alert for a streak of failures",
+    file: `${MIGRATIONS}/20261129000700_alerts_by_code.sql`,
+    from: "where failed = v_threshold;",
+    to: "where failed < 0;",
+    tests: ["alerts"],
+  },
+  {
+    name: "ask Postgres about alerts for every failure at once",
+    file: `${FUNCTION}/alerts/after-failure.ts`,
+    from: "if (turns.next !== null) {",
+    to: "if (turns.next !== null && rule.threshold < 0) {",
+    tests: ["alerts"],
+  },
 ];

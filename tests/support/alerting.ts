@@ -82,6 +82,13 @@ export class Alerting implements AsyncDisposable {
     );
   }
 
+  /** Inserts an attempt that succeeded just now. */
+  async success(): Promise<void> {
+    await this.stack.supabase.sql(
+      "insert into machine_events (request_id, kind) values ('a-success', 'running')",
+    );
+  }
+
   /** Moves everything that alerts depend on into the past. */
   async pass(minutes: number): Promise<void> {
     const { sql } = this.stack.supabase;
@@ -89,7 +96,7 @@ export class Alerting implements AsyncDisposable {
     await sql("alter table machine_events disable trigger machine_events_are_append_only");
     await sql(`update machine_events set created_at = created_at ${ago}`);
     await sql("alter table machine_events enable trigger machine_events_are_append_only");
-    await sql(`update alert_states set last_alert_at = last_alert_at ${ago}`);
+    await sql(`update alert_codes set last_alert_at = last_alert_at ${ago}`);
     await sql(
       `update alerts set created_at = created_at ${ago}, next_attempt_at = next_attempt_at ${ago}`,
     );
@@ -99,7 +106,8 @@ export class Alerting implements AsyncDisposable {
   async reset(): Promise<void> {
     const { sql } = this.stack.supabase;
     await sql("delete from alerts");
-    await sql("update alert_states set firing = false, last_alert_at = null, held_back = null");
+    await sql("update alert_states set firing = false, held_back = null");
+    await sql("delete from alert_codes");
     await sql("delete from machine_events");
     this.webhook.deliveries.length = 0;
   }

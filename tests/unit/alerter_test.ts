@@ -25,7 +25,7 @@ const ALERT: Alert = {
   id: 7,
   kind: "failures",
   event: "firing",
-  content: { count: 3, byCode: { fly_capacity: 3 }, newestRequestId: "r-1", windowMinutes: 10 },
+  content: { count: 3, byCode: { fly_capacity: 3 }, newestMachineId: "m-1", windowMinutes: 10 },
   attempts: 0,
 };
 const TAKEN = says(200, "ok");

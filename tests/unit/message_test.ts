@@ -11,7 +11,7 @@ const ALERT: Alert = {
   id: 1,
   kind: "failures",
   event: "firing",
-  content: { count: 1, byCode: { fly_capacity: 1 }, newestRequestId: "r-1", windowMinutes: 10 },
+  content: { count: 1, byCode: { fly_capacity: 1 }, newestMachineId: "m-1", windowMinutes: 10 },
   attempts: 0,
 };
 
@@ -19,12 +19,12 @@ function textOf(content: Partial<Alert["content"]>, changes: Partial<Alert> = {}
   return alertMessage({ ...ALERT, ...changes, content: { ...ALERT.content, ...content } }).text;
 }
 
-Deno.test("message: one failure, with its request and what to do", () => {
+Deno.test("message: one failure, with its machine and what to do", () => {
   assert.equal(
     textOf({}),
     "❌ provision-machine: 1 failure in the last 10 minutes\n" +
       "• fly_capacity: 1\n" +
-      "Newest request: r-1\n" +
+      "Newest machine: m-1\n" +
       "What to do: the region is full: set FLY_REGION_FALLBACK=true or choose another FLY_REGION",
   );
 });
@@ -37,16 +37,23 @@ Deno.test("message: several codes by number, with advice about the most frequent
     "• machine_lost: 5",
     "• interrupted: 2",
     "• fly_rejected: 1",
-    "Newest request: r-1",
+    "Newest machine: m-1",
   ]);
   assert.match(lines[5] ?? "", /^What to do: running machines disappear: /);
   assert.equal(lines.length, 6);
 });
 
-Deno.test("message: neither request nor codes", () => {
+Deno.test("message: neither machine nor codes", () => {
   assert.equal(
-    textOf({ count: 0, byCode: {}, newestRequestId: null, windowMinutes: 0.5 }),
+    textOf({ count: 0, byCode: {}, newestMachineId: null, windowMinutes: 0.5 }),
     "❌ provision-machine: 0 failures in the last 0.5 minutes",
+  );
+});
+
+Deno.test("message: a streak of failures, however long it took", () => {
+  assert.equal(
+    textOf({ count: 3, byCode: { fly_capacity: 3 }, streak: true }).split("\n")[0],
+    "❌ provision-machine: every one of the last 3 attempts failed",
   );
 });
 
@@ -90,12 +97,12 @@ Deno.test("message: a failure that the database could not count, without markup"
   const message = loneAlertMessage({
     code: "database_error",
     error: "<!channel> & <b>down</b>",
-    requestId: "r<2>",
+    machineId: "m<2>",
   });
   const lines = message.text.split("\n");
   assert.deepEqual(lines.slice(0, 2), [
     "❌ provision-machine: database_error: &lt;!channel&gt; &amp; &lt;b&gt;down&lt;/b&gt;",
-    "Newest request: r&lt;2&gt;",
+    "Newest machine: m&lt;2&gt;",
   ]);
   assert.match(lines[2] ?? "", /^What to do: check the project's database /);
   assert.deepEqual(Object.keys(message), ["text"]);

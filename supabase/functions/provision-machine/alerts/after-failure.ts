@@ -5,7 +5,7 @@ import type { Database } from "../database/database.ts";
 import { durationSince } from "../database/machines.ts";
 import type { AppError } from "../errors.ts";
 import type { RequestStart } from "../http/context.ts";
-import { PerIsolate } from "../isolate.ts";
+import { type Isolate, PerIsolate } from "../isolate.ts";
 import { Deadline } from "../time.ts";
 import { LEASE_MS, post, sendAlert } from "./alerter.ts";
 import { loneAlertMessage } from "./message.ts";
@@ -117,11 +117,40 @@ async function decide(
     const failure = { requestId, code: error.code, durationMs: durationSince(startedAt, clock) };
     await database.alerts.recordFailedRequest(failure, deadline);
   }
-  return rule === null ? [] : await database.alerts.evaluate(rule, { leaseMs: LEASE_MS }, deadline);
+  return rule === null ? [] : await evaluateInTurn(isolate, database.alerts, rule);
 }
 
+/**
+ * Each isolate asks Postgres one thing at a time: what fails meanwhile is covered by the next question,
+ * which all who wait share. Only who asked gets the messages to send.
+ */
+async function evaluateInTurn(isolate: Isolate, alerts: Alerts, rule: AlertRule): Promise<Alert[]> {
+  const turns = TURNS.of(isolate);
+  if (turns.next !== null) {
+    await turns.next;
+    return [];
+  }
+  const turn = turns.current.then(() => {
+    turns.next = null;
+    const deadline = Deadline.after(isolate.runtime.clock, DECIDE_TIMEOUT_MS);
+    return alerts.evaluate(rule, { leaseMs: LEASE_MS }, deadline);
+  });
+  turns.next = turn;
+  turns.current = turn.catch(() => {/* each who waits is told by its own promise */});
+  return await turn;
+}
+
+interface Turns {
+  /** Settles when the question that was asked last is answered. */
+  current: Promise<unknown>;
+  /** The answer to the next question, if somebody waits for it. */
+  next: Promise<unknown> | null;
+}
+
+const TURNS = new PerIsolate((): Turns => ({ current: Promise.resolve(), next: null }));
+
 async function alertAlone(
-  { isolate, environment, log, requestId, error }: Failure,
+  { isolate, environment, log, progress, error }: Failure,
   webhookUrl: string,
   problem: unknown,
 ): Promise<void> {
@@ -131,7 +160,11 @@ async function alertAlone(
   const last = lastAlerts.get(error.code);
   if (last !== undefined && runtime.clock.now() - last < cooldownMs) return;
   lastAlerts.set(error.code, runtime.clock.now());
-  const message = loneAlertMessage({ code: error.code, error: error.message, requestId });
+  const message = loneAlertMessage({
+    code: error.code,
+    error: error.message,
+    machineId: progress.machineId,
+  });
   const failure = await post({ runtime, webhookUrl, redactor }, message);
   if (failure === null) return;
   // Not delivered: the next failure tries again.

@@ -9,7 +9,7 @@ export interface WebhookMessage {
 
 /** The message of an alert that Postgres decided upon. */
 export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
-  const { count, byCode, newestRequestId, windowMinutes } = content;
+  const { count, byCode, newestMachineId, windowMinutes, streak } = content;
   if (kind === "reconcile") return reconcileMessage(event, Object.keys(byCode));
   if (kind === "fleet_filling" || kind === "fleet_full") {
     return message(
@@ -28,9 +28,11 @@ export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
   const codes = Object.entries(byCode).sort(([, a], [, b]) => b - a);
   const failures = `${count} ${count === 1 ? "failure" : "failures"}`;
   return message([
-    `❌ provision-machine: ${failures} in the last ${minutes(windowMinutes)}`,
+    streak
+      ? `❌ provision-machine: every one of the last ${count} attempts failed`
+      : `❌ provision-machine: ${failures} in the last ${minutes(windowMinutes)}`,
     ...codes.map(([code, n]) => `• ${code}: ${n}`),
-    ...lookUp(newestRequestId),
+    ...lookUp(newestMachineId ?? null),
     ...codes.slice(0, 1).map(([code]) => whatToDo(code)),
   ]);
 }
@@ -46,11 +48,11 @@ function reconcileMessage(event: Alert["event"], codes: string[]): WebhookMessag
 
 /** The message of one failure, when the database cannot count others. */
 export function loneAlertMessage(
-  { code, error, requestId }: { code: string; error: string; requestId: string },
+  { code, error, machineId }: { code: string; error: string; machineId: string | null },
 ): WebhookMessage {
   return message([
     `❌ provision-machine: ${code}: ${error}`,
-    ...lookUp(requestId),
+    ...lookUp(machineId),
     whatToDo(code),
   ]);
 }
@@ -63,8 +65,9 @@ export function heldOrphansMessage(count: number): WebhookMessage {
   ]);
 }
 
-function lookUp(requestId: string | null): string[] {
-  return requestId === null ? [] : [`Newest request: ${requestId}`];
+/** Only a name that we made: a request's id may be a caller's, and an operator may click on it. */
+function lookUp(machineId: string | null): string[] {
+  return machineId === null ? [] : [`Newest machine: ${machineId}`];
 }
 
 function whatToDo(code: string): string {

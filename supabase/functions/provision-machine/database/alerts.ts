@@ -12,7 +12,10 @@ export const Alert = z.object({
   content: z.object({
     count: z.number(),
     byCode: z.record(z.string(), z.number()),
-    newestRequestId: z.string().nullable(),
+    /** The name of a machine: a request's id may have been chosen by a caller. */
+    newestMachineId: z.string().nullish(),
+    /** Whether these are the newest attempts, all of which failed. */
+    streak: z.boolean().optional(),
     windowMinutes: z.number(),
     /** Of machines, where their number is what the alert is about. */
     limit: z.number().nullish(),

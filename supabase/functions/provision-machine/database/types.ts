@@ -5,16 +5,36 @@ export type Database = {
   
   "public": {
           Tables: {
-            "alert_states": {
+            "alert_codes": {
                   Row: {
-                    "firing": boolean,"held_back": Json | null,"kind": string,"last_alert_at": string | null
+                    "code": string,"kind": string,"last_alert_at": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "firing"?: boolean,"held_back"?: Json | null,"kind": string,"last_alert_at"?: string | null
+                    "code": string,"kind": string,"last_alert_at": string
                   }
                   Update: {
-                    "firing"?: boolean,"held_back"?: Json | null,"kind"?: string,"last_alert_at"?: string | null
+                    "code"?: string,"kind"?: string,"last_alert_at"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "alert_codes_kind_fkey"
+      columns: ["kind"]
+isOneToOne: false
+      referencedRelation: "alert_states"
+      referencedColumns: ["kind"]
+    }
+                  ]
+                },"alert_states": {
+                  Row: {
+                    "firing": boolean,"held_back": Json | null,"kind": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "firing"?: boolean,"held_back"?: Json | null,"kind": string
+                  }
+                  Update: {
+                    "firing"?: boolean,"held_back"?: Json | null,"kind"?: string
                   }
                   Relationships: [
                     
