@@ -1728,8 +1728,13 @@ begin
   -- Fly.io does not say who stopped it: what was asked for through us was not idle.
   if p_reason = 'idle' and (
     select kind from public.machine_events
-    where cloud_machine_id = p_id
-      and kind in ('running', 'adopted', 'started', 'start_requested', 'stop_requested', 'suspend_requested')
+    where cloud_machine_id = p_id and (
+      kind in ('running', 'adopted', 'started', 'start_requested', 'stop_requested', 'suspend_requested')
+      -- Refused, so that Fly.io does not do it later either.
+      or (kind = 'change_failed' and error_code in (
+        'machine_state_conflict', 'fly_rejected', 'fly_unauthorized', 'machine_failed'
+      ))
+    )
     order by id desc limit 1
   ) in ('stop_requested', 'suspend_requested') then
     v_reason := 'requested';

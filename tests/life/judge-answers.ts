@@ -87,7 +87,12 @@ function runningViolations(truth: Truth, request: LifeRequest, answer: LifeAnswe
   const found: string[] = [];
   if (!websocketUrl) found.push("has no address");
   const replayed = answer.headers.has("idempotency-replayed");
-  if (!replayed && status !== "running") found.push(`is new and ${status}`);
+  // One that stopped before its request had closed the row, which then says so.
+  const stopped = truth.seen.versions.some(({ row, atMs, untilMs }) =>
+    row.machine_id === machineId && row.status === "stopped" &&
+    atMs <= answer.atMs && untilMs >= request.atMs
+  );
+  if (!replayed && status !== "running" && !stopped) found.push(`is new and ${status}`);
   const wasUp = machine.history.some(({ state, at }) => state === "started" && at <= answer.atMs);
   if (!wasUp) found.push(`says ${status} before ${flyMachineId} was ever started`);
   if (!replayed && !kindsDuring(machine, request.atMs, answer.atMs).has("up")) {

@@ -98,9 +98,17 @@ function wrongReason(
   if (row.destroy_requested_at !== null || row.user_id === null) return null;
   const life = truth.lifeOf(row.machine_id);
   if (life === undefined) return null;
-  const accepted = acceptedReasons(truth, life, machine, period);
+  const rowStoppedAtMs = stoppedSince(truth, row, period);
+  const accepted = acceptedReasons(truth, life, machine, { asleep: period, rowStoppedAtMs });
   if (accepted.some((reason) => isReason(row.stop_reason ?? null, reason))) return null;
   return `says stopped because of ${row.stop_reason}, and it was ${accepted.join(" or ")}`;
+}
+
+/** Since when the row has said `stopped` without a break, at the end of the period. */
+function stoppedSince({ seen }: Truth, { id }: LifeRow, { toMs }: Period): number {
+  const versions = seen.versions.filter(({ row, atMs }) => row.id === id && atMs < toMs);
+  const awake = versions.findLastIndex(({ row }) => row.status !== "stopped");
+  return versions[awake + 1]?.atMs ?? toMs;
 }
 
 /**

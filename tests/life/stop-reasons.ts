@@ -13,29 +13,27 @@ const WORDS: Record<Reason, RegExp> = {
   suspended: /suspend/i,
 };
 
-/**
- * A machine that wakes and sleeps again between two runs was asleep in both lists: its row keeps the
- * reason of before, as docs/API.md says.
- */
-const UNSEEN_WAKE_MS = 150_000;
-
 export function isReason(text: string | null, reason: Reason): boolean {
   return text !== null && WORDS[reason].test(text);
 }
 
-/** Any of these is true of a machine that was asleep for this time: all that came since it was up. */
+/**
+ * Any of these is true of a machine that was asleep for this time: all that came since it was up and its
+ * row knew that. A machine that wakes and sleeps again while no run can see it was asleep in every list:
+ * its row keeps the reason of before, as docs/API.md says. `rowStoppedAtMs`: since when it has said
+ * `stopped`.
+ */
 export function acceptedReasons(
   truth: Truth,
   life: number,
   machine: TrueMachine,
-  asleep: Period,
+  { asleep, rowStoppedAtMs }: { asleep: Period; rowStoppedAtMs: number },
 ): Reason[] {
   const found = new Set<Reason>();
   const { toMs } = asleep;
   const fromMs =
     machine.periods.findLast((period) =>
-      period.kind === "up" && period.fromMs < asleep.fromMs &&
-      period.toMs - period.fromMs > UNSEEN_WAKE_MS
+      period.kind === "up" && period.fromMs < Math.min(asleep.fromMs, rowStoppedAtMs)
     )?.toMs ?? asleep.fromMs;
   for (const [index, { at, state, event }] of machine.history.entries()) {
     if (at < fromMs || at >= toMs) continue;

@@ -424,6 +424,13 @@ export const MUTATIONS: Mutation[] = [
     tests: ["lid"],
   },
   {
+    name: "destroy a machine that was adopted and has stopped since",
+    file: `${FUNCTION}/provision/give-up.ts`,
+    from: 'if (status === "running" || status === "stopped") return closed.machine;',
+    to: 'if (status === "running") return closed.machine;',
+    tests: ["give up"],
+  },
+  {
     name: "prune rows whose machine may still bill",
     file: `${MIGRATIONS}/20261129000300_reconcile_is_watched.sql`,
     from:

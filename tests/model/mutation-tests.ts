@@ -29,6 +29,7 @@ export const TESTS = {
     "tests/unit/machine-of-row_test.ts",
   ],
   "lid on Postgres": ["test", "-A", "--no-check", "tests/postgres/lid_test.ts"],
+  "give up": ["test", "-A", "--no-check", "tests/unit/give-up_test.ts"],
   "retention": ["test", "-A", "--no-check", "tests/database/retention_test.ts"],
   "lid": ["test", "-A", "--no-check", "tests/api/lid_test.ts"],
   "retry": ["test", "-A", "--no-check", "tests/api/retry_test.ts"],

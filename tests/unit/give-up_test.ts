@@ -143,12 +143,15 @@ Deno.test("give up: without the database the machine is destroyed all the same, 
 });
 
 Deno.test("give up: a row that reconcile adopted is the answer, and its machine stays", async () => {
-  const { provisioning, error } = await giveUpWith(
-    { mark_machine_error: OTHERWISE(RUNNING) },
-    { machine: OWN },
-  );
-  assert.equal(error, null);
-  assert.deepEqual(provisioning.calls, ["mark_machine_error"]);
+  // Also when it has stopped since.
+  for (const row of [RUNNING, { ...RUNNING, status: "stopped", stop_reason: "idle" }]) {
+    const { provisioning, error } = await giveUpWith(
+      { mark_machine_error: OTHERWISE(row) },
+      { machine: OWN },
+    );
+    assert.equal(error, null);
+    assert.deepEqual(provisioning.calls, ["mark_machine_error"]);
+  }
 });
 
 Deno.test("give up: the answer says what the row says", async () => {

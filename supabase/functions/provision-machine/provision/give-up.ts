@@ -1,6 +1,6 @@
 /** What happens when a machine cannot be had: its row is closed and what may be left is removed. */
 import { originOf } from "../database/machines.ts";
-import type { CloudMachine, RunningMachine } from "../database/rows.ts";
+import type { CloudMachine, LiveMachine } from "../database/rows.ts";
 import { machineOfRow } from "../hosting/hosting.ts";
 import { destroyMachineOfRow } from "../hosting/machine-of-row.ts";
 import { AppError, isProvisioningErrorCode, toAppError } from "../errors.ts";
@@ -12,14 +12,14 @@ const CLEANUP_LEASE_MS = 60_000;
 
 /**
  * Closes the row, then removes what may be left at Fly.io, then throws the {@link AppError} that
- * says why. Returns the row in the one case where it runs after all.
+ * says why. Returns the row in the one case where it lives after all.
  */
 export async function giveUp(
   context: ProvisionContext,
   input: ProvisionInput,
   progress: Progress,
   thrown: unknown,
-): Promise<RunningMachine> {
+): Promise<LiveMachine> {
   const { machines, log, redactor, measurements, closeDeadline } = context;
   const { row } = input;
   let error = toAppError(thrown);
@@ -42,8 +42,9 @@ export async function giveUp(
       ));
     if (closed.outcome === "not_found") error = rowDeleted(thrown);
     else if (closed.outcome === "conflict") {
-      // Reconcile saw the machine start and adopted it: then the answer is that it runs.
-      if (closed.machine.status === "running") return closed.machine;
+      // Reconcile saw the machine start and adopted it; it may have stopped since. Then it lives.
+      const { status } = closed.machine;
+      if (status === "running" || status === "stopped") return closed.machine;
       error = errorOfClosedRow(closed.machine, thrown);
     }
   } catch (databaseError) {

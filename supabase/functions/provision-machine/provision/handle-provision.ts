@@ -19,7 +19,7 @@ import { ProvisionInputs } from "./provision-inputs.ts";
 import { provisionMachine } from "./provision-machine.ts";
 import { replay } from "./replay.ts";
 import { askForAlert, claimedRow } from "./claimed-row.ts";
-import { machineResponse } from "./responses.ts";
+import { machineResponse, stoppedNote } from "./responses.ts";
 
 /** What is kept of the request's budget for closing the row and cleaning up. */
 const CLOSE_RESERVE = { share: 0.2, maxMs: 10_000 };
@@ -174,8 +174,9 @@ async function provision(
   if (!prefersAsync(context.request.headers)) {
     // A caller who hangs up must not end the work: its row would be left to reconcile.
     runtime.waitUntil(working.catch(() => {/* thrown below */}));
-    const { addressNote } = more.hosting;
-    return machineResponse(200, await working, requestId, { note: addressNote });
+    const made = await working;
+    const note = made.status === "stopped" ? stoppedNote(made) : more.hosting.addressNote;
+    return machineResponse(200, made, requestId, { note });
   }
   return {
     response: machineResponse(202, row, requestId, {

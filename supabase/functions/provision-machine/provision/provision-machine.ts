@@ -3,7 +3,7 @@
  * with no machine left behind. The first to close the row decides the outcome; the answer always
  * says what the row says.
  */
-import type { RunningMachine } from "../database/rows.ts";
+import type { LiveMachine } from "../database/rows.ts";
 import type { FlyMachine } from "../fly/machines.ts";
 import type { PrepareContext } from "../hosting/hosting.ts";
 import { everyNameTaken, MAX_NAMES, takeAnotherName } from "./another-name.ts";
@@ -14,13 +14,13 @@ import { giveUp } from "./give-up.ts";
 import { startMachine } from "./start-machine.ts";
 
 /**
- * Returns the row once it is `running`. Throws {@link AppError} otherwise, after the row was
+ * Returns the row once it is `running`; one that has stopped since is `stopped`. Throws {@link AppError} otherwise, after the row was
  * closed and what may be left at Fly.io was destroyed or left to reconcile.
  */
 export async function provisionMachine(
   context: ProvisionContext,
   claimed: ProvisionInput,
-): Promise<RunningMachine> {
+): Promise<LiveMachine> {
   const { log, measurements } = context;
   const progress: Progress = { machine: undefined, mayExist: false, appMayExist: false };
   let input = claimed;
