@@ -111,8 +111,9 @@ await consoleTest("accessibility", {}, {
         swatches.map((swatch) => (globalThis as any).getComputedStyle(swatch).backgroundImage)
       );
     const kinds = backgrounds.map((image: string) => image.split("(")[0]);
-    // succeeded, failed; running, provisioning
-    assert.deepEqual(kinds, ["none", "repeating-linear-gradient", "none", "radial-gradient"]);
+    // succeeded, failed; running, provisioning, stopped
+    const hatch = "repeating-linear-gradient";
+    assert.deepEqual(kinds, ["none", hatch, "none", "radial-gradient", hatch]);
     const shapes = await page.locator(".badge.good path, .badge.quiet path, .badge.busy path")
       .evaluateAll((paths) => paths.map((path) => path.getAttribute("d")));
     assert.ok(new Set(shapes).size >= 2, "another tone is another shape");

@@ -46,7 +46,7 @@ await consoleTest("operator", {}, {
     assert.equal(machines.length, rows.length);
     for (const { region, running } of rows) {
       const row = machines.find(([name]) => name?.includes(`(${region})`));
-      assert.deepEqual(row?.slice(1), [String(running), "0"], region);
+      assert.deepEqual(row?.slice(1), [String(running), "0", "0"], region);
     }
     await page.locator(".events li").first().waitFor();
     assert.equal(await page.locator(".events li").count(), 12);

@@ -155,7 +155,8 @@ export class ConsoleStack implements AsyncDisposable {
     await until("every request is finished", () => {
       const events = fn.events();
       const finished = new Set(events.filter(isSummary).map(({ requestId }) => requestId));
-      return events.every(({ requestId }) => requestId === null || finished.has(requestId));
+      // A line of the isolate, such as its count of refusals, belongs to no request.
+      return events.every(({ requestId }) => !requestId || finished.has(requestId));
     });
   }
 
