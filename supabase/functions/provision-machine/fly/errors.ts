@@ -87,6 +87,11 @@ export class FlyError extends UpstreamError {
     return this.kind !== "status" || (this.code === "fly_unavailable");
   }
 
+  /** Whether the same call may succeed a little later. */
+  get mayPass(): boolean {
+    return this.mayHaveTakenEffect || this.code === "fly_rate_limited";
+  }
+
   override logFields(): Record<string, unknown> {
     return {
       flyStatus: this.status,

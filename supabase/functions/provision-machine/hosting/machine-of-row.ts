@@ -70,8 +70,9 @@ export async function destroyMachineOfRow(
       if (!(error instanceof FlyError)) throw error;
       error.attempt = attempt;
       const waitMs = backoffMs(runtime, attempt, error.retryAfterMs);
-      const canHelp = error.mayHaveTakenEffect || error.code === "fly_rate_limited";
-      if (!canHelp || attempt >= MAX_ATTEMPTS || waitMs >= deadline.remainingMs()) throw error;
+      if (!error.mayPass || attempt >= MAX_ATTEMPTS || waitMs >= deadline.remainingMs()) {
+        throw error;
+      }
       await sleep(runtime.clock, waitMs);
     }
   }

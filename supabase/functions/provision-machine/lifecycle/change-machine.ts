@@ -104,9 +104,10 @@ async function ask(
       if (isAccepted(change, seen)) return seen;
       if (!PASSING.includes(seen.state)) throw forbidden(change, seen);
     } else if (failure.refusal !== "busy") {
-      const canHelp = failure.mayHaveTakenEffect || failure.code === "fly_rate_limited";
       failure.attempt = ++failedCalls;
-      if (!canHelp || failedCalls >= MAX_FAILED_CALLS) throw giveUp(context, change, failure);
+      if (!failure.mayPass || failedCalls >= MAX_FAILED_CALLS) {
+        throw giveUp(context, change, failure);
+      }
       waitMs = backoffMs(runtime, failedCalls, failure.retryAfterMs);
     }
     if (waitMs >= deadline.remainingMs()) throw giveUp(context, change, failure);
@@ -160,8 +161,7 @@ async function look(context: ChangeContext, row: LiveMachine): Promise<FlyMachin
       error.attempt = attempt;
       if (error.appIsUnknown) throw notKnown(error);
       const waitMs = backoffMs(runtime, attempt, error.retryAfterMs);
-      const canHelp = error.mayHaveTakenEffect || error.code === "fly_rate_limited";
-      if (!canHelp || attempt >= MAX_FAILED_CALLS || waitMs >= deadline.remainingMs()) {
+      if (!error.mayPass || attempt >= MAX_FAILED_CALLS || waitMs >= deadline.remainingMs()) {
         throw toProvisioningError(error, deadline);
       }
       context.measurements.failedCall("get", error, `trying again in ${waitMs} ms`);

@@ -5,7 +5,7 @@
 import { otherProject, requireSettings } from "../config/problems.ts";
 import type { Change } from "../database/changes.ts";
 import { originOf } from "../database/machines.ts";
-import type { MarkedChange, StopReason } from "../database/rows.ts";
+import type { MarkedChange } from "../database/rows.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import type { Handler, RequestContext } from "../http/context.ts";
@@ -13,14 +13,13 @@ import { machineIdOf, noSuchMachine } from "../http/machine-path.ts";
 import { machineResponse } from "../provision/responses.ts";
 import { Deadline } from "../time.ts";
 import { type Changed, changeMachine } from "./change-machine.ts";
+import { isWantedStop } from "./stop-reason.ts";
 import { stateConflict, usableMachine } from "./usable-machine.ts";
 
 const BUDGET_MS = 60_000;
 /** Kept for writing the row: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
 
-/** Other reasons are failures that nobody has reported yet. */
-const WANTED_STOPS: StopReason[] = ["requested", "idle", "suspended"];
 const STOPPED = new Error("it stopped although nobody had asked; see `fly logs`");
 
 export const handleStart = handlerOf("start");
@@ -74,7 +73,8 @@ function handlerOf(change: Change): Handler<RequestContext> {
           : changes.markStopped({ id: row.id, reason: seen.reason }, by, closeDeadline),
     );
     const isNew = row.status === "running" || (!seen.started && row.stop_reason !== seen.reason);
-    if (!seen.started && isNew && !WANTED_STOPS.includes(seen.reason)) {
+    // A failure that no request has reported yet.
+    if (!seen.started && isNew && !isWantedStop(seen.reason)) {
       log.errorEvent(`❌ The machine had stopped by itself (${seen.reason})`, STOPPED, {
         code: "machine_stopped",
       });

@@ -3,6 +3,13 @@ import type { StopReason } from "../database/rows.ts";
 import { newestExit } from "../fly/exit-event.ts";
 import type { FlyMachine } from "../fly/machines.ts";
 
+const WANTED: readonly StopReason[] = ["requested", "idle", "suspended"];
+
+/** Whether the stop was asked for; any other is a failure of the machine. */
+export function isWantedStop(reason: StopReason): boolean {
+  return WANTED.includes(reason);
+}
+
 /**
  * `stopsWhenIdle`: Fly Proxy may have stopped it. Its events do not say who asked for a stop; the row's
  * history does, where it was the owner.

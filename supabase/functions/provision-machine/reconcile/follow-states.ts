@@ -6,7 +6,7 @@ import { originOf } from "../database/machines.ts";
 import type { LiveMachine } from "../database/rows.ts";
 import { lastChangeAt, newestExit } from "../fly/exit-event.ts";
 import { getMachine } from "../fly/machines.ts";
-import { stopReasonOf } from "../lifecycle/stop-reason.ts";
+import { isWantedStop, stopReasonOf } from "../lifecycle/stop-reason.ts";
 import { inParallel } from "../time.ts";
 import { forOneItem, type ReconcileContext } from "./context.ts";
 
@@ -80,9 +80,8 @@ async function followState(context: ReconcileContext, row: LiveMachine): Promise
   const marked = await changes.markStopped({ id, reason, unchangedForMs }, origin, deadline);
   if (marked.outcome !== "applied" || marked.machine.status !== "stopped") return;
   const { stop_reason: recorded } = marked.machine;
-  const wanted = ["requested", "idle", "suspended"].includes(recorded);
   report.add({
-    action: wanted ? "stopped" : "crashed",
+    action: isWantedStop(recorded) ? "stopped" : "crashed",
     machineId,
     flyMachineId,
     reason: recorded,
