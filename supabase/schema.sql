@@ -1716,6 +1716,8 @@ declare
   v_machine public.cloud_machines;
   v_reason text := p_reason;
   v_crashed boolean;
+  v_intent public.machine_events;
+  v_over timestamptz;
 begin
   select * into v_before from public.cloud_machines where id = p_id for update;
   if not found then
@@ -1726,8 +1728,8 @@ begin
     return jsonb_build_object('outcome', 'conflict', 'machine', to_jsonb(v_before));
   end if;
   -- Fly.io does not say who stopped it: what was asked for through us was not idle.
-  if p_reason = 'idle' and (
-    select kind from public.machine_events
+  if p_reason = 'idle' then
+    select * into v_intent from public.machine_events
     where cloud_machine_id = p_id and (
       kind in ('running', 'adopted', 'started', 'start_requested', 'stop_requested', 'suspend_requested')
       -- Refused, so that Fly.io does not do it later either.
@@ -1735,9 +1737,17 @@ begin
         'machine_state_conflict', 'fly_rejected', 'fly_unauthorized', 'machine_failed'
       ))
     )
-    order by id desc limit 1
-  ) in ('stop_requested', 'suspend_requested') then
-    v_reason := 'requested';
+    order by id desc limit 1;
+    -- Where nothing is known of its outcome, Fly.io may do it a little later, but not hours later. No
+    -- request takes longer than 150 seconds.
+    select coalesce(min(created_at), v_intent.created_at + interval '150 seconds') into v_over
+    from public.machine_events
+    where cloud_machine_id = p_id and id > v_intent.id and kind = 'change_failed'
+      and request_id = v_intent.request_id;
+    if v_intent.kind in ('stop_requested', 'suspend_requested') and
+      coalesce((p_detail ->> 'happenedAt')::timestamptz, now()) <= v_over + interval '30 seconds' then
+      v_reason := 'requested';
+    end if;
   end if;
   if v_before.stop_reason is not distinct from v_reason then
     return jsonb_build_object('outcome', 'applied', 'machine', to_jsonb(v_before));
@@ -2470,7 +2480,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000700' $$;
+    AS $$ select '20261129000710' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

@@ -190,6 +190,37 @@ Deno.test("an idle machine is stopped by Fly Proxy, and its row says so", async 
   await assertRow(stack, row, "stopped", "idle");
 });
 
+Deno.test("a suspend of unknown outcome explains a stop shortly after it, and no later one", async () => {
+  await using stack = await startStack({
+    env: { FLY_ORG_SLUG: "personal", MACHINE_AUTOSTOP: "stop", MAX_MACHINES_PER_USER: "2" },
+    fly: { settings: { organizationListDelayMs: 0 } },
+  });
+  for (const [ageMinutes, reason] of [[10, "idle"], [0, "requested"]] as const) {
+    const row = await provision(stack);
+    stack.simulator.addFault({
+      match: { action: "suspend" },
+      times: "always",
+      do: { kind: "status", status: 503, body: { error: "the machine's host is unreachable" } },
+    });
+    const answer = await stack.callAsService({ path: `/${row.machine_id}/suspend` });
+    assertError(answer, 500, "fly_unavailable");
+    stack.simulator.clearFaults();
+    // The history is append-only.
+    await stack.supabase.sql(`
+      do $$ begin
+        alter table machine_events disable trigger machine_events_are_append_only;
+        update machine_events set created_at = created_at - interval '${ageMinutes} minutes';
+        alter table machine_events enable trigger machine_events_are_append_only;
+      end $$
+    `);
+    stack.simulator.stopMachine(row.machine_id);
+    const machine = () => stack.simulator.machine(row.machine_id);
+    await until("it is stopped", () => machine()?.state === "stopped");
+    await assertRun(stack, { stopped: 1 });
+    await assertRow(stack, row, "stopped", reason);
+  }
+});
+
 Deno.test("a shared app that is deleted: its rows are closed, and owners may go on", async () => {
   await using stack = await startStack();
   const user = await stack.supabase.createUser();
@@ -226,6 +257,39 @@ Deno.test("a list that lacks a region still shows what failed elsewhere", async 
   await stack.ageSightings();
   assert.equal((await stack.reconcile()).body.crashed, 1);
   assert.equal((await assertRow(stack, row, "error", null)).error_code, "machine_failed");
+});
+
+Deno.test("a machine that a list lacks is judged by its own answer", async (t) => {
+  await using stack = await startStack();
+  const { simulator } = stack;
+  const hideFromLists = () =>
+    simulator.addFault({
+      match: { action: "list" },
+      times: "always",
+      do: { kind: "status", status: 200, body: [] },
+    });
+
+  await t.step("failed: the second sighting", async () => {
+    const row = await provision(stack);
+    simulator.failMachine(row.machine_id, { state: "failed", exitCode: 1 });
+    await assertRun(stack, { suspected: 1 });
+    await stack.ageSightings();
+    hideFromLists();
+    await assertRun(stack, { crashed: 1 });
+    assert.equal((await assertRow(stack, row, "error", null)).error_code, "machine_failed");
+    simulator.clearFaults();
+    await assertRun(stack, { cleanedUp: 1 });
+  });
+
+  await t.step("stopped: its row follows", async () => {
+    const row = await provision(stack);
+    simulator.stopMachine(row.machine_id);
+    await until("it is stopped", () => simulator.machine(row.machine_id)?.state === "stopped");
+    hideFromLists();
+    await assertRun(stack, { stopped: 1 });
+    await assertRow(stack, row, "stopped", "requested");
+    simulator.clearFaults();
+  });
 });
 
 Deno.test("a list that shows a failed machine is not contradicted by a 404", async () => {

@@ -54,10 +54,16 @@ async function many(world: ModelWorld, seed: number): Promise<number> {
   const lives = wholeNumber("lives", values.lives);
   const startedAt = performance.now();
   print(`seed ${seed}, ${lives} lives`);
+  let printed = 0;
   const totals = await checkLives(world, {
     seed,
     lives,
     onProgress: ({ lives, findings }) => {
+      // At once: the rest of a long run takes a quarter of an hour.
+      for (const { text, batch, life } of findings.slice(printed)) {
+        print(`  found in life ${batch.lives[life ?? 0]?.number}: ${text}`);
+      }
+      printed = findings.length;
       if (lives % 500 !== 0) return;
       const seconds = Math.round((performance.now() - startedAt) / 1_000);
       print(`${lives} lives, ${seconds} s, violations: ${findings.length}`);

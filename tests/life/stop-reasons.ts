@@ -13,6 +13,9 @@ const WORDS: Record<Reason, RegExp> = {
   suspended: /suspend/i,
 };
 
+/** A stop that failed may still happen at Fly.io, and nothing shows whose it was. */
+const LATE_EFFECT_MS = 30_000;
+
 export function isReason(text: string | null, reason: Reason): boolean {
   return text !== null && WORDS[reason].test(text);
 }
@@ -56,7 +59,10 @@ export function acceptedReasons(
   }
   // Asked for what was so already.
   for (const request of truth.seen.requests) {
-    const endMs = typeof request.answer === "object" ? request.answer.atMs : Infinity;
+    const { answer } = request;
+    const endMs = typeof answer !== "object"
+      ? Infinity
+      : answer.atMs + (answer.status >= 500 ? LATE_EFFECT_MS : 0);
     if (request.life !== life || request.atMs >= toMs || endMs < fromMs) continue;
     if (request.kind === "stop" || request.kind === "suspend") found.add("requested");
     if (request.kind === "suspend") found.add("suspended");

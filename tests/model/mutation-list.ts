@@ -559,6 +559,20 @@ export const MUTATIONS: Mutation[] = [
     tests: ["redactor"],
   },
   {
+    name: "a machine that the list lacks is there, whatever its own answer says",
+    file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
+    from: "return await judge(item, row, machine);",
+    to: "return await notePresent(item, row);",
+    tests: ["states"],
+  },
+  {
+    name: "a failed stop explains every later one",
+    file: `${MIGRATIONS}/20261129000710_no_late_effect_of_a_failed_stop.sql`,
+    from: "<= v_over + interval '30 seconds'",
+    to: "<= v_over + interval '30 days'",
+    tests: ["states"],
+  },
+  {
     name: "one cooldown for all codes",
     file: `${MIGRATIONS}/20261129000700_alerts_by_code.sql`,
     from: "v_fresh := (v_failures -> 'byCode') - v_told;",

@@ -5,10 +5,12 @@
 import { originOf } from "../database/machines.ts";
 import type { LiveMachine } from "../database/rows.ts";
 import { newestExit } from "../fly/exit-event.ts";
+import type { FlyMachine } from "../fly/machines.ts";
 import { type Found, type Hosting, machineOfRow } from "../hosting/hosting.ts";
 import { findMachineOfRow } from "../hosting/machine-of-row.ts";
 import { inParallel } from "../time.ts";
 import { forOneItem, type ReconcileContext } from "./context.ts";
+import { followState } from "./follow-states.ts";
 
 const PAGE = 500;
 const PARALLEL = 4;
@@ -23,14 +25,7 @@ export async function closeFailedMachines(
   await checkInTurn(context, rows, "a failed machine could not be checked", async (item, row) => {
     const machine = await findMachineOfRow(item, machineOfRow(row));
     // What the list shows is not gone, whatever one answer says.
-    if (machine === null) return;
-    if (machine.state !== "failed") return await notePresent(item, row);
-    const exit = newestExit(machine.events ?? [])?.description;
-    await close(item, row, {
-      code: "machine_failed",
-      message: ["The machine failed at Fly.io", ...(exit ? [exit] : [])].join("; "),
-      suspicion: "it is failed at Fly.io",
-    });
+    if (machine !== null && machine.state !== "destroyed") await judge(item, row, machine);
   });
 }
 
@@ -68,7 +63,7 @@ export async function findLostMachines(
     async (item, row) => {
       // A list can miss a machine that lives, so the machine itself is asked for.
       const machine = await findMachineOfRow(item, machineOfRow(row));
-      if (machine !== null && machine.state !== "destroyed") return await notePresent(item, row);
+      if (machine !== null && machine.state !== "destroyed") return await judge(item, row, machine);
       await close(item, row, {
         code: "machine_lost",
         message: "The machine no longer exists at Fly.io",
@@ -97,6 +92,24 @@ async function checkInTurn(
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       report.fail(whatFailed, error, ids);
     }
+  });
+}
+
+/** The machine exists, as it answered for itself, and need not be in the state that its row has. */
+async function judge(
+  context: ReconcileContext,
+  row: LiveMachine,
+  machine: FlyMachine,
+): Promise<void> {
+  if (machine.state !== "failed") {
+    await notePresent(context, row);
+    return await followState(context, row, machine);
+  }
+  const exit = newestExit(machine.events ?? [])?.description;
+  await close(context, row, {
+    code: "machine_failed",
+    message: ["The machine failed at Fly.io", ...(exit ? [exit] : [])].join("; "),
+    suspicion: "it is failed at Fly.io",
   });
 }
 

@@ -5,7 +5,7 @@
 import { originOf } from "../database/machines.ts";
 import type { LiveMachine } from "../database/rows.ts";
 import { lastChangeAt, newestExit } from "../fly/exit-event.ts";
-import { getMachine } from "../fly/machines.ts";
+import { type FlyMachine, getMachine } from "../fly/machines.ts";
 import { isWantedStop, stopReasonOf } from "../lifecycle/stop-reason.ts";
 import { inParallel } from "../time.ts";
 import { forOneItem, type ReconcileContext } from "./context.ts";
@@ -46,7 +46,12 @@ export async function followStates(
   await inParallel(PARALLEL, turn, async (row) => {
     if (deadline.passed()) return;
     try {
-      await followState(forOneItem(context), row);
+      const item = forOneItem(context);
+      const seen = await getMachine(item.fly, row.fly_app_name, row.fly_machine_id, {
+        deadline: item.deadline,
+      });
+      // What Fly.io does not know is looked for as a lost machine.
+      if (seen !== null) await followState(item, row, seen);
     } catch (error) {
       const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
       report.fail("a machine's state could not be followed", error, ids);
@@ -54,11 +59,14 @@ export async function followStates(
   });
 }
 
-async function followState(context: ReconcileContext, row: LiveMachine): Promise<void> {
-  const { fly, changes, settings, deadline, report } = context;
-  const seen = await getMachine(fly, row.fly_app_name, row.fly_machine_id, { deadline });
-  // What Fly.io does not know is looked for as a lost machine.
-  if (seen === null || !differs(seen.state, row)) return;
+/** `seen`: the machine's own answer. */
+export async function followState(
+  context: ReconcileContext,
+  row: LiveMachine,
+  seen: FlyMachine,
+): Promise<void> {
+  const { changes, settings, deadline, report } = context;
+  if (!differs(seen.state, row)) return;
   const { id, machine_id: machineId, fly_machine_id: flyMachineId } = row;
   const unchangedForMs = UNCHANGED_FOR_MS;
   const happenedAt = lastChangeAt(seen.events ?? []);
