@@ -101,6 +101,7 @@ CREATE TABLE public.cloud_machines (
     leased_by text,
     former_machine_ids text[] DEFAULT '{}'::text[] NOT NULL,
     websocket_url_template text,
+    failed_since timestamp with time zone,
     CONSTRAINT cpu_priority_is_known CHECK ((cpu_priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text]))),
     CONSTRAINT error_code_is_known CHECK ((error_code = ANY (ARRAY['configuration_error'::text, 'database_error'::text, 'fly_unauthorized'::text, 'fly_rate_limited'::text, 'fly_capacity'::text, 'fly_account_limit'::text, 'fly_rejected'::text, 'fly_unavailable'::text, 'fly_invalid_response'::text, 'machine_failed'::text, 'provision_timeout'::text, 'internal_error'::text, 'interrupted'::text, 'machine_lost'::text]))),
     CONSTRAINT error_row_says_why CHECK ((((status = 'error'::text) AND (error_code IS NOT NULL) AND (error_message IS NOT NULL)) OR ((status <> 'error'::text) AND (error_code IS NULL) AND (error_message IS NULL)))),
@@ -133,13 +134,14 @@ COMMENT ON COLUMN public.cloud_machines.deadline_at IS 'The request has closed t
 COMMENT ON COLUMN public.cloud_machines.reconcile_at IS 'From then on reconcile looks at the row: a request past its deadline, or a Fly machine that must be confirmed gone. Null: nothing to do.';
 COMMENT ON COLUMN public.cloud_machines.destroy_requested_at IS 'Somebody wants the machine gone. Set before Fly.io is asked, so that a crash in between loses nothing.';
 COMMENT ON COLUMN public.cloud_machines.provisioned_at IS 'When the machine was first seen started.';
-COMMENT ON COLUMN public.cloud_machines.missing_since IS 'When Fly.io first did not know the machine of this live row, or called it failed; null again once it is well.';
+COMMENT ON COLUMN public.cloud_machines.missing_since IS 'When Fly.io first did not know the machine of this live row; null again once it does.';
 COMMENT ON COLUMN public.cloud_machines.create_bucket IS 'What the row''s create is paced with: the app that machines share, or the organisation.';
 COMMENT ON COLUMN public.cloud_machines.reconcile_attempts IS 'How often reconcile has taken the row since it last became due.';
 COMMENT ON COLUMN public.cloud_machines.stop_reason IS 'Why the machine is stopped: requested, idle, suspended, out of memory, exit code N, signal N, or unknown. Set exactly when status is stopped.';
 COMMENT ON COLUMN public.cloud_machines.leased_by IS 'The call of take_due_machines that took the row last, so that a repeated call gets the same rows.';
 COMMENT ON COLUMN public.cloud_machines.former_machine_ids IS 'Names that the row had before, which strangers'' apps have; an answer may have given one to the caller, so each still leads to the row.';
 COMMENT ON COLUMN public.cloud_machines.websocket_url_template IS 'The address with {flyMachineId} in the place of Fly.io''s id; null where the address does not need it.';
+COMMENT ON COLUMN public.cloud_machines.failed_since IS 'When Fly.io first called the machine of this live row failed; null again once it is in another state.';
 
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_machine_id_key UNIQUE (machine_id);
 ALTER TABLE public.cloud_machines ADD CONSTRAINT cloud_machines_pkey PRIMARY KEY (id);
@@ -773,6 +775,9 @@ begin
   end if;
   if new.status not in ('running', 'stopped') then
     new.missing_since := null;
+  end if;
+  if new.status <> old.status then
+    new.failed_since := null;
   end if;
   if new.status <> 'stopped' then
     new.stop_reason := null;
@@ -1786,6 +1791,29 @@ COMMENT ON FUNCTION public.metric_duration_bounds_ms IS 'Upper bounds of the his
 REVOKE ALL ON FUNCTION public.metric_duration_bounds_ms FROM PUBLIC;
 GRANT ALL ON FUNCTION public.metric_duration_bounds_ms TO service_role;
 
+-- note_failed_machine -----------------------------------------------------------------------------
+
+CREATE FUNCTION public.note_failed_machine(p_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_since timestamptz;
+begin
+  update public.cloud_machines set failed_since = coalesce(failed_since, now()), missing_since = null
+  where id = p_id and status in ('running', 'stopped') and destroy_requested_at is null
+  returning failed_since into v_since;
+  return jsonb_build_object(
+    'confirmed', coalesce(v_since <= now() - interval '1 minute', false)
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.note_failed_machine IS 'Fly.io calls the machine of this live row failed. confirmed: a first sighting was at least a minute ago.';
+
+REVOKE ALL ON FUNCTION public.note_failed_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_failed_machine TO service_role;
+
 -- note_missing_machine ----------------------------------------------------------------------------
 
 CREATE FUNCTION public.note_missing_machine(p_id uuid) RETURNS jsonb
@@ -1804,7 +1832,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.note_missing_machine IS 'Fly.io does not know the machine of this live row, or calls it failed. confirmed: a first sighting was at least a minute ago.';
+COMMENT ON FUNCTION public.note_missing_machine IS 'Fly.io does not know the machine of this live row. confirmed: a first sighting was at least a minute ago.';
 
 REVOKE ALL ON FUNCTION public.note_missing_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_missing_machine TO service_role;
@@ -1843,14 +1871,15 @@ CREATE FUNCTION public.note_present_machines(p_fly_machine_ids text[]) RETURNS i
 declare
   v_count integer;
 begin
-  update public.cloud_machines set missing_since = null
-  where missing_since is not null and fly_machine_id = any (p_fly_machine_ids);
+  update public.cloud_machines set missing_since = null, failed_since = null
+  where (missing_since is not null or failed_since is not null)
+    and fly_machine_id = any (p_fly_machine_ids);
   get diagnostics v_count = row_count;
   return v_count;
 end
 $$;
 
-COMMENT ON FUNCTION public.note_present_machines IS 'Fly.io knows these machines: an earlier sighting of their absence was wrong.';
+COMMENT ON FUNCTION public.note_present_machines IS 'Fly.io knows these machines, and they have not failed: earlier sightings were wrong.';
 
 REVOKE ALL ON FUNCTION public.note_present_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_present_machines TO service_role;

@@ -281,6 +281,31 @@ Deno.test("a machine that a list lacks is judged by its own answer", async (t) =
     await assertRun(stack, { cleanedUp: 1 });
   });
 
+  await t.step('one wrong 404 and one wrong "failed" do not confirm each other', async () => {
+    for (const first of ["404", "failed"]) {
+      const row = await provision(stack);
+      const getAnswers = (status: number, body: unknown) =>
+        simulator.addFault({
+          match: { action: "get" },
+          times: 1,
+          do: { kind: "status", status, body },
+        });
+      const { fly_machine_id: id, machine_id: name, region } = row;
+      for (const wrong of [first, first === "404" ? "failed" : "404"]) {
+        hideFromLists();
+        if (wrong === "404") getAnswers(404, { error: "machine not found" });
+        else getAnswers(200, { id, name, region, state: "failed" });
+        await assertRun(stack, { suspected: 1 });
+        simulator.clearFaults();
+        await stack.ageSightings();
+      }
+      await assertRow(stack, row, "running", null);
+      await assertRun(stack, {});
+      const { missing_since, failed_since } = await assertRow(stack, row, "running", null);
+      assert.deepEqual([missing_since, failed_since], [null, null]);
+    }
+  });
+
   await t.step("stopped: its row follows", async () => {
     const row = await provision(stack);
     simulator.stopMachine(row.machine_id);

@@ -566,8 +566,15 @@ export const MUTATIONS: Mutation[] = [
     tests: ["states"],
   },
   {
+    name: "a 404 confirms that a machine has failed",
+    file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
+    from: "? await ownership.noteFailed(row.id, deadline)",
+    to: "? await ownership.noteMissing(row.id, deadline)",
+    tests: ["states"],
+  },
+  {
     name: "a failed stop explains every later one",
-    file: `${MIGRATIONS}/20261129000710_no_late_effect_of_a_failed_stop.sql`,
+    file: `${MIGRATIONS}/20261129000710_sightings_and_late_stops.sql`,
     from: "<= v_over + interval '30 seconds'",
     to: "<= v_over + interval '30 days'",
     tests: ["states"],

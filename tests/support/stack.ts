@@ -47,6 +47,7 @@ export interface MachineRow extends CheckedRow {
   deadline_at: string;
   provisioned_at: string | null;
   missing_since: string | null;
+  failed_since: string | null;
   stop_reason: string | null;
 }
 
@@ -207,7 +208,8 @@ export class Stack implements AsyncDisposable {
   /** Makes every sighting so far old enough to be confirmed by the next one. */
   async ageSightings(): Promise<void> {
     await this.supabase.sql(
-      "update cloud_machines set missing_since = missing_since - interval '2 minutes'",
+      `update cloud_machines set missing_since = missing_since - interval '2 minutes',
+        failed_since = failed_since - interval '2 minutes'`,
     );
     await this.supabase.sql(
       "update fly_orphans set first_seen_at = first_seen_at - interval '2 minutes'",

@@ -12,7 +12,13 @@ const NONE = says(200, { ips: [] });
 const APPLIED = says(200, { outcome: "applied", machine: { ...ROW, fly_machine_id: OWN.id } });
 const RUNNING = says(200, {
   outcome: "applied",
-  machine: { ...ROW, fly_machine_id: OWN.id, status: "running", missing_since: null },
+  machine: {
+    ...ROW,
+    fly_machine_id: OWN.id,
+    status: "running",
+    missing_since: null,
+    failed_since: null,
+  },
 });
 const SLOT: Script = {
   delay_creates: says(200, { outcome: "wait", wait_ms: 5_000 }),

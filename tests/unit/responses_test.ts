@@ -90,6 +90,7 @@ const ROW = {
   error_code: null,
   error_message: null,
   missing_since: null,
+  failed_since: null,
   status: "running",
 } as const;
 

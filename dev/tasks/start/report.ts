@@ -117,6 +117,7 @@ export function describeStack(facts: StackFacts, paint: Paint): string {
 /** What only reconcile and the pacing of creates use. */
 const BOOKKEEPING = [
   "create_bucket",
+  "failed_since",
   "former_machine_ids",
   "leased_by",
   "missing_since",

@@ -21,6 +21,8 @@ const Installation = z.object({
 });
 export type Installation = z.output<typeof Installation>;
 
+const Sighting = z.object({ confirmed: z.boolean() });
+
 const Outcome = z.object({ outcome: z.enum(["applied", "conflict", "unknown_user"]) });
 
 /** A machine without a row, from Fly.io's data. */
@@ -68,14 +70,19 @@ export class Ownership {
     return this.database.rpc("read_owners", args, z.array(CloudMachine), deadline);
   }
 
-  /** Returns whether an earlier sighting confirms that the live row's machine is missing, or failed. */
+  /** Returns whether an earlier sighting confirms that the live row's machine is missing. */
   async noteMissing(rowId: string, deadline: Deadline): Promise<boolean> {
-    const schema = z.object({ confirmed: z.boolean() });
     const args = { p_id: rowId };
-    return (await this.database.rpc("note_missing_machine", args, schema, deadline)).confirmed;
+    return (await this.database.rpc("note_missing_machine", args, Sighting, deadline)).confirmed;
   }
 
-  /** Earlier sightings that these machines were missing were wrong. */
+  /** Returns whether an earlier sighting confirms that the live row's machine has failed. */
+  async noteFailed(rowId: string, deadline: Deadline): Promise<boolean> {
+    const args = { p_id: rowId };
+    return (await this.database.rpc("note_failed_machine", args, Sighting, deadline)).confirmed;
+  }
+
+  /** Earlier sightings that these machines were missing, or failed, were wrong. */
   async notePresent(flyMachineIds: string[], deadline: Deadline): Promise<void> {
     const args = { p_fly_machine_ids: flyMachineIds };
     await this.database.rpc("note_present_machines", args, z.number(), deadline);

@@ -34,6 +34,8 @@ export const RunningMachine = z.object({
   websocket_url: z.string(),
   /** When Fly.io first did not know the machine. */
   missing_since: z.string().nullable(),
+  /** When Fly.io first called it failed. */
+  failed_since: z.string().nullable(),
 });
 export type RunningMachine = z.output<typeof RunningMachine>;
 

@@ -61,14 +61,14 @@ isOneToOne: false
                   ]
                 },"cloud_machines": {
                   Row: {
-                    "cpu_priority": string,"create_bucket": string | null,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"former_machine_ids": (string)[],"id": string,"idempotency_key": string | null,"leased_by": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"reconcile_attempts": number,"region": string,"request_hash": string,"request_id": string,"status": string,"stop_reason": string | null,"updated_at": string,"user_id": string | null,"websocket_url": string | null,"websocket_url_template": string | null
+                    "cpu_priority": string,"create_bucket": string | null,"created_at": string,"deadline_at": string,"destroy_requested_at": string | null,"error_code": string | null,"error_message": string | null,"failed_since": string | null,"fly_app_name": string | null,"fly_machine_id": string | null,"former_machine_ids": (string)[],"id": string,"idempotency_key": string | null,"leased_by": string | null,"machine_id": string,"missing_since": string | null,"provisioned_at": string | null,"reconcile_at": string | null,"reconcile_attempts": number,"region": string,"request_hash": string,"request_id": string,"status": string,"stop_reason": string | null,"updated_at": string,"user_id": string | null,"websocket_url": string | null,"websocket_url_template": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "cpu_priority": string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"former_machine_ids"?: (string)[],"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region": string,"request_hash": string,"request_id": string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null,"websocket_url_template"?: string | null
+                    "cpu_priority": string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at": string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"failed_since"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"former_machine_ids"?: (string)[],"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id": string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region": string,"request_hash": string,"request_id": string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null,"websocket_url_template"?: string | null
                   }
                   Update: {
-                    "cpu_priority"?: string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"former_machine_ids"?: (string)[],"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null,"websocket_url_template"?: string | null
+                    "cpu_priority"?: string,"create_bucket"?: string | null,"created_at"?: string,"deadline_at"?: string,"destroy_requested_at"?: string | null,"error_code"?: string | null,"error_message"?: string | null,"failed_since"?: string | null,"fly_app_name"?: string | null,"fly_machine_id"?: string | null,"former_machine_ids"?: (string)[],"id"?: string,"idempotency_key"?: string | null,"leased_by"?: string | null,"machine_id"?: string,"missing_since"?: string | null,"provisioned_at"?: string | null,"reconcile_at"?: string | null,"reconcile_attempts"?: number,"region"?: string,"request_hash"?: string,"request_id"?: string,"status"?: string,"stop_reason"?: string | null,"updated_at"?: string,"user_id"?: string | null,"websocket_url"?: string | null,"websocket_url_template"?: string | null
                   }
                   Relationships: [
                     
@@ -297,6 +297,9 @@ isOneToOne: false
                            },
 "metric_duration_bounds_ms":
 { Args: Record<PropertyKey, never>; Returns: (number)[]
+                           },
+"note_failed_machine":
+{ Args: { "p_id": string }; Returns: Json
                            },
 "note_missing_machine":
 { Args: { "p_id": string }; Returns: Json

@@ -48,7 +48,7 @@ export async function findLostMachines(
     for (const row of page) {
       const state = states.get(row.fly_machine_id);
       if (state !== undefined) {
-        if (row.missing_since !== null && state !== "failed") back.push(row.fly_machine_id);
+        if (wasSuspected(row) && state !== "failed") back.push(row.fly_machine_id);
         // A machine that is being destroyed is expected to go.
       } else if (row.destroy_requested_at === null) suspects.push(row);
     }
@@ -113,11 +113,15 @@ async function judge(
   });
 }
 
+function wasSuspected({ missing_since, failed_since }: LiveMachine): boolean {
+  return missing_since !== null || failed_since !== null;
+}
+
 async function notePresent(
   { ownership, deadline }: ReconcileContext,
   row: LiveMachine,
 ): Promise<void> {
-  if (row.missing_since !== null) await ownership.notePresent([row.fly_machine_id], deadline);
+  if (wasSuspected(row)) await ownership.notePresent([row.fly_machine_id], deadline);
 }
 
 /** Once two sightings agree; a failed machine is destroyed by the next run. */
@@ -132,10 +136,11 @@ async function close(
 ): Promise<void> {
   const { machines, ownership, deadline, report } = context;
   const ids = { machineId: row.machine_id, flyMachineId: row.fly_machine_id };
-  if (!await ownership.noteMissing(row.id, deadline)) {
-    return report.add({ action: "suspected", ...ids, reason: suspicion });
-  }
   const failed = code === "machine_failed";
+  const confirmed = failed
+    ? await ownership.noteFailed(row.id, deadline)
+    : await ownership.noteMissing(row.id, deadline);
+  if (!confirmed) return report.add({ action: "suspected", ...ids, reason: suspicion });
   const marked = await machines.markError(
     row.id,
     { from: row.status, code, message, flyMachineId: null, recheckInMs: failed ? 0 : null },
