@@ -155,7 +155,7 @@ export class MachineCard {
 
   #showTerminal({ connectable }: StatusMeaning, leaving: boolean): void {
     const { machine_id, websocket_url, stop_reason } = this.#machine;
-    // A connection wakes what went to sleep because nobody was connected.
+    // A connection wakes what went to sleep because no one was connected.
     const reachable = connectable || stop_reason === "idle";
     const address = reachable && !leaving ? websocket_url : null;
     if (address === null) {

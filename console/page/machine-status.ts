@@ -68,7 +68,7 @@ export function whyStopped(reason: string | null): { sentence: string; failed: b
       return { sentence: "It was stopped.", failed: false };
     case "idle":
       return {
-        sentence: "Nobody was connected, so it went to sleep. The next connection wakes it.",
+        sentence: "No one was connected, so it went to sleep. The next connection wakes it.",
         failed: false,
       };
     case "suspended":

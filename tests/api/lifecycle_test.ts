@@ -97,7 +97,7 @@ Deno.test("a machine stops and starts at its owner's request", async (t) => {
   });
 
   await t.step(
-    "while it is stopped: replay, limit, connect and DELETE tell the truth",
+    "while it is stopped: replay, limit, connect and DELETE give the true state",
     async () => {
       const user = await supabase.createUser();
       const headers = { "idempotency-key": "the-key" };

@@ -91,7 +91,7 @@ Deno.test("what the description does not declare is found", () => {
     ["a field", { body: { ...error, hint: "" } }],
     ["a missing field", { body: { ...error, retry: undefined } }],
     ["a code of another status", { body: { ...error, code: "fly_capacity" } }],
-    ["a code that nobody knows", { body: { ...error, code: "teapot" } }],
+    ["an unknown code", { body: { ...error, code: "teapot" } }],
     ["same_key for a refusal", { body: { ...error, retry: "same_key" } }],
     ["a status", { status: 418 }],
     ["a code of another route", { status: 409, body: { ...error, code: "machine_limit_reached" } }],

@@ -21,7 +21,7 @@ Deno.test("retry", async (t) => {
   await using stack = await startStack({ env: { PROVISION_TIMEOUT_SECONDS: "3" } });
   const { simulator } = stack;
 
-  await t.step("the same key tells the outcome of a claim whose answer was lost", async () => {
+  await t.step("the same key shows the outcome of a claim whose answer was lost", async () => {
     const user = await stack.supabase.createUser();
     const call = (value: string) => stack.call(user, { headers: key(value), body: {} });
     const restore = loseAnswers(stack, "after", ({ rpc }) => rpc === "claim_machine");

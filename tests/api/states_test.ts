@@ -108,7 +108,7 @@ Deno.test("a machine that ends is stopped in its row, with the reason", async (t
     await assertRun(stack, { lost: 1 });
   });
 
-  await t.step("started again by somebody else: running again, and no failure", async () => {
+  await t.step("started again by another party: running again, and no failure", async () => {
     const row = await provision(stack);
     simulator.stopMachine(row.machine_id);
     await until("it is stopped", () => simulator.machine(row.machine_id)?.state === "stopped");
@@ -124,7 +124,7 @@ Deno.test("a machine that ends is stopped in its row, with the reason", async (t
     await assertRow(stack, row, "running", null);
   });
 
-  await t.step("suspended after a wake that nobody saw: the reason follows", async () => {
+  await t.step("suspended after a wake that no run saw: the reason follows", async () => {
     const row = await provision(stack);
     simulator.stopMachine(row.machine_id);
     await until("it is stopped", () => simulator.machine(row.machine_id)?.state === "stopped");

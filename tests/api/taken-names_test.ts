@@ -84,15 +84,18 @@ Deno.test("a taken name", async (t) => {
     assertStrangersKeep(stack, taken);
   });
 
-  await t.step("whoever takes every name gets an error, and nothing is left", async () => {
-    const taken = letStrangersTake(stack, Infinity);
-    const answer = await stack.call(await supabase.createUser(), { body: {} });
-    assertError(answer, 500, "fly_rejected");
-    const row = await assertFailedRow(stack, answer);
-    assert.equal(taken.length, 3);
-    assert.equal(taken.at(-1), row.machine_id);
-    assertStrangersKeep(stack, taken);
-  });
+  await t.step(
+    "when every name is taken, the caller gets an error and nothing is left",
+    async () => {
+      const taken = letStrangersTake(stack, Infinity);
+      const answer = await stack.call(await supabase.createUser(), { body: {} });
+      assertError(answer, 500, "fly_rejected");
+      const row = await assertFailedRow(stack, answer);
+      assert.equal(taken.length, 3);
+      assert.equal(taken.at(-1), row.machine_id);
+      assertStrangersKeep(stack, taken);
+    },
+  );
 
   await t.step("a DELETE before the new name is chosen: nothing is made", async () => {
     const taken = letStrangersTake(stack, 1);

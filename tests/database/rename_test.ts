@@ -124,7 +124,7 @@ Deno.test("rename_machine", async (t) => {
     assert.equal(rows.length, 1);
   });
 
-  await t.step("an address with Fly.io's id in it is made anew", async () => {
+  await t.step("an address with Fly.io's id in it is made again", async () => {
     const template = "wss://{app}.fly.dev/{flyMachineId}";
     const args = { ...await claimArguments("fly"), p_websocket_url_template: template };
     const { machine } = await rpc("claim_machine", args);

@@ -60,7 +60,7 @@ Deno.test("retention", async (t) => {
       assert.deepEqual(left, ["many-0", "many-1"]);
     });
 
-    await t.step("an alert that nobody takes any more is given up", async () => {
+    await t.step("an alert that is no longer taken is given up", async () => {
       await supabase.sql(
         `insert into alerts (kind, event, content, attempts, next_attempt_at) values
          ('failures', 'firing', '{}', 3, now() - interval '25 hours'),

@@ -162,7 +162,7 @@ Deno.test("the schedule of reconcile", async (t) => {
   });
 
   await t.step(
-    "a run fails when the one before was not answered with 200, and posts all the same",
+    "a run fails when the one before was not answered with 200, and still posts",
     async () => {
       const posted = async () => (await rows("select id from net.requests")).length;
       const answer = async (values: string) => {

@@ -60,7 +60,7 @@ Deno.test("a crash starts again up to max_retries, started in between, then stop
   );
 });
 
-Deno.test("without max_retries it is 10 within 5 minutes, and a long run starts the count anew (docs)", async () => {
+Deno.test("without max_retries it is 10 within 5 minutes, and a long run starts the count again (docs)", async () => {
   const world = virtualSimulator();
   const { clock, simulator, state } = world;
   const id = await started(world, { policy: "on-failure" });

@@ -49,7 +49,7 @@ export interface Period {
 
 /**
  * A machine's history as periods, each of another kind than the one before. One may begin and end in
- * the same millisecond: a caller that waited for it has seen it all the same.
+ * the same millisecond: a caller that waited for it has still seen it.
  */
 export function periodsOf(history: readonly { at: number; state: MachineState }[]): Period[] {
   const periods: Period[] = [];

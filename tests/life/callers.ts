@@ -68,7 +68,7 @@ export class LifeCallers {
         ...(idempotencyKey === null ? {} : { "idempotency-key": idempotencyKey }),
         ...(async ? { prefer: "respond-async" } : {}),
       },
-      // The same body whoever asks: another one with the same key would be refused.
+      // The same body for every caller: another one with the same key would be refused.
       body: JSON.stringify({ userId: userId(life), region }),
     });
   }

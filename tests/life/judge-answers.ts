@@ -147,7 +147,7 @@ function conflictViolations(
     ["provisioning", "running", "stopped"].includes(row.status)
   );
   if (live.length === 0) return ["names a machine that was not live"];
-  if (status === "destroying") return toGo ? [] : ["says destroying, and nobody asked for it"];
+  if (status === "destroying") return toGo ? [] : ["says destroying, and no request asked for it"];
   return live.some(({ row }) => row.status === "provisioning")
     ? []
     : statusViolations(truth, request, answer, overdue);

@@ -57,7 +57,7 @@ function endViolations(
         ? []
         : [`I9: ${row.machine_id} was called failed, and it was ${[...kinds].join(", ")}`];
     case "machine_lost":
-      // Whoever destroyed it, we knew that it had failed: only our own call can be the one.
+      // Whatever destroyed it, we knew that it had failed: only our own call can be the one.
       if (kinds.has("gone") || wasDeniedTwice(truth, row.machine_id, atMs)) return [];
       return [
         `I9: ${row.machine_id} was called lost, and it was ${[...kinds].join(", ")}` +

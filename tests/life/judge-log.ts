@@ -1,4 +1,4 @@
-/** I5: what nobody was there to be told is an error in the log. */
+/** I5: a failure that no response reported is an error in the log. */
 import type { LifeRequest } from "./callers.ts";
 import type { RowVersion } from "./row-versions.ts";
 import type { Truth } from "./truth.ts";

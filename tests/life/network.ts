@@ -49,7 +49,7 @@ export interface NetworkOptions {
   latencyMs: number;
 }
 
-/** What an isolate works on; the network is told with each call. */
+/** What an isolate works on; the network gets it with each call. */
 export interface Work {
   life: number | null;
   run: number | null;

@@ -57,7 +57,7 @@ export interface Observation {
 
 /** A broken invariant. */
 export interface Violation {
-  /** Which life of the batch it is about; null for what is nobody's in particular. */
+  /** Which life of the batch it is about; null for what belongs to no life. */
   life: number | null;
   /** One sentence, beginning with the invariant. */
   text: string;

@@ -1,4 +1,4 @@
-/** Why machines stopped, as far as anybody outside can tell, and how a row may say it. */
+/** Why machines stopped, as far as it shows from outside, and how a row may say it. */
 import type { Period } from "../invariants/lifecycle.ts";
 import type { TrueMachine, Truth } from "./truth.ts";
 

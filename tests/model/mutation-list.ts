@@ -439,7 +439,7 @@ export const MUTATIONS: Mutation[] = [
     tests: ["retention"],
   },
   {
-    name: "report a late reconcile to nobody",
+    name: "report no late reconcile",
     file: `${FUNCTION}/provision/handle-provision.ts`,
     from: 'if ("needs_attention" in claim && claim.needs_attention) askForAlert(context);',
     to: "",

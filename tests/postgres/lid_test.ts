@@ -1,4 +1,4 @@
-/** The ceilings hold on a real Postgres, however many claims come at once and whoever of them is ended. */
+/** The ceilings hold on a real Postgres, however many claims come at once and whichever of them is ended. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { startPostgres } from "../../dev/stack/postgres/mod.ts";

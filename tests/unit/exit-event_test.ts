@@ -36,7 +36,7 @@ Deno.test("exit event: the newest one, behind later events and under MonitorEven
   assert.equal(described(destroyed, monitored, exit({ exit_code: 1 })), "exit code 3");
 });
 
-Deno.test("exit event: events of any other shape tell of none", () => {
+Deno.test("exit event: events of any other shape show no exit", () => {
   assert.equal(
     newestExit([null, "exit", 1, {}, { request: null }, { request: {} }, exit(null), exit("137")]),
     undefined,

@@ -77,7 +77,7 @@ const CASES: Case[] = [
   },
 ];
 
-Deno.test("fly errors: the code, whether a look-up is needed, whether the name is taken", () => {
+Deno.test("fly errors: the code, whether a lookup is needed, whether the name is taken", () => {
   for (const { kind = "status", status, body, code, ...flags } of CASES) {
     const error = new FlyError(kind, "failed", { status, body });
     assert.deepEqual(

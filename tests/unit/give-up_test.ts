@@ -135,7 +135,7 @@ Deno.test("give up: a machine that cannot be destroyed is left to reconcile, and
   ]);
 });
 
-Deno.test("give up: without the database the machine is destroyed all the same, and the answer says so", async () => {
+Deno.test("give up: without the database the machine is destroyed anyway, and the answer says so", async () => {
   const { provisioning, error } = await giveUpWith(
     { mark_machine_error: lost, delete: OK },
     { machine: OWN },

@@ -37,7 +37,7 @@ export interface StartFunctionOptions {
    * Without a POSIX shell the two streams are still read separately. Default false.
    */
   oneStream?: boolean;
-  /** Told every line as it comes; with `oneStream` all are of `stdout`. */
+  /** Called with every line as it comes; with `oneStream` all are of `stdout`. */
   onLine?: (stream: OutputLine["stream"], line: string) => void;
   /** How long it may take until it listens (it may have to fetch packages). Default 120,000. */
   startTimeoutMs?: number;

@@ -63,7 +63,7 @@ export interface StartSupabaseOptions {
   exposeNewTables?: boolean;
   /** Where PGlite's initial data directory is kept; `null`: nowhere. Default: the system's cache. */
   cacheDir?: string | null;
-  /** Told what start-up is doing. */
+  /** Called with what start-up is doing. */
   onProgress?: (step: string) => void;
 }
 

@@ -22,7 +22,7 @@ export async function preparePlatform(
 }
 
 /**
- * Tells lite's connection that roles and privileges are in place, without letting it grant any.
+ * Reports to lite's connection that roles and privileges are in place, without letting it grant any.
  *
  * Before its first request as an API role, lite grants ALL on every table of each schema that
  * uses row level security to the API roles, once per connection (`ensureRlsContext`). That would

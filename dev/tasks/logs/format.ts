@@ -8,7 +8,7 @@ type Style = Parameters<typeof styleText>[0];
 export type Paint = (style: Style, text: string) => string;
 
 const LEVEL_STYLES: Record<string, Style> = { warning: "yellow", error: "red", fatal: "red" };
-/** Told above all events, or in a form of their own. */
+/** Shown above all events, or in a form of their own. */
 const TOLD_ELSEWHERE = new Set(["timestamp", "level", "message", "requestId", "afterRequestId"]);
 const IDS = new Set(["machineId", "userId", "traceId"]);
 const SUMMARY_MESSAGE = "provision-machine finished: ";

@@ -5,7 +5,7 @@ export interface ReconcileTimerOptions {
   functionUrl: string;
   secretKey: string;
   intervalMs: number;
-  /** Told in one sentence about a run that was not answered 200. */
+  /** Called with one sentence about a run that was not answered 200. */
   onFailure: (sentence: string) => void;
 }
 

@@ -27,7 +27,7 @@ export interface LocalStackOptions {
   /** Checked between the steps; what was started by then is ended. */
   signal: AbortSignal;
   onProgress: (step: string) => void;
-  /** Told each line that the function writes. */
+  /** Called with each line that the function writes. */
   onLine: (stream: OutputLine["stream"], line: string) => void;
 }
 

@@ -23,7 +23,7 @@ export class Terminal {
     this.#write(Deno.stdout, text);
   }
 
-  /** Tells what start-up is doing, with the time since the command was started. */
+  /** Reports what start-up is doing, with the time since the command was started. */
   step(text: string): void {
     const seconds = (performance.now() - this.#startedAt) / 1000;
     this.#write(Deno.stderr, `${seconds.toFixed(1).padStart(6)} s  ${text}`);

@@ -182,7 +182,7 @@ async function routeGuarded(
 ): Promise<HandlerResult> {
   const { request, isolate, environment, measurements, progress, log } = start;
   const provisioning = route.path === "/";
-  // Without the platform's settings nobody can be identified, and every provisioning fails.
+  // Without the platform's settings no caller can be identified, and every provisioning fails.
   progress.provisioning = provisioning && environment.platform === null;
   const platform = requirePlatform(environment);
   const credentials = credentialsOf(request.headers, platform.serviceKeys);

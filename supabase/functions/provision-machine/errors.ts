@@ -184,8 +184,7 @@ export const RECONCILE_CODES = {
 /** Codes of events that are no failure of a request and leave the row as it is. */
 export const EVENT_CODES = {
   machine_stopped: {
-    operatorHint:
-      "machines stop although nobody asked: see stop_reason in their rows, and `fly logs`",
+    operatorHint: "machines stop without a request: see stop_reason in their rows, and `fly logs`",
   },
   reconcile_never: {
     operatorHint: "reconcile has never run: put its URL and key into Vault, see docs/OPERATIONS.md",
@@ -199,7 +198,7 @@ export const EVENT_CODES = {
   },
   fleet_full: {
     operatorHint:
-      "nobody gets a new machine: raise MAX_MACHINES, or destroy machines that are not needed",
+      "no new machines are made: raise MAX_MACHINES, or destroy machines that are not needed",
   },
   reconcile_failing: {
     operatorHint: "see the newest runs of reconcile in the function's logs",

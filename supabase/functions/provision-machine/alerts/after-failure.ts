@@ -136,14 +136,14 @@ async function evaluateInTurn(isolate: Isolate, alerts: Alerts, rule: AlertRule)
     return alerts.evaluate(rule, { leaseMs: LEASE_MS }, deadline);
   });
   turns.next = turn;
-  turns.current = turn.catch(() => {/* each who waits is told by its own promise */});
+  turns.current = turn.catch(() => {/* each caller gets the error from its own promise */});
   return await turn;
 }
 
 interface Turns {
   /** Settles when the question that was asked last is answered. */
   current: Promise<unknown>;
-  /** The answer to the next question, if somebody waits for it. */
+  /** The answer to the next question, if a caller waits for it. */
   next: Promise<unknown> | null;
 }
 

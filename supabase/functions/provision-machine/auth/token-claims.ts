@@ -8,7 +8,7 @@ const LEEWAY_S = 60;
 const HOSTED = /^https:\/\/[a-z0-9]+\.supabase\.co$/;
 
 /**
- * `crit` names extensions that whoever verifies has to understand; we know none.
+ * `crit` names extensions that a verifier has to understand; we know none.
  * https://www.rfc-editor.org/rfc/rfc7515#section-4.1.11
  */
 const Header = z.object({

@@ -89,7 +89,7 @@ export async function verifyUserToken(
   return { userId: claims.sub.toLowerCase(), anonymous: claims.is_anonymous === true };
 }
 
-/** The key that must have signed the token; null when only the Auth server can tell. */
+/** The key that must have signed the token; null when only the Auth server can check it. */
 async function keysFor(
   { alg, kid }: UserToken["header"],
   { keys, platform }: TokenVerifier,

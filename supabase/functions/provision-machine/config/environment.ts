@@ -123,7 +123,7 @@ export const ENVIRONMENT = {
     .transform((value) => value === "true").default("false"),
   /** Reconcile destroys machines that are older. */
   MACHINE_MAX_LIFETIME_HOURS: positiveNumber(text, { atMost: 10 * 365 * 24 }).optional(),
-  /** A sentence for callers: nobody gets a new machine. */
+  /** A sentence for callers: no new machines. */
   PROVISIONING_PAUSED: text.optional(),
   PROVISION_TIMEOUT_SECONDS: positiveNumber(text, { atLeast: 1 }).refine(
     (seconds) => seconds < PLATFORM_IDLE_LIMIT_SECONDS,

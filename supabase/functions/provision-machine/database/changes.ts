@@ -43,7 +43,7 @@ export class Changes {
 
   /**
    * `unchangedForMs`: a row that has changed within that time is left alone (`conflict`). `idle` counts
-   * only while nobody asked for the stop.
+   * only while the stop was not requested.
    */
   markStopped(
     { id, reason, unchangedForMs = 0 }: {

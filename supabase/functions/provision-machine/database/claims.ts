@@ -28,7 +28,7 @@ export interface ClaimInput {
   maxMachines: number;
   /** Rows that the user may have written in an hour. */
   provisionsPerHour: number;
-  /** Nobody gets a new machine. */
+  /** No new machines for anyone. */
   paused: boolean;
   timeoutMs: number;
   rate: CreateRate;

@@ -26,7 +26,7 @@ import { bucketOf, isOurApp } from "./whose-app.ts";
  * over soon; a new app is known everywhere within seconds.
  */
 const MAX_FAILURES = { rateLimited: 20, notReadyYet: 10, other: 5 };
-/** More pages than any organisation has: an API that goes on for ever must not hold the run. */
+/** More pages than any organisation has: an endless list must not hold up the run. */
 const MAX_PAGES = 1_000;
 /** Fly.io's limit of a call per second, where it counts this one at all. */
 const PAGE_PAUSE_MS = 1_000;
@@ -43,7 +43,7 @@ export interface OwnAppOptions {
 
 export function ownApps(options: OwnAppOptions): Hosting {
   const { orgSlug, namePrefix, addressTemplate, hasRouter } = options;
-  // Fly.io publishes no limit for creating apps; this keeps to one per second all the same.
+  // Fly.io publishes no limit for creating apps; this keeps to one per second anyway.
   const createBucket = bucketOf(orgSlug);
   return {
     claim: { buckets: [createBucket], ownApp: true, namePrefix },
@@ -142,7 +142,7 @@ async function createOrAdoptApp(
       if (refusal.status === 401) return null;
       throw refusal;
     });
-    // Ours and not visible yet, or a stranger's that is hidden: only time tells.
+    // Ours and not visible yet, or a stranger's that is hidden: only a later lookup can show which.
     if (existing === null && !last) throw error;
     return isOurApp(existing, { name, organization: orgSlug }) ? "ready" : "foreign";
   }

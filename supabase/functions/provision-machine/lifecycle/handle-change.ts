@@ -20,7 +20,7 @@ const BUDGET_MS = 60_000;
 /** Kept for writing the row: a slow Fly.io must not look like a database that does not answer. */
 const CLOSE_RESERVE_MS = 5_000;
 
-const STOPPED = new Error("it stopped although nobody had asked; see `fly logs`");
+const STOPPED = new Error("it stopped although no stop was requested; see `fly logs`");
 
 export const handleStart = handlerOf("start");
 export const handleStop = handlerOf("stop");

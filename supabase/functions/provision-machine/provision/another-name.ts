@@ -9,7 +9,7 @@ import { asTimeout, destroyedMeanwhile } from "./create-slot.ts";
 import { randomNamePart } from "./machine-config.ts";
 
 /**
- * Names are random, so one that is taken was seen and taken on purpose; whoever does that again and
+ * Names are random, so one that is taken was seen and taken on purpose; an attacker that does so again and
  * again does not get to spend the organisation's creates.
  */
 export const MAX_NAMES = 3;

@@ -37,7 +37,7 @@ export function claimedRow(claim: Claim, context: RequestContext): CloudMachine 
   return machine;
 }
 
-/** Nobody watches reconcile and the number of machines but the requests that rely on them. */
+/** Only requests can watch reconcile and the number of machines: nothing else runs regularly. */
 export function askForAlert(context: RequestContext): void {
   const asking = import("../alerts/after-failure.ts")
     .then(({ afterNotice }) => afterNotice(context));

@@ -52,7 +52,7 @@ async function closeInterrupted(
 ): Promise<void> {
   const { machines, report } = context;
   const machine = await findMachine(context, row).catch((error) => {
-    // Fly.io cannot be asked; the row is closed all the same, and cleaned up once it can be.
+    // Fly.io cannot be asked; the row is closed anyway, and cleaned up once it can be.
     if (!(error instanceof FlyError)) throw error;
     report.fail("the machine of an interrupted request could not be looked up", error, {
       machineId: row.machine_id,
@@ -98,7 +98,7 @@ function markInterrupted(
 }
 
 /**
- * For when Fly.io cannot be called with what is configured: no row stays provisioning all the same.
+ * For when Fly.io cannot be called with what is configured: even then no row stays provisioning.
  * What they may have left is cleaned up once it can be.
  */
 export async function closeOverdueRows(context: DatabaseContext): Promise<void> {

@@ -71,7 +71,7 @@ function isOrphan({ flyMachineId }: Found, owner: CloudMachine | undefined): boo
     owner.fly_machine_id !== flyMachineId;
 }
 
-/** It was written off, and runs all the same: Fly.io's answers were wrong for a while. */
+/** It was written off but still runs: Fly.io's answers were wrong for a while. */
 function wasLost(found: Found, owner: CloudMachine | undefined): owner is CloudMachine {
   return found.state === "started" && owner?.status === "error" &&
     owner.error_code === "machine_lost" && owner.fly_machine_id === found.flyMachineId &&

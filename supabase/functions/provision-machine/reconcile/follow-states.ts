@@ -28,7 +28,7 @@ export function differs(state: string, row: LiveMachine): boolean {
   const should = STATUS_OF[state];
   if (should === undefined) return false;
   if (should !== row.status) return true;
-  // It slept in another way before, and nobody saw it wake.
+  // It slept in another way before, and no run saw it awake in between.
   return row.status === "stopped" && (state === "suspended") !== (row.stop_reason === "suspended");
 }
 
