@@ -583,7 +583,7 @@ declare
   v_error_message text := p_error_message;
   v_machine_id text := p_machine_id;
   v_fenced boolean;
-  v_user_exists boolean;
+  v_user_state text;
   v_limit constant integer := coalesce(public.machine_limit(p_user_id), p_machine_limit);
   v_first_at timestamptz;
   v_live integer := 0;
@@ -596,7 +596,7 @@ begin
   -- Calls of one user queue here, so that neither the key nor the limit can be raced.
   perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));
   -- Before any lock that others share: while this user is being deleted, only their own claims wait.
-  v_user_exists := public.lock_user(p_user_id);
+  v_user_state := public.lock_user(p_user_id);
 
   -- machine_id is random and new for each request, so finding it means that this very call was
   -- made before and its answer was lost. The owner may have been deleted since.
@@ -617,6 +617,13 @@ begin
     );
   end if;
 
+  -- Also before a replay: a token of theirs is accepted until it expires.
+  if v_user_state is distinct from 'active' then
+    return jsonb_build_object(
+      'outcome', 'unknown_user', 'machine', null, 'banned', coalesce(v_user_state = 'banned', false)
+    );
+  end if;
+
   if p_idempotency_key is not null then
     select * into v_machine from public.cloud_machines
     where user_id = p_user_id and idempotency_key = p_idempotency_key;
@@ -633,9 +640,6 @@ begin
     v_error_message := 'This database belongs to another project';
   end if;
 
-  if not v_user_exists then
-    return jsonb_build_object('outcome', 'unknown_user', 'machine', null);
-  end if;
   if p_paused then
     return jsonb_build_object('outcome', 'paused');
   end if;
@@ -734,7 +738,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. p_own_app: its app has that name too, and p_fly_app_names name what is paced. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), unknown_user, and without a row: paused, too_many_requests (the user may have another in wait_ms), fleet_full. With p_error_code the row is written as error at once. needs_attention: an alert may be due.';
+COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. p_own_app: its app has that name too, and p_fly_app_names name what is paced. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), and without a row: unknown_user (deleted or banned), paused, too_many_requests (the user may have another in wait_ms), fleet_full. With p_error_code the row is written as error at once. needs_attention: an alert may be due.';
 
 REVOKE ALL ON FUNCTION public.claim_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_machine TO service_role;
@@ -1127,12 +1131,17 @@ GRANT ALL ON FUNCTION public.expire_machines TO service_role;
 
 CREATE FUNCTION public.find_machine(
     p_machine_id text,
-    p_user_id uuid DEFAULT NULL::uuid
+    p_user_id uuid DEFAULT NULL::uuid,
+    p_unless_banned boolean DEFAULT false
 ) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-  select to_jsonb(m) from public.cloud_machines m
+  select case
+    when p_unless_banned and public.user_state(p_user_id) = 'banned' then jsonb_build_object('banned', true)
+    else to_jsonb(m)
+  end
+  from public.cloud_machines m
   where (
       machine_id = p_machine_id
       or (former_machine_ids <> '{}' and former_machine_ids @> array[p_machine_id])
@@ -1140,7 +1149,7 @@ CREATE FUNCTION public.find_machine(
     and (p_user_id is null or user_id = p_user_id)
 $$;
 
-COMMENT ON FUNCTION public.find_machine IS 'The row that has or had this name; null when there is none of this owner. p_user_id null: a service, any owner.';
+COMMENT ON FUNCTION public.find_machine IS 'The row that has or had this name; null when there is none of this owner. p_user_id null: a service, any owner. p_unless_banned: only that they are, if they are.';
 
 REVOKE ALL ON FUNCTION public.find_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_machine TO service_role;
@@ -1364,17 +1373,17 @@ GRANT ALL ON FUNCTION public.list_live_machines TO service_role;
 
 -- lock_user ---------------------------------------------------------------------------------------
 
-CREATE FUNCTION public.lock_user(p_user_id uuid) RETURNS boolean
+CREATE FUNCTION public.lock_user(p_user_id uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 begin
   perform 1 from auth.users where id = p_user_id for key share;
-  return found;
+  return public.user_state(p_user_id);
 end
 $$;
 
-COMMENT ON FUNCTION public.lock_user IS 'Keeps the user from being deleted until the transaction ends. Returns whether there is one.';
+COMMENT ON FUNCTION public.lock_user IS 'Keeps the user from being deleted until the transaction ends. Returns what user_state does.';
 
 REVOKE ALL ON FUNCTION public.lock_user FROM PUBLIC;
 GRANT ALL ON FUNCTION public.lock_user TO service_role;
@@ -2261,6 +2270,10 @@ begin
   if not found then
     return jsonb_build_object('outcome', 'not_found', 'machine', null);
   end if;
+  -- Who is banned may stop what they have, and destroy it.
+  if p_change = 'start' and public.user_state(p_user_id) = 'banned' then
+    return jsonb_build_object('outcome', 'not_found', 'machine', null, 'banned', true);
+  end if;
   if public.is_fenced(p_project_host) then
     return jsonb_build_object('outcome', 'fenced', 'machine', to_jsonb(v_machine));
   end if;
@@ -2277,7 +2290,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.request_machine_change IS 'Writes the intent to start, stop or suspend (p_change) a live machine. p_user_id null: a service, any owner. outcome: applied, conflict, fenced, not_found.';
+COMMENT ON FUNCTION public.request_machine_change IS 'Writes the intent to start, stop or suspend (p_change) a live machine. p_user_id null: a service, any owner. outcome: applied, conflict, fenced, not_found (banned: the user may not start it).';
 
 REVOKE ALL ON FUNCTION public.request_machine_change FROM PUBLIC;
 GRANT ALL ON FUNCTION public.request_machine_change TO service_role;
@@ -2509,7 +2522,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000710' $$;
+    AS $$ select '20261129000800' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 
@@ -2635,3 +2648,19 @@ COMMENT ON FUNCTION public.take_due_machines IS 'Hands rows that are due to reco
 
 REVOKE ALL ON FUNCTION public.take_due_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_due_machines TO service_role;
+
+-- user_state --------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.user_state(p_user_id uuid) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  -- As Supabase Auth has them: https://github.com/supabase/auth/tree/master/migrations
+  select case when banned_until > now() then 'banned' else 'active' end
+  from auth.users where id = p_user_id and deleted_at is null
+$$;
+
+COMMENT ON FUNCTION public.user_state IS 'active or banned; null: there is no such user, or only what a soft deletion has left.';
+
+REVOKE ALL ON FUNCTION public.user_state FROM PUBLIC;
+GRANT ALL ON FUNCTION public.user_state TO service_role;

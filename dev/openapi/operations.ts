@@ -50,11 +50,11 @@ const FLY = PROVISIONING.filter((code) => code.startsWith("fly_"));
 /** What any route can answer that knows its caller. */
 const GUARDED = [
   "unauthorized",
+  "forbidden",
   "configuration_error",
   "database_error",
   "internal_error",
 ] as const;
-const OF_SERVICE = [...GUARDED, "forbidden"] as const;
 const OF_MACHINE = [...GUARDED, "not_found"] as const;
 const OF_BODY = ["invalid_request", "payload_too_large", "unsupported_media_type"] as const;
 
@@ -137,13 +137,13 @@ export const OPERATIONS: Record<string, Operation> = {
         headers: ["cache-control"],
       },
     },
-    codes: OF_SERVICE,
+    codes: GUARDED,
   },
   "POST /reconcile": {
     summary: "Repair what died; safe to call at any time",
     request: "ReconcileRequest",
     answers: { 200: { description: "What was done", schema: "ReconcileRun" } },
-    codes: [...OF_BODY, ...OF_SERVICE],
+    codes: [...OF_BODY, ...GUARDED],
   },
   "GET /openapi.json": {
     summary: "This document",

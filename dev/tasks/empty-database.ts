@@ -3,13 +3,14 @@ import { PGlite } from "@electric-sql/pglite";
 
 // What every hosted project has, as far as migrations refer to it or depend on it.
 // https://supabase.com/docs/guides/database/postgres/roles
+// https://github.com/supabase/auth/tree/master/migrations (auth.users)
 // https://supabase.com/docs/guides/api/securing-your-api (default privileges of the API roles)
 const PLATFORM_SQL = `
   create role anon nologin;
   create role authenticated nologin;
   create role service_role nologin bypassrls;
   create schema auth;
-  create table auth.users (id uuid primary key);
+  create table auth.users (id uuid primary key, banned_until timestamptz, deleted_at timestamptz);
   create function auth.uid() returns uuid language sql stable
     as $$ select nullif(current_setting('request.jwt.claim.sub', true), '')::uuid $$;
   create publication supabase_realtime;

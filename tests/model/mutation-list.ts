@@ -259,14 +259,14 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "forget the Idempotency-Key",
-    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "  if p_idempotency_key is not null then",
     to: "  if p_idempotency_key = '' then",
     tests: ["model"],
   },
   {
     name: "drop the lock of claim_machine",
-    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from:
       "  perform pg_advisory_xact_lock(hashtextextended('provision-machine:' || p_user_id::text, 0));\n",
     to: "",
@@ -373,7 +373,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "let a stopped machine escape the limit",
-    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from:
       "and status in ('provisioning', 'running', 'stopped')\n    order by created_at desc\n    limit 1\n    offset",
     to:
@@ -396,21 +396,35 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "lock the user only when the row is written",
-    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
-    from: "v_user_exists := public.lock_user(p_user_id);",
-    to: "v_user_exists := true;",
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
+    from: "v_user_state := public.lock_user(p_user_id);",
+    to: "v_user_state := 'active';",
     tests: ["concurrency on Postgres"],
   },
   {
+    name: "let banned users have machines",
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
+    from: "select case when banned_until > now() then 'banned' else 'active' end",
+    to: "select 'active'",
+    tests: ["banned"],
+  },
+  {
+    name: "let softly deleted users have machines",
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
+    from: "where id = p_user_id and deleted_at is null",
+    to: "where id = p_user_id",
+    tests: ["banned"],
+  },
+  {
     name: "count the live machines without a lock",
-    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));",
     to: "",
     tests: ["lid on Postgres"],
   },
   {
     name: "leave failed rows out of the rate",
-    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "where user_id = p_user_id and created_at > now() - interval '1 hour'",
     to:
       "where user_id = p_user_id and status <> 'error' and created_at > now() - interval '1 hour'",
@@ -462,7 +476,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "one app for all machines, although each is to have its own",
-    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "when p_own_app and v_bucket is not null then v_machine_id else",
     to: "when p_own_app and v_bucket is not null then left(v_machine_id, -15) else",
     tests: ["connections"],

@@ -95,3 +95,10 @@ export function unauthorized(error: string, cause?: unknown): AppError {
     cause,
   });
 }
+
+/** The answer to a user whom the project has banned: Supabase Auth answers 403 as well. */
+export function banned(): AppError {
+  return new AppError("forbidden", "This user is banned", {
+    hint: "Ask the operators of this service",
+  });
+}

@@ -4,7 +4,7 @@ import { withTimeout } from "../time.ts";
 import { AppError } from "../errors.ts";
 import type { Platform } from "../config/environment.ts";
 import type { Clock, Runtime } from "../runtime.ts";
-import { unauthorized } from "./credentials.ts";
+import { banned, unauthorized } from "./credentials.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { readUserToken, type UserToken } from "./token-claims.ts";
 
@@ -80,6 +80,8 @@ export async function verifyUserToken(
     throw unauthorized("The access token is malformed", cause);
   }
   if (error) {
+    // Asked about a token of theirs, Auth says so. https://github.com/supabase/auth/pull/2642
+    if (error.code === "user_banned") throw banned();
     const status = error.status ?? 0;
     if (isAuthRetryableFetchError(error) || status >= 500 || status === 429) {
       throw cannotVerify(error);

@@ -2,6 +2,7 @@
  * POST /provision-machine/{machineId}/connect: the address of a machine and a token for it. The row
  * says all that is needed, so Fly.io is not asked.
  */
+import { banned } from "../auth/credentials.ts";
 import { requireConnectTokenSecret, requirePlatform } from "../config/problems.ts";
 import type { RequestContext } from "../http/context.ts";
 import { machineIdOf, noSuchMachine } from "../http/machine-path.ts";
@@ -24,9 +25,10 @@ export async function handleConnect(context: RequestContext): Promise<Response> 
   const deadline = new Deadline(runtime.clock, startedAt + BUDGET_MS);
   const row = await measurements.time(
     "read",
-    () => database.machines.findByMachineId({ machineId: asked, userId }, deadline),
+    () => database.machines.findForUse({ machineId: asked, userId }, deadline),
   );
   if (row === null) throw noSuchMachine();
+  if ("banned" in row) throw banned();
   const { machine_id: machineId } = row;
   context.progress.machineId = machineId;
   const machine = usableMachine(row);

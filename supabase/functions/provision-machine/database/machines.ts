@@ -7,7 +7,14 @@ import type { RowErrorCode } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
-import { CloudMachine, DestroyRequest, ExpiredMachine, MarkedRunning, Transition } from "./rows.ts";
+import {
+  CloudMachine,
+  DestroyRequest,
+  ExpiredMachine,
+  FoundForUse,
+  MarkedRunning,
+  Transition,
+} from "./rows.ts";
 import type { Json } from "./types.ts";
 
 /** The request that causes a transition, and how long ago it began. */
@@ -170,12 +177,16 @@ export class Machines {
   }
 
   /** The row that has or had this name; null if there is none of this owner (null: of any user). */
-  findByMachineId(
+  findForUse(
     { machineId, userId }: { machineId: string; userId: string | null },
     deadline: Deadline,
-  ): Promise<CloudMachine | null> {
-    const args = { p_machine_id: machineId, ...unlessNull("p_user_id", userId) };
-    return this.database.rpc("find_machine", args, CloudMachine.nullable(), deadline);
+  ): Promise<FoundForUse> {
+    const args = {
+      p_machine_id: machineId,
+      p_unless_banned: true,
+      ...unlessNull("p_user_id", userId),
+    };
+    return this.database.rpc("find_machine", args, FoundForUse, deadline);
   }
 }
 

@@ -84,12 +84,18 @@ export const CloudMachine = z.discriminatedUnion("status", [
 ]);
 export type CloudMachine = z.output<typeof CloudMachine>;
 
+/** What is found for a user who wants to use it: nothing, for one who is banned. */
+export const FoundForUse = z.union([z.object({ banned: z.literal(true) }), CloudMachine])
+  .nullable();
+export type FoundForUse = z.output<typeof FoundForUse>;
+
 /** What is wrong with reconcile; null when nothing is. */
 export const ReconcileProblem = z.enum(["never", "late", "failing"]).nullable();
 export type ReconcileProblem = z.output<typeof ReconcileProblem>;
 
 export const Claim = z.discriminatedUnion("outcome", [
-  z.object({ outcome: z.enum(["unknown_user", "paused", "fleet_full"]) }),
+  z.object({ outcome: z.literal("unknown_user"), banned: z.boolean() }),
+  z.object({ outcome: z.enum(["paused", "fleet_full"]) }),
   // In `wait_ms` the user may have another.
   z.object({ outcome: z.literal("too_many_requests"), wait_ms: z.number() }),
   // Null when the user's limit is zero.
@@ -140,9 +146,9 @@ export const MarkedRunning = z.discriminatedUnion("outcome", [
 ]);
 export type MarkedRunning = z.output<typeof MarkedRunning>;
 
-/** `conflict`: the row's state forbids the change. */
+/** `conflict`: the row's state forbids the change. `banned`: the user may not start what they have. */
 export const ChangeRequest = z.discriminatedUnion("outcome", [
-  NotFound,
+  NotFound.extend({ banned: z.boolean().default(false) }),
   z.object({ outcome: z.literal("applied"), machine: LiveMachine }),
   z.object({ outcome: z.enum(["conflict", "fenced"]), machine: CloudMachine }),
 ]);

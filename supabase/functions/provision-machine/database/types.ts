@@ -242,7 +242,7 @@ isOneToOne: false
 { Args: { "p_lifetime_ms": number,"p_limit": number,"p_request_id": string }; Returns: Json
                            },
 "find_machine":
-{ Args: { "p_machine_id": string,"p_user_id"?: string }; Returns: Json
+{ Args: { "p_machine_id": string,"p_unless_banned"?: boolean,"p_user_id"?: string }; Returns: Json
                            },
 "finish_alert":
 { Args: { "p_error"?: string,"p_id": number,"p_retry_in_ms"?: number }; Returns: undefined
@@ -269,7 +269,7 @@ isOneToOne: false
 { Args: { "p_after"?: string,"p_fly_app_name"?: string,"p_limit": number }; Returns: Json
                            },
 "lock_user":
-{ Args: { "p_user_id": string }; Returns: boolean
+{ Args: { "p_user_id": string }; Returns: string
                            },
 "machine_limit":
 { Args: { "p_user_id": string }; Returns: number
@@ -363,6 +363,9 @@ isOneToOne: false
                            },
 "take_due_machines":
 { Args: { "p_call": string,"p_lease_ms": number,"p_limit": number }; Returns: Json
+                           },
+"user_state":
+{ Args: { "p_user_id": string }; Returns: string
                            }
           }
           Enums: {

@@ -2,6 +2,7 @@
  * POST /provision-machine/{machineId}/start, /stop and /suspend. The intent is written first, so that
  * reconcile knows a stop that was asked for, should this request die before it has closed the row.
  */
+import { banned } from "../auth/credentials.ts";
 import { otherProject, requireSettings } from "../config/problems.ts";
 import type { Change } from "../database/changes.ts";
 import { originOf } from "../database/machines.ts";
@@ -41,7 +42,7 @@ function handlerOf(change: Change): Handler<RequestContext> {
     const projectHost = context.environment.platform?.projectHost ?? null;
     const asked = { machineId, change, userId, requestId, projectHost };
     const requested = await measurements.time("request", () => changes.request(asked, deadline));
-    if (requested.outcome === "not_found") throw noSuchMachine();
+    if (requested.outcome === "not_found") throw requested.banned ? banned() : noSuchMachine();
     context.progress.machineId = machineId;
     if (requested.outcome === "fenced") throw otherProject();
     const row = usableMachine(requested.machine);

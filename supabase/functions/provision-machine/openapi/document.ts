@@ -434,6 +434,24 @@ export const OPENAPI: Record<string, unknown> = {
               }
             }
           },
+          "403": {
+            "description": "forbidden",
+            "headers": {
+              "x-request-id": {
+                "$ref": "#/components/headers/x-request-id"
+              },
+              "retry-after": {
+                "$ref": "#/components/headers/retry-after"
+              }
+            },
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/forbidden"
+                }
+              }
+            }
+          },
           "404": {
             "description": "not_found",
             "headers": {
@@ -570,6 +588,24 @@ export const OPENAPI: Record<string, unknown> = {
               "application/json": {
                 "schema": {
                   "$ref": "#/components/schemas/unauthorized"
+                }
+              }
+            }
+          },
+          "403": {
+            "description": "forbidden",
+            "headers": {
+              "x-request-id": {
+                "$ref": "#/components/headers/x-request-id"
+              },
+              "retry-after": {
+                "$ref": "#/components/headers/retry-after"
+              }
+            },
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/forbidden"
                 }
               }
             }
@@ -735,6 +771,24 @@ export const OPENAPI: Record<string, unknown> = {
               }
             }
           },
+          "403": {
+            "description": "forbidden",
+            "headers": {
+              "x-request-id": {
+                "$ref": "#/components/headers/x-request-id"
+              },
+              "retry-after": {
+                "$ref": "#/components/headers/retry-after"
+              }
+            },
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/forbidden"
+                }
+              }
+            }
+          },
           "404": {
             "description": "not_found",
             "headers": {
@@ -892,6 +946,24 @@ export const OPENAPI: Record<string, unknown> = {
               "application/json": {
                 "schema": {
                   "$ref": "#/components/schemas/unauthorized"
+                }
+              }
+            }
+          },
+          "403": {
+            "description": "forbidden",
+            "headers": {
+              "x-request-id": {
+                "$ref": "#/components/headers/x-request-id"
+              },
+              "retry-after": {
+                "$ref": "#/components/headers/retry-after"
+              }
+            },
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/forbidden"
                 }
               }
             }
@@ -1056,6 +1128,24 @@ export const OPENAPI: Record<string, unknown> = {
               "application/json": {
                 "schema": {
                   "$ref": "#/components/schemas/unauthorized"
+                }
+              }
+            }
+          },
+          "403": {
+            "description": "forbidden",
+            "headers": {
+              "x-request-id": {
+                "$ref": "#/components/headers/x-request-id"
+              },
+              "retry-after": {
+                "$ref": "#/components/headers/retry-after"
+              }
+            },
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/forbidden"
                 }
               }
             }

@@ -1,4 +1,5 @@
 /** What the claim of a row came to: the row to go on with, or why there is none. */
+import { banned } from "../auth/credentials.ts";
 import type { Claim, CloudMachine } from "../database/rows.ts";
 import { AppError } from "../errors.ts";
 import type { RequestContext } from "../http/context.ts";
@@ -10,7 +11,7 @@ export function claimedRow(claim: Claim, context: RequestContext): CloudMachine 
   const { progress, log, environment: { settings: { PROVISIONING_PAUSED } } } = context;
   switch (claim.outcome) {
     case "unknown_user":
-      throw unknownUser(context);
+      throw unknownUser(context, claim.banned);
     case "paused":
       throw new AppError("provisioning_paused", "Provisioning is paused", {
         ...(PROVISIONING_PAUSED === undefined ? {} : { hint: PROVISIONING_PAUSED }),
@@ -44,10 +45,12 @@ export function askForAlert(context: RequestContext): void {
   context.isolate.runtime.waitUntil(asking);
 }
 
-function unknownUser({ caller }: RequestContext): AppError {
+function unknownUser({ caller }: RequestContext, isBanned: boolean): AppError {
   if (caller.kind === "service") {
-    return invalid([{ path: "userId", message: "no user has this id" }]);
+    const message = isBanned ? "this user is banned" : "no user has this id";
+    return invalid([{ path: "userId", message }]);
   }
+  if (isBanned) return banned();
   return new AppError("unauthorized", "The signed-in user no longer exists", {
     hint: "Sign in again",
     headers: { "www-authenticate": "Bearer" },
