@@ -416,6 +416,20 @@ export const MUTATIONS: Mutation[] = [
     tests: ["banned"],
   },
   {
+    name: "let the legacy key count whatever the gateway says",
+    file: `${FUNCTION}/auth/legacy-key.ts`,
+    from: "if (response.status === 401 || response.status === 403) return false;",
+    to: "",
+    tests: ["legacy key"],
+  },
+  {
+    name: "trust the gateway's last word for ever",
+    file: `${FUNCTION}/auth/legacy-key.ts`,
+    from: "this.age(this.verdict) < KEPT_WITHOUT_ANSWER_MS",
+    to: "true",
+    tests: ["legacy key"],
+  },
+  {
     name: "count the live machines without a lock",
     file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));",

@@ -33,6 +33,13 @@ export const TESTS = {
   "retention": ["test", "-A", "--no-check", "tests/database/retention_test.ts"],
   "lid": ["test", "-A", "--no-check", "tests/api/lid_test.ts"],
   "banned": ["test", "-A", "--no-check", "tests/api/banned_test.ts"],
+  "legacy key": [
+    "test",
+    "-A",
+    "--no-check",
+    "tests/unit/legacy-key_test.ts",
+    "tests/api/legacy-key_test.ts",
+  ],
   "retry": ["test", "-A", "--no-check", "tests/api/retry_test.ts"],
   "openapi": ["test", "-A", "--no-check", "tests/api/openapi_test.ts"],
   "errors": ["test", "-A", "--no-check", "tests/unit/errors_test.ts"],

@@ -41,13 +41,17 @@ Deno.test("configuration: several problems come in the order of the table", () =
 Deno.test("configuration: all keys with service rights, the default first, empty ones never", () => {
   const platformOf = (SUPABASE_SECRET_KEYS?: string) =>
     requirePlatform(parseEnvironment({ ...VALID, SUPABASE_SECRET_KEYS }));
-  assert.deepEqual(platformOf(), { url: URL, serviceKeys: ["role-key"], projectHost: HOST });
+  const alone = { url: URL, serviceKeys: ["role-key"], legacyKey: null, projectHost: HOST };
+  assert.deepEqual(platformOf(), alone);
   assert.deepEqual(platformOf("{}"), platformOf());
   assert.deepEqual(platformOf('{"other":"o","blank":"","default":"d"}'), {
     url: URL,
-    serviceKeys: ["d", "o", "role-key"],
+    serviceKeys: ["d", "o"],
+    legacyKey: "role-key",
     projectHost: HOST,
   });
+  // Some projects keep it among the new ones.
+  assert.deepEqual(platformOf('{"default":"role-key"}'), alone);
 });
 
 Deno.test("configuration: the database stays in reach when only Fly.io's settings are broken", () => {
@@ -55,6 +59,7 @@ Deno.test("configuration: the database stays in reach when only Fly.io's setting
   assert.deepEqual(requirePlatform(environment), {
     url: URL,
     serviceKeys: ["role-key"],
+    legacyKey: null,
     projectHost: HOST,
   });
   assert.throws(() => requireSettings(environment), {

@@ -11,10 +11,13 @@ import { AppError } from "../../supabase/functions/provision-machine/errors.ts";
 const KEY = "sb_secret_0123456789abcdefghij";
 const OTHER_KEY = "sb_secret_another-0123456789abc";
 const KEYS = [KEY, OTHER_KEY];
+const LEGACY_KEY = `eyJ${"h".repeat(20)}.${"r".repeat(20)}.${"s".repeat(20)}`;
 const PUBLISHABLE = "sb_publishable_0123456789abcdefg";
 const TOKEN = `${"h".repeat(20)}.${"p".repeat(20)}.${"s".repeat(20)}`;
 
 const SERVICE = { kind: "service" };
+const PROJECT = { serviceKeys: KEYS, legacyKey: LEGACY_KEY };
+const LEGACY = { kind: "legacy-key" };
 const USER = { kind: "user-token", token: TOKEN };
 const NONE = "No credentials: send the user's access token as Authorization: Bearer";
 const TOO_LONG = "No token or key has more than 8192 characters";
@@ -33,6 +36,11 @@ const CASES: [headers: Record<string, string>, expected: object | string][] = [
   [{ authorization: `Bearer ${TOKEN}`, apikey: PUBLISHABLE }, USER],
   // The lesser of the two rights.
   [{ authorization: `Bearer ${TOKEN}`, apikey: KEY }, USER],
+  [{ apikey: LEGACY_KEY }, LEGACY],
+  [{ authorization: `Bearer ${LEGACY_KEY}` }, LEGACY],
+  [{ authorization: `Bearer ${LEGACY_KEY}`, apikey: KEY }, LEGACY],
+  [{ authorization: `Bearer ${KEY}`, apikey: LEGACY_KEY }, SERVICE],
+  [{ authorization: `Bearer ${TOKEN}`, apikey: LEGACY_KEY }, USER],
   [{ authorization: "Bearer a.b." }, { kind: "user-token", token: "a.b." }],
   [{}, NONE],
   [{ authorization: "" }, NONE],
@@ -56,9 +64,9 @@ Deno.test("credentials: what each combination of headers amounts to", () => {
     const headers = new Headers(given);
     const name = JSON.stringify(given);
     if (typeof expected === "object") {
-      assert.deepEqual(credentialsOf(headers, KEYS), expected, name);
+      assert.deepEqual(credentialsOf(headers, PROJECT), expected, name);
     } else {
-      assert.throws(() => credentialsOf(headers, KEYS), (thrown) => {
+      assert.throws(() => credentialsOf(headers, PROJECT), (thrown) => {
         assert.ok(thrown instanceof AppError);
         assert.deepEqual([thrown.code, thrown.message], ["unauthorized", expected], name);
         assert.deepEqual(thrown.headers, { "www-authenticate": "Bearer" });

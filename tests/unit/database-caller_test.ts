@@ -25,6 +25,7 @@ async function call(answers: Answer[], budgetMs = 60_000): Promise<Called> {
   const caller = new DatabaseCaller({
     url: URL,
     serviceKeys: ["sb_secret_1", "other"],
+    legacyKey: null,
     projectHost: null,
   }, {
     clock,

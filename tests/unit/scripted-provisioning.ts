@@ -157,6 +157,7 @@ export function scriptProvisioning(
   const platform = {
     url: SUPABASE_URL,
     serviceKeys: ["sb_secret_test"],
+    legacyKey: null,
     projectHost: null,
   } as const;
   const database = new DatabaseCaller(platform, runtime);

@@ -4,6 +4,7 @@
  */
 import { applyFault } from "./apply-faults.ts";
 import type { FunctionsProxy } from "./functions-proxy.ts";
+import type { StackKeys } from "./keys.ts";
 import type { LiteService } from "./lite-service.ts";
 import { ConnectionReset } from "./listen.ts";
 import { type GatewayRequest, RequestFaults, type Service } from "./request-faults.ts";
@@ -24,10 +25,18 @@ export class Gateway {
   readonly #lite: LiteService;
   readonly #functions: FunctionsProxy;
   readonly #closed = new AbortController();
+  readonly #legacyKeys: readonly string[];
+  #legacyKeysDisabledAt: string | null = null;
 
-  constructor(lite: LiteService, functions: FunctionsProxy) {
+  constructor(lite: LiteService, functions: FunctionsProxy, keys: StackKeys) {
     this.#lite = lite;
     this.#functions = functions;
+    this.#legacyKeys = [keys.anonKey, keys.serviceRoleKey];
+  }
+
+  /** Both together, as the dashboard does it. https://supabase.com/docs/guides/api/api-keys */
+  setLegacyKeys(enabled: boolean): void {
+    this.#legacyKeysDisabledAt = enabled ? null : new Date().toISOString();
   }
 
   /** Ends what hangs or waits. */
@@ -58,6 +67,9 @@ export class Gateway {
     switch (service) {
       case "auth":
       case "rest":
+        if (this.#isDisabled(request.headers.get("apikey"))) {
+          return Promise.resolve(this.#disabled());
+        }
         return this.#lite.handle(request, peer);
       case "functions":
         return this.#functions.forward(request, peer);
@@ -66,6 +78,23 @@ export class Gateway {
           Response.json({ error: "requested path is invalid" }, { status: 404 }),
         );
     }
+  }
+
+  /**
+   * Disabled, a legacy key is refused as `apikey` alone: its signature stays valid, so as Bearer beside
+   * another key it goes on. https://supabase.com/docs/guides/api/api-keys
+   */
+  #isDisabled(apikey: string | null): boolean {
+    return this.#legacyKeysDisabledAt !== null && this.#legacyKeys.includes(apikey ?? "");
+  }
+
+  /** As quoted in https://github.com/dyad-sh/dyad/pull/4173. */
+  #disabled(): Response {
+    return Response.json({
+      message: "Legacy API keys are disabled",
+      hint:
+        `Your legacy API keys (anon, service_role) were disabled on ${this.#legacyKeysDisabledAt}. Re-enable them in the Supabase dashboard, or use the new publishable and secret API keys.`,
+    }, { status: 401 });
   }
 }
 

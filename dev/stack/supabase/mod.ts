@@ -93,6 +93,8 @@ export interface LocalSupabase extends StackKeys {
   anonClient(): SupabaseClient;
   /** Says where a function answers; `null`: deployed, but dead (503). */
   setFunction(name: string, target: FunctionTarget | null): void;
+  /** Disables the legacy keys, or enables them again. */
+  setLegacyKeys(enabled: boolean): void;
   /** `true`: Auth and Data API reset every connection; `false`: over. */
   setOutage(outage: boolean | Outage): void;
   /** Asks for a fault; the returned function takes the request back. */
@@ -160,7 +162,7 @@ async function open(
   { port = 0, databaseUrl }: StartSupabaseOptions,
 ): Promise<LocalSupabase> {
   const functions = new FunctionsProxy();
-  const gateway = new Gateway(lite, functions);
+  const gateway = new Gateway(lite, functions, keys);
   const listener = await listen(
     port,
     (request, peerAddress) => gateway.handle(request, { transport: "http", peerAddress }),
@@ -221,6 +223,7 @@ async function open(
     serviceClient: () => client(keys.secretKey),
     anonClient: () => client(keys.publishableKey),
     setFunction: (name, target) => functions.set(name, target),
+    setLegacyKeys: (enabled) => gateway.setLegacyKeys(enabled),
     setOutage: (outage) => gateway.faults.setOutage(outage),
     addFault: (rule) => gateway.faults.add(rule),
     onRequest: (hook) => gateway.faults.addHook(hook),

@@ -2,7 +2,14 @@
  * One request from end to end: identify, log, route, authenticate, handle, answer. Whatever is
  * thrown on the way becomes an answer with a code and a log event.
  */
-import { type Caller, callerSecrets, credentialsOf } from "./auth/credentials.ts";
+import {
+  type Caller,
+  callerSecrets,
+  type Credentials,
+  credentialsOf,
+  unauthorized,
+} from "./auth/credentials.ts";
+import type { Platform } from "./config/environment.ts";
 import { requirePlatform } from "./config/problems.ts";
 import type { Database } from "./database/database.ts";
 import { AppError, isProvisioningErrorCode, toAppError } from "./errors.ts";
@@ -185,16 +192,13 @@ async function routeGuarded(
   // Without the platform's settings no caller can be identified, and every provisioning fails.
   progress.provisioning = provisioning && environment.platform === null;
   const platform = requirePlatform(environment);
-  const credentials = credentialsOf(request.headers, platform.serviceKeys);
+  const credentials = credentialsOf(request.headers, platform);
   // While the keys that verify the caller's token are fetched.
   const loading = Promise.all([route.load(), isolate.openDatabase(platform)]);
   loading.catch(() => {/* thrown below, unless the caller is refused first */});
   const caller = await measurements.time(
     "auth",
-    async (): Promise<Caller> =>
-      credentials.kind === "service"
-        ? credentials
-        : { kind: "user", ...await isolate.verifyUserToken(credentials.token, platform) },
+    () => identify(credentials, platform, isolate),
   );
   progress.provisioning = provisioning;
   progress.callerKnown = true;
@@ -206,6 +210,19 @@ async function routeGuarded(
   }
   const [handler, database] = await loading;
   return await handler({ ...start, database, caller, parameters });
+}
+
+async function identify(
+  credentials: Credentials,
+  platform: Platform,
+  isolate: Isolate,
+): Promise<Caller> {
+  if (credentials.kind === "service") return credentials;
+  if (credentials.kind === "user-token") {
+    return { kind: "user", ...await isolate.verifyUserToken(credentials.token, platform) };
+  }
+  if (await isolate.legacyKeyCounts(platform)) return { kind: "service" };
+  throw unauthorized("The project's legacy keys are disabled: send a secret key");
 }
 
 /**

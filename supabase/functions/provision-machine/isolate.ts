@@ -1,6 +1,7 @@
 /** What requests share: made once per isolate, or once per environment seen. */
 import type { Logger } from "@logtape/logtape";
 import { ENVIRONMENT, type Environment, type Platform } from "./config/environment.ts";
+import { askGateway, LegacyKey } from "./auth/legacy-key.ts";
 import type { TokenVerifier, VerifiedUser } from "./auth/verify-user-token.ts";
 import { parseEnvironment } from "./config/parse-environment.ts";
 import { secretsOf } from "./config/secrets.ts";
@@ -24,6 +25,7 @@ export class Isolate {
   private logging: { level: string; format: string; logger: Logger } | undefined;
   private database: { madeFor: Platform; database: Database } | undefined;
   private verifier: TokenVerifier | undefined;
+  private legacy: { platform: Platform; key: LegacyKey } | undefined;
   private environment: Environment | undefined;
   private releaseSecrets = () => {};
 
@@ -78,6 +80,21 @@ export class Isolate {
       this.verifier = createTokenVerifier(platform, this.runtime);
     }
     return await verifyUserToken(token, this.verifier);
+  }
+
+  /**
+   * Whether the legacy key beside the platform's secret keys has service rights. Throws
+   * {@link AppError} `internal_error` when the gateway cannot be asked.
+   */
+  async legacyKeyCounts(platform: Platform): Promise<boolean> {
+    const { url, legacyKey } = platform;
+    if (legacyKey === null) return false;
+    if (this.legacy?.platform !== platform) {
+      const { runtime } = this;
+      const key = new LegacyKey(runtime.clock, () => askGateway({ url, legacyKey }, runtime));
+      this.legacy = { platform, key };
+    }
+    return await this.legacy.key.counts();
   }
 
   /** The last resort for a rejection that nothing handles. Never throws. */

@@ -16,16 +16,27 @@ export type Caller =
   | { kind: "user"; userId: string; anonymous: boolean };
 
 /** What a request brings along: a key that was checked, or a token that has to be. */
-export type Credentials = { kind: "service" } | { kind: "user-token"; token: string };
+export type Credentials =
+  | { kind: "service" }
+  /** The legacy key, beside secret keys: whether it counts is for the gateway to say. */
+  | { kind: "legacy-key" }
+  | { kind: "user-token"; token: string };
+
+/** The keys that a project has. */
+export interface Keys {
+  serviceKeys: readonly string[];
+  legacyKey: string | null;
+}
 
 /** Throws {@link AppError} `unauthorized` when there are none, or none that can be valid. */
-export function credentialsOf(headers: Headers, serviceKeys: readonly string[]): Credentials {
+export function credentialsOf(headers: Headers, keys: Keys): Credentials {
   for (const name of ["authorization", "apikey"]) {
     if (headers.has(name) && credentialIn(headers, name) === undefined) {
       throw unauthorized(`No token or key has more than ${LONGEST_CREDENTIAL} characters`);
     }
   }
-  if (isService(headers, serviceKeys)) return { kind: "service" };
+  if (isService(headers, keys.serviceKeys)) return { kind: "service" };
+  if (isLegacyKey(headers, keys)) return { kind: "legacy-key" };
   const token = bearerToken(headers);
   if (token !== undefined && looksLikeJwt(token)) return { kind: "user-token", token };
   if (token === undefined && headers.get("apikey") === null) {
@@ -44,6 +55,11 @@ export function isService(headers: Headers, serviceKeys: readonly string[]): boo
   if (bearer !== undefined && isServiceKey(bearer, serviceKeys)) return true;
   if (bearer !== undefined && looksLikeJwt(bearer)) return false;
   return apikey !== undefined && isServiceKey(apikey, serviceKeys);
+}
+
+/** Whether the caller has the legacy key of a project that has secret keys too. */
+export function isLegacyKey(headers: Headers, { legacyKey }: Keys): boolean {
+  return legacyKey !== null && isService(headers, [legacyKey]);
 }
 
 /**

@@ -105,7 +105,8 @@ async function keysFor(
   };
   if (alg === "HS256") {
     // A project that has a legacy key has the secret that signed it, and users with tokens of it.
-    const hasLegacyKey = platform.serviceKeys.some((key) => key.startsWith("eyJ"));
+    const hasLegacyKey = platform.legacyKey !== null ||
+      platform.serviceKeys.some((key) => key.startsWith("eyJ"));
     if (hasLegacyKey || !await ask(keys.any())) return null;
   } else if (["ES256", "RS256"].includes(alg) && kid !== undefined) {
     const key = await ask(keys.find(kid));

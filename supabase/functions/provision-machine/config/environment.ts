@@ -178,8 +178,10 @@ export const PLATFORM_VARIABLES: readonly VariableName[] = [
 /** What leads to the database and to the Auth server. */
 export interface Platform {
   url: string;
-  /** Every key with service rights, the one for our own calls first. */
+  /** Every key that has service rights in any case, the one for our own calls first. */
   serviceKeys: readonly [string, ...string[]];
+  /** The legacy key beside them, which may have been disabled; null: there is none. */
+  legacyKey: string | null;
   /** Identifies the project; null for the names that every local stack shares. */
   projectHost: string | null;
 }

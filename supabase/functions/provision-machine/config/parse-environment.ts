@@ -113,10 +113,18 @@ function crossProblems(
 function platformOf(settings: Partial<Settings>): Platform | null {
   const { SUPABASE_URL: url, SUPABASE_SECRET_KEYS = {}, SUPABASE_SERVICE_ROLE_KEY } = settings;
   const { default: preferred, ...others } = SUPABASE_SECRET_KEYS;
-  const [first, ...rest] = [preferred, ...Object.values(others), SUPABASE_SERVICE_ROLE_KEY]
-    .filter((key): key is string => key !== undefined && key !== "");
-  if (url === undefined || first === undefined) return null;
-  return { url, serviceKeys: [first, ...rest], projectHost: projectHostOf(url) };
+  const secretKeys = [preferred, ...Object.values(others)].filter((key) => key !== undefined)
+    .filter((key) => key !== "");
+  const legacyKey = SUPABASE_SERVICE_ROLE_KEY ?? null;
+  const [first = legacyKey, ...rest] = secretKeys;
+  if (url === undefined || first === null) return null;
+  return {
+    url,
+    serviceKeys: [first, ...rest],
+    // Alone it is the project's only key; a project may also keep it among its secret keys.
+    legacyKey: secretKeys.length === 0 || secretKeys.includes(legacyKey ?? "") ? null : legacyKey,
+    projectHost: projectHostOf(url),
+  };
 }
 
 /** Loopback, and the gateway's name in every `supabase functions serve` and self-hosted stack. */
