@@ -96,7 +96,6 @@ function destructionViolations(truth: Truth, call: LifeCall): Violation[] {
   const { effectAtMs, subject, sentStep, life } = call;
   return truth.machines.filter(({ id, name }) => id === subject || name === subject)
     .flatMap((machine) => {
-      const kinds = kindsDuring(machine, effectAtMs - machine.lagMs - NEWS_MS, effectAtMs - 1);
       const kind = machine.periods.findLast(({ fromMs }) => fromMs < effectAtMs)?.kind;
       if (kind === undefined || kind === "gone" || kind === "failed") return [];
       const row = truth.seen.versions.findLast((version) =>
@@ -105,10 +104,9 @@ function destructionViolations(truth: Truth, call: LifeCall): Violation[] {
       const wanted = row !== undefined && row.user_id !== null && row.destroy_requested_at === null;
       if (!wanted) return [];
       const isLive = row.status === "running" || row.status === "stopped";
-      // One that was never provisioned is destroyed by the request that gave up on it.
-      const wasGood = row.error_code === "machine_failed" && kind === "up" &&
-        !kinds.has("failed") && row.provisioned_at !== null;
-      return isLive || wasGood
+      // Nothing is to be left of a closed row, even if an operator starts its machine again; whether
+      // it was right to close it is judged above.
+      return isLive
         ? [{
           life,
           text:
