@@ -17,8 +17,10 @@ import { environmentOf, flySettingsOf, PROMPT } from "./settings.ts";
 const RECONCILE_EVERY_MS = 61_000;
 /** Longer than any request and any late call. */
 const LANDED_AFTER_MS = 150_000;
-/** Once all is well, reconcile must come to rest within so many runs. */
-const MAX_CALM_RUNS = 14;
+/** Once all is well, reconcile must come to rest within so many runs that find something to do. */
+const MAX_BUSY_RUNS = 14;
+/** A row that failed often comes back after a growing pause, of an hour at most. */
+const MAX_CALM_RUNS = 75;
 const OPERATOR_TOKEN = "operator-token";
 
 /** Never rejects because of what the function does; see `violations` for a judgement. */
@@ -177,19 +179,31 @@ class BatchRun {
     while (this.time.now() < atMs) await this.#reconcileAndWait();
   }
 
-  /** Returns how many runs it took until two in a row did nothing; null when it never came to rest. */
+  /** Returns how many runs it took until two in a row did nothing and no row waits; null when it never came to rest. */
   async #reconcileToRest(): Promise<number | null> {
     let quiet = 0;
-    for (let run = 1; run <= MAX_CALM_RUNS; run++) {
+    let busy = 0;
+    for (let run = 1; run <= MAX_CALM_RUNS && busy <= MAX_BUSY_RUNS; run++) {
       const { request } = await this.#reconcileAndWait();
       const { answer } = request;
       const did = typeof answer === "object" && answer.status === 200
         ? Object.values(answer.body).some((count) => typeof count === "number" && count > 0)
         : true;
+      if (did) busy++;
       quiet = did ? 0 : quiet + 1;
-      if (quiet === 2) return run;
+      if (quiet >= 2 && !await this.#isAnyRowDue()) return run;
     }
     return null;
+  }
+
+  async #isAnyRowDue(): Promise<boolean> {
+    const due = await this.time.track(
+      this.world.database.sql(
+        this.time,
+        "select 1 from cloud_machines where reconcile_at is not null limit 1",
+      ),
+    );
+    return due.length > 0;
   }
 
   /** Runs reconcile and lets time pass until its next run is due. */
