@@ -65,6 +65,7 @@ ALTER TABLE public.alerts ADD CONSTRAINT alerts_pkey PRIMARY KEY (id);
 
 ALTER TABLE public.alerts ADD CONSTRAINT alerts_kind_fkey FOREIGN KEY (kind) REFERENCES public.alert_states(kind);
 
+CREATE INDEX alerts_kind ON public.alerts USING btree (kind);
 CREATE INDEX alerts_next_attempt_at ON public.alerts USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
 ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
@@ -969,7 +970,7 @@ declare
   v_live bigint;
   v_needed numeric;
   v_alert public.alerts;
-  v_new jsonb := '[]';
+  v_new jsonb := jsonb_build_array();
 begin
   -- The lock is what makes one message of many failures.
   for v_state in select * from public.alert_states order by kind for update loop
@@ -1602,14 +1603,11 @@ CREATE FUNCTION public.mark_machine_found(
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-declare
-  v_machine public.cloud_machines;
 begin
   update public.cloud_machines
   set status = 'running', error_code = null, error_message = null, reconcile_at = null
   where id = p_id and status = 'error' and error_code = 'machine_lost' and user_id is not null
-    and destroy_requested_at is null and websocket_url is not null and provisioned_at is not null
-  returning * into v_machine;
+    and destroy_requested_at is null and websocket_url is not null and provisioned_at is not null;
   if not found then
     return jsonb_build_object('outcome', 'conflict');
   end if;
@@ -2400,7 +2398,7 @@ CREATE FUNCTION public.reserve_create_slot(
 declare
   -- Slots are exact and the network is not: without a margin a create that travels a little faster
   -- than the one before it would arrive before Fly.io has refilled its own bucket.
-  c_margin constant interval := '100 milliseconds';
+  c_margin constant interval := interval '100 milliseconds';
   v_interval constant interval := make_interval(secs => (1 / p_rate_per_second)::double precision);
   v_now timestamptz;
   v_full_at timestamptz;
@@ -2522,7 +2520,7 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129000800' $$;
+    AS $$ select '20261129001200' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 

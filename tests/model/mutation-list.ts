@@ -628,4 +628,19 @@ export const MUTATIONS: Mutation[] = [
     to: "if (turns.next !== null && rule.threshold < 0) {",
     tests: ["alerts"],
   },
+  {
+    name: "grant what only the owner may call to every role of the API",
+    file: `${MIGRATIONS}/20261129000400_schedule_checks_the_response.sql`,
+    from:
+      "revoke execute on procedure public.run_reconcile from public, anon, authenticated, service_role;",
+    to: "",
+    tests: ["hosted Postgres"],
+  },
+  {
+    name: "leave a variable whose value is cast at each call",
+    file: `${MIGRATIONS}/20261129001200_nothing_left_to_lint.sql`,
+    from: "v_new jsonb := jsonb_build_array();'",
+    to: "v_new jsonb := ''[]'';'",
+    tests: ["hosted Postgres"],
+  },
 ];

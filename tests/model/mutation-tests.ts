@@ -63,6 +63,7 @@ export const TESTS = {
   "moved project": ["test", "-A", "--no-check", "tests/api/moved-project_test.ts"],
   "row level security": ["test", "-A", "--no-check", "tests/database/row-level-security_test.ts"],
   "concurrency on Postgres": ["test", "-A", "--no-check", "tests/postgres/concurrency_test.ts"],
+  "hosted Postgres": ["test", "-A", "--no-check", "tests/postgres/hosted_test.ts"],
 } as const;
 
 export type TestName = keyof typeof TESTS;

@@ -6,11 +6,13 @@ import { eventually, postgresTest } from "./postgres-test.ts";
 
 Deno.test("no Postgres on this machine: none is found, and nothing is guessed", async () => {
   const empty = await Deno.makeTempDir();
-  assert.equal(await findPostgres("", `${empty}/not-there`), null);
-  assert.equal(await findPostgres(`:${empty}:/not/there`, empty), null);
+  assert.equal(await findPostgres("", `${empty}/not-there`, ""), null);
+  assert.equal(await findPostgres(`:${empty}:/not/there`, empty, ""), null);
   // One of the programs alone is no server.
   await Deno.writeTextFile(`${empty}/postgres`, "");
-  assert.equal(await findPostgres(empty, empty), null);
+  assert.equal(await findPostgres(empty, empty, ""), null);
+  // What was chosen is never replaced by another.
+  assert.equal(await findPostgres(undefined, undefined, empty), null);
   await Deno.remove(empty, { recursive: true });
 });
 

@@ -9,12 +9,18 @@ const DEBIAN_ROOT = "/usr/lib/postgresql";
 export const INSTALL_POSTGRES = "Postgres was not found: install its server programs (Debian and " +
   "Ubuntu: apt-get install postgresql) or put initdb, pg_ctl and postgres on the PATH";
 
-/** Directory with the newest installed server programs, or null. */
+/**
+ * Directory with the server programs that POSTGRES_BINARIES names, or else with the newest installed
+ * ones, or null.
+ */
 export async function findPostgres(
   path: string = Deno.env.get("PATH") ?? "",
   debianRoot: string = DEBIAN_ROOT,
+  chosen: string = Deno.env.get("POSTGRES_BINARIES") ?? "",
 ): Promise<string | null> {
-  const candidates = [...await debianDirectories(debianRoot), ...path.split(":")];
+  const candidates = chosen === ""
+    ? [...await debianDirectories(debianRoot), ...path.split(":")]
+    : [chosen];
   for (const directory of candidates) {
     if (directory !== "" && await hasPrograms(directory)) return directory;
   }

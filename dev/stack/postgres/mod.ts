@@ -22,6 +22,8 @@ export type StopMode = "smart" | "fast" | "immediate";
 export interface StartPostgresOptions {
   /** Directory of initdb, pg_ctl and postgres. Default: what {@link findPostgres} finds. */
   binaries?: string;
+  /** Default `postgres`. */
+  superuser?: string;
   /** Settings for `postgresql.conf`, over the fast ones. */
   settings?: Record<string, string | number | boolean>;
 }
@@ -70,7 +72,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const user = await serverUser();
   const directory = await Deno.makeTempDir({ prefix: "postgres-" });
   if (user !== null) await Deno.chown(directory, user.uid, user.gid);
-  const server = new Server(binaries, user, directory);
+  const server = new Server(binaries, user, directory, options.superuser ?? "postgres");
   try {
     await server.initialise({ ...FAST_SETTINGS, ...options.settings });
     await server.startOnFreePort();
@@ -92,19 +94,20 @@ class Server implements PostgresServer {
     private readonly binaries: string,
     private readonly user: SystemUser | null,
     private readonly directory: string,
+    private readonly superuser: string,
   ) {
     this.#data = `${directory}/data`;
     this.#logFile = `${directory}/log`;
   }
 
   get url(): string {
-    return `postgres://postgres@127.0.0.1:${this.port}/postgres`;
+    return `postgres://${this.superuser}@127.0.0.1:${this.port}/postgres`;
   }
 
   async initialise(settings: Record<string, string | number | boolean>): Promise<void> {
     await this.#run("initdb", [
       `--pgdata=${this.#data}`,
-      "--username=postgres",
+      `--username=${this.superuser}`,
       "--auth=trust",
       "--encoding=UTF8",
       "--locale=C",

@@ -5,7 +5,7 @@ import type { DatabaseCaller } from "./caller.ts";
 import { ReconcileProblem } from "./rows.ts";
 
 /** The newest migration that this code was written for. */
-export const EXPECTED_SCHEMA_VERSION = "20261129000800";
+export const EXPECTED_SCHEMA_VERSION = "20261129001200";
 
 /** What the database knows of the system's health. */
 export const DatabaseHealth = z.object({
