@@ -643,4 +643,18 @@ export const MUTATIONS: Mutation[] = [
     to: "v_new jsonb := ''[]'';'",
     tests: ["hosted Postgres"],
   },
+  {
+    name: "doctor: take any organisation's token for the right one",
+    file: "dev/tasks/doctor/checks/fly.ts",
+    from: "org_slug === slug);",
+    to: "org_slug !== undefined || slug === undefined);",
+    tests: ["doctor"],
+  },
+  {
+    name: "doctor: take any text in Vault for the project's key",
+    file: "dev/tasks/doctor/checks/schedule.ts",
+    from: 'entry["same"] !== true',
+    to: 'entry["same"] === undefined',
+    tests: ["doctor on Postgres"],
+  },
 ];

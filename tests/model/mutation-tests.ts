@@ -64,6 +64,8 @@ export const TESTS = {
   "row level security": ["test", "-A", "--no-check", "tests/database/row-level-security_test.ts"],
   "concurrency on Postgres": ["test", "-A", "--no-check", "tests/postgres/concurrency_test.ts"],
   "hosted Postgres": ["test", "-A", "--no-check", "tests/postgres/hosted_test.ts"],
+  "doctor": ["test", "-A", "--no-check", "tests/dev/doctor_test.ts"],
+  "doctor on Postgres": ["test", "-A", "--no-check", "tests/postgres/doctor_test.ts"],
 } as const;
 
 export type TestName = keyof typeof TESTS;

@@ -11,12 +11,12 @@ import { type AdmittedCall, type ApiAnswer, changed, parseBody, read } from "./h
  */
 export function currentToken({ world, access }: AdmittedCall): ApiAnswer {
   return read({
-    tokens: access.tokens.map(({ organization: slug = "personal", apps }, index) => ({
+    tokens: access.tokens.map(({ organization: slug = "personal", apps, user = null }, index) => ({
       token_id: `token-${index + 1}`,
       org_slug: slug,
       organization: world.organizations.get(slug).name,
       ...(apps === undefined ? {} : { apps: [...apps] }),
-      user: null,
+      user,
       restricted_to_machine: null,
       source_machine_id: null,
     })),

@@ -9,6 +9,8 @@ export interface Token {
   organization?: string | undefined;
   /** For these apps alone (a deploy token); a token of the whole organization by default. */
   apps?: readonly string[] | undefined;
+  /** Whose `fly auth token` it is; a token of an organization or app is nobody's. */
+  user?: string | undefined;
   /** A read-only token of the organization. */
   readOnly?: boolean | undefined;
   /** From then on it is refused. */
