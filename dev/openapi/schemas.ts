@@ -85,6 +85,7 @@ export const SCHEMAS = {
       status,
       description: z.string(),
       version: z.string(),
+      releaseId: z.string().describe("RELEASE, where it is set").optional(),
       checks: z.record(z.string(), z.array(check)),
     }).describe("What a service sees"),
   ]),

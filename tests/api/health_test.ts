@@ -86,6 +86,14 @@ Deno.test("health", async (t) => {
     assert.match(found["environment:FLY_APP_NAME"] ?? "", /FLY_APP_NAME invalid: expected/);
   });
 
+  await t.step("which code answers: in the report and in the summary of each request", async () => {
+    await using fn = await stack.start({ RELEASE: "5f0e38a" });
+    const { answer } = await healthOf(stack, fn);
+    assert.equal(answer.body.releaseId, "5f0e38a");
+    const summary = (await fn.log(answer.requestId)).at(-1);
+    assert.equal(summary?.release, "5f0e38a");
+  });
+
   await t.step("without a secret for connect tokens: a warning", async () => {
     const { answer, checks } = await health(stack, { CONNECT_TOKEN_SECRET: undefined });
     assert.deepEqual([answer.status, answer.body.status], [200, "warn"]);

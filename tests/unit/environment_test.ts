@@ -117,6 +117,7 @@ const MALFORMED: Record<VariableName, string[]> = {
   ALERT_WINDOW_MINUTES: [...NO_DURATION, "10081"],
   ALERT_COOLDOWN_MINUTES: [...NO_DURATION, "10081"],
   ALLOWED_ORIGINS: ["my.app.example.com", "https://app.example.com/path", ",", "null"],
+  RELEASE: ["a release", "v1/2", "f".repeat(65)],
   LOG_LEVEL: ["loud", "INFO"],
   LOG_FORMAT: ["xml", "JSON"],
 };
@@ -145,6 +146,7 @@ const TAKEN: [variable: VariableName, text: string, value: unknown][] = [
     "https://a.example.com",
     "http://localhost:3000",
   ]],
+  ["RELEASE", "v1.2.3-rc.1+5f0e38a", "v1.2.3-rc.1+5f0e38a"],
   ["LOG_LEVEL", "debug", "debug"],
 ];
 

@@ -109,6 +109,7 @@ function finish(
         ...(error && !failed ? { reason: error.message } : {}),
         ...measurements.report(),
         durationMs: runtime.clock.now() - startedAt,
+        release: environment.settings.RELEASE,
       },
     });
   }

@@ -146,6 +146,9 @@ export const ENVIRONMENT = {
       ),
     "expected * or a comma-separated list of origins such as https://app.example.com",
   ).default("*"),
+  /** Which code answers, for example a commit: deploy.yml sets it. */
+  RELEASE: text.regex(/^[\w.+-]{1,64}$/, "expected at most 64 letters, digits, dots and hyphens")
+    .optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warning", "error"], {
     message: "expected debug, info, warning or error",
   }).default("info"),

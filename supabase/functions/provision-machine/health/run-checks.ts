@@ -27,6 +27,8 @@ export interface HealthReport {
   status: Status;
   description: string;
   version: string;
+  /** `RELEASE`, where it is set. */
+  releaseId?: string;
   checks: Record<string, Check[]>;
 }
 
@@ -44,11 +46,13 @@ export async function runChecks(context: OpenContext): Promise<HealthReport> {
     [{ componentType, time, ...result }],
   ]);
   const checks = Object.fromEntries(entries);
+  const { RELEASE: release } = context.environment.settings;
   const statuses = Object.values(checks).flat().map(({ status }) => status);
   return {
     status: statuses.includes("fail") ? "fail" : statuses.includes("warn") ? "warn" : "pass",
     description: "provision-machine",
     version: "1",
+    ...(release === undefined ? {} : { releaseId: release }),
     checks,
   };
 }

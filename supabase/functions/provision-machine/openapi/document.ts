@@ -1872,6 +1872,10 @@ export const OPENAPI: Record<string, unknown> = {
               "version": {
                 "type": "string"
               },
+              "releaseId": {
+                "type": "string",
+                "description": "RELEASE, where it is set"
+              },
               "checks": {
                 "type": "object",
                 "propertyNames": {
