@@ -657,4 +657,11 @@ export const MUTATIONS: Mutation[] = [
     to: 'entry["same"] === undefined',
     tests: ["doctor on Postgres"],
   },
+  {
+    name: "smoke: leave the machine when nobody can reach it",
+    file: "dev/tasks/smoke/smoke.ts",
+    from: "  } finally {\n    await destroy(client, machine.machineId);",
+    to: "    await destroy(client, machine.machineId);\n  } finally {",
+    tests: ["smoke"],
+  },
 ];

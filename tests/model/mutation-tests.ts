@@ -66,6 +66,7 @@ export const TESTS = {
   "hosted Postgres": ["test", "-A", "--no-check", "tests/postgres/hosted_test.ts"],
   "doctor": ["test", "-A", "--no-check", "tests/dev/doctor_test.ts"],
   "doctor on Postgres": ["test", "-A", "--no-check", "tests/postgres/doctor_test.ts"],
+  "smoke": ["test", "-A", "--no-check", "tests/dev/smoke_test.ts"],
 } as const;
 
 export type TestName = keyof typeof TESTS;

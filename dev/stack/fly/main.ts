@@ -9,6 +9,7 @@ import { serveFlyProxy } from "./proxy/fly-proxy.ts";
 import { PROMPT_PROXY_SETTINGS } from "./proxy/settings.ts";
 
 const HELP = `Options:
+  --hostname NAME      0.0.0.0: containers may call the Machines API too (127.0.0.1)
   --port N             port of the Machines API (4280)
   --proxy-port N       port of Fly Proxy, in front of the Machines (4281)
   --slow-proxy         names and started Machines become known as late as at Fly.io
@@ -31,6 +32,7 @@ async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
+      hostname: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "4280" },
       "proxy-port": { type: "string", default: "4281" },
       "slow-proxy": { type: "boolean", default: false },
@@ -57,6 +59,7 @@ async function main(args: string[]): Promise<void> {
     settings: { startDelayMs: number("start-delay-ms", values["start-delay-ms"], 3_600_000) },
   });
   const api = await serveFlySimulator(simulator, {
+    hostname: values.hostname,
     port: number("port", values.port, 65535),
     keepAlive: values["keep-alive"],
   });

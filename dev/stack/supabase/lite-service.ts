@@ -3,6 +3,7 @@
  */
 import { App, type ResolvedKey } from "@supabase/lite";
 import { createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify, SignJWT } from "jose";
+import { answerAdmin } from "./auth-admin.ts";
 import type { StackDatabase } from "./database.ts";
 import type { StackKeys } from "./keys.ts";
 import { ConnectionReset } from "./listen.ts";
@@ -53,6 +54,12 @@ export class LiteService {
       return withCors(Response.json({ keys: this.#signingKeys }), pathname);
     }
     const headers = new Headers(request.headers);
+    const asAdmin = await answerAdmin(request, {
+      database: this.#database,
+      isService: this.#roleOfKey.get(headers.get("apikey") ?? "")?.type === "secret",
+      signUp: (credentials) => this.#signUp(request, credentials, peerAddress),
+    });
+    if (asAdmin !== null) return withCors(asAdmin, pathname);
     const refusal = await this.#adaptCredentials(headers);
     if (refusal !== null) return withCors(refusal, pathname);
     // Read before the database is taken, so that a slow sender blocks no other request.
@@ -65,6 +72,15 @@ export class LiteService {
       return this.#app.fetch(adapted, { peerAddress });
     });
     return withCors(response, pathname);
+  }
+
+  #signUp(near: Request, credentials: object, peerAddress: string | null): Promise<Response> {
+    const request = new Request(new URL("/auth/v1/signup", near.url), {
+      method: "POST",
+      headers: { apikey: this.#keys.publishableKey, "content-type": "application/json" },
+      body: JSON.stringify(credentials),
+    });
+    return this.#database.exclusive(() => this.#app.fetch(request, { peerAddress }));
   }
 
   /**

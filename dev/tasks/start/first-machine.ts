@@ -89,7 +89,7 @@ async function connect(
 }
 
 /** The first thing that a WebSocket server says. Rejects with a reason. */
-async function firstMessage(url: URL, signal: AbortSignal): Promise<string> {
+export async function firstMessage(url: URL, signal: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const tooLate = AbortSignal.timeout(GREETING_TIMEOUT_MS);
   const ended = AbortSignal.any([signal, tooLate]);

@@ -6,6 +6,8 @@ import type { Delivery } from "../control/delivery.ts";
 import type { FlySimulator } from "../control/simulator.ts";
 
 export interface ServeOptions {
+  /** Default 127.0.0.1; its own address is that one in any case. */
+  hostname?: string;
   /** 0, the default, takes any free port. */
   port?: number;
   /**
@@ -32,7 +34,7 @@ export interface ServedFlySimulator {
  */
 export async function serveFlySimulator(
   simulator: FlySimulator,
-  { port = 0, keepAlive = false }: ServeOptions = {},
+  { hostname = "127.0.0.1", port = 0, keepAlive = false }: ServeOptions = {},
 ): Promise<ServedFlySimulator> {
   const answering = new Set<Promise<void>>();
   let bound = port;
@@ -44,7 +46,7 @@ export async function serveFlySimulator(
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
+    server.listen(port, hostname, () => {
       server.off("error", reject);
       resolve();
     });
