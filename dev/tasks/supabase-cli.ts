@@ -29,8 +29,10 @@ export class CommandError extends Error {
 export interface SupabaseCliOptions {
   /** The folder that holds `supabase/`. */
   workdir: string;
-  /** Environment for this call. Nothing named `SUPABASE_…` is inherited: a shell that is logged in
-   * to a hosted project must not decide what a test or a generator talks to. */
+  /**
+   * Environment for this call. Nothing named `SUPABASE_…` or `PROVISION_MACHINE_…` is inherited: a
+   * shell that is logged in to a hosted project must not decide what a test or a generator talks to.
+   */
   env?: Record<string, string>;
 }
 
@@ -52,7 +54,7 @@ export async function runSupabaseCli(
       {
         cwd: workdir,
         env: {
-          ...environmentWithout("SUPABASE_"),
+          ...environmentWithout("SUPABASE_", "PROVISION_MACHINE_"),
           DO_NOT_TRACK: "1",
           SUPABASE_HOME: home,
           SUPABASE_NO_KEYRING: "1",

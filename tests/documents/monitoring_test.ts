@@ -61,6 +61,23 @@ promtoolTest("the alerts fire when they should and not otherwise", async () => {
   }
 });
 
+Deno.test("every alert links its entry in the runbook", async () => {
+  const rules = (await read("alert-rules.yml")).split(/^ +- alert: /m).slice(1);
+  const runbook = await readDocument("docs/RUNBOOK.md");
+  const anchors = sectionsOf(runbook).map(({ heading }) =>
+    heading.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")
+  );
+  for (const rule of rules) {
+    const name = /^\w+/.exec(rule)?.[0] ?? "";
+    const [, path, anchor = ""] =
+      /runbook_url: "\{\{ \$externalLabels\.repository \}\}\/([^#"]+)#([^"]+)"/.exec(rule) ?? [];
+    assert.equal(path, "docs/RUNBOOK.md", `${name} has no runbook_url`);
+    assert.ok(anchors.includes(anchor), `${name}: the runbook has no section #${anchor}`);
+    const inTable = tableRows(runbook).some(([symptom = ""]) => codeIn(symptom) === name);
+    assert.ok(inTable, `the runbook's table of symptoms lacks ${name}`);
+  }
+});
+
 promtoolTest("a rule that is broken does not pass its test", async () => {
   const directory = await Deno.makeTempDir();
   try {

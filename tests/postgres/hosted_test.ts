@@ -8,6 +8,7 @@ import { z } from "zod";
 import { HAS_NPM_POSTGRES, postgresFromNpm } from "../../dev/stack/postgres/from-npm.ts";
 import { type HostedPostgres, startHostedPostgres } from "../../dev/stack/postgres/hosted/mod.ts";
 import { runSupabaseCli } from "../../dev/tasks/supabase-cli.ts";
+import { readDocument } from "../documents/markdown.ts";
 import { PROJECT_ROOT } from "../support/deployment.ts";
 import { ACCEPTED_ADVICE } from "./accepted-advice.ts";
 import { postgresTest } from "./postgres-test.ts";
@@ -21,9 +22,19 @@ const Lint = z.object({
   results: z.array(z.object({ function: z.string(), issues: z.array(z.looseObject({})) })),
 });
 
+/** What `[db.vault]` in supabase/config.toml reads. */
+const VAULT = {
+  PROVISION_MACHINE_URL: "https://x.supabase.co/functions/v1/p",
+  PROVISION_MACHINE_SECRET_KEY: "sb_secret_of_a_test",
+};
+
 function supabase(hosted: HostedPostgres, ...command: string[]) {
+  return supabaseWith({}, hosted, ...command);
+}
+
+function supabaseWith(env: Record<string, string>, hosted: HostedPostgres, ...command: string[]) {
   const target = `${hosted.url.replace("postgres://", "postgresql://")}?sslmode=disable`;
-  return runSupabaseCli([...command, `--remote=${target}`], { workdir: PROJECT_ROOT });
+  return runSupabaseCli([...command, `--remote=${target}`], { workdir: PROJECT_ROOT, env });
 }
 
 Deno.test({
@@ -57,6 +68,16 @@ async function testHostedMajor(t: Deno.TestContext): Promise<void> {
     await t.step("the API's roles may do what they did before", () => assertPrivileges(hosted));
     await t.step("a deleted account leaves a row without a user", () => assertDeletion(hosted));
     await t.step("the job of reconcile calls through Vault and pg_net", () => assertJob(sql));
+
+    await t.step("the operator's statements in docs/OPERATIONS.md run", async () => {
+      const text = await readDocument("docs/OPERATIONS.md");
+      const section = /\n### Find and move machines\n([^]*?)\n###/.exec(text)?.[1] ?? "";
+      const [, statements = ""] = /```sql\n([^]*?)```/.exec(section) ?? [];
+      assert.equal(statements.match(/;/g)?.length, 2);
+      const rows = z.array(z.looseObject({ machine_id: z.string() }));
+      const [machines] = z.tuple([rows, rows]).parse(await sql.unsafe(statements));
+      assert.deepEqual(machines.map(({ machine_id: id }) => id), ["m-1"]);
+    });
 
     await t.step("the advisors say nothing that is not accepted", async () => {
       const { stdout } = await supabase(
@@ -94,7 +115,24 @@ postgresTest(
       );
       return;
     }
-    await supabase(hosted, "db", "push", "--yes");
+    await supabaseWith(VAULT, hosted, "db", "push", "--yes");
+
+    await t.step(
+      "Vault has what the schedule needs, from the environment of the push",
+      async () => {
+        const sql = postgres(hosted.url, { max: 1 });
+        try {
+          const entries = await sql`
+          select name, decrypted_secret as value from vault.decrypted_secrets order by name desc`;
+          assert.deepEqual([...entries], [
+            { name: "provision_machine_url", value: VAULT.PROVISION_MACHINE_URL },
+            { name: "provision_machine_secret_key", value: VAULT.PROVISION_MACHINE_SECRET_KEY },
+          ]);
+        } finally {
+          await sql.end();
+        }
+      },
+    );
 
     await t.step("pg_cron knows both jobs as active ones of postgres", async () => {
       const sql = postgres(hosted.url, { max: 1 });
