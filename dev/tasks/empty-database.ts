@@ -1,5 +1,7 @@
 /** An empty database, as the generators of types and schema see it before the first migration. */
 import { PGlite } from "@electric-sql/pglite";
+import { freshDataDir } from "../stack/supabase/fresh-data-dir.ts";
+import { defaultCacheDir } from "../stack/supabase/kept-files.ts";
 
 // What every hosted project has, as far as migrations refer to it or depend on it.
 // https://supabase.com/docs/guides/database/postgres/roles
@@ -21,7 +23,8 @@ const PLATFORM_SQL = `
 
 /** Opens a new database in this process's memory. The caller closes it. */
 export async function openEmptyDatabase(): Promise<PGlite> {
-  const database = await PGlite.create();
+  const { fs } = await freshDataDir(defaultCacheDir());
+  const database = await PGlite.create({ fs });
   await database.exec(PLATFORM_SQL);
   return database;
 }

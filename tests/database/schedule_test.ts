@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { PGlite } from "@electric-sql/pglite";
 import { keepExitCode } from "../../dev/stack/supabase/exit-code.ts";
-import { defaultCacheDir, freshDataDir } from "../../dev/stack/supabase/initdb-cache.ts";
+import { freshDataDir } from "../../dev/stack/supabase/fresh-data-dir.ts";
+import { defaultCacheDir } from "../../dev/stack/supabase/kept-files.ts";
 
 const MIGRATIONS = [
   "20261101000600_schedule.sql",
@@ -92,9 +93,8 @@ async function rehearse(database: PGlite): Promise<string[]> {
 }
 
 Deno.test("the schedule of reconcile", async (t) => {
-  await using database = await PGlite.create({
-    loadDataDir: await freshDataDir(defaultCacheDir(), () => {}),
-  });
+  const { fs } = await freshDataDir(defaultCacheDir());
+  await using database = await PGlite.create({ fs });
   const rows = async (sql: string) => (await database.query(sql)).rows;
   await database.exec(BEFORE);
 

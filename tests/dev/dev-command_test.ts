@@ -32,7 +32,7 @@ Deno.test("--once provisions a machine that runs, shows it and exits with 0", as
     `{"machineId":"${machineId}","userId":"`,
     `✅ The machine is running: ${machineId}`,
   ]);
-  assert.match(stderr, /migration \d+_cloud_machines\.sql/);
+  assert.match(stderr, /migrations? .*\d+_\w+\.sql/);
   for (const port of portsIn(stdout)) assert.equal(await isOpen(port), false);
 });
 
@@ -91,7 +91,7 @@ Deno.test("serves with commands that work as they are printed, until SIGINT", as
 
 Deno.test("SIGTERM while it starts leaves nothing behind", async () => {
   await using command = new DevCommand(["--port", "0"]);
-  await command.untilPrinted("cloud_machines.sql");
+  await command.untilPrinted("migration");
   command.kill("SIGTERM");
   await command.untilPrinted("closing");
   const children = await processesBelow(command.pid);

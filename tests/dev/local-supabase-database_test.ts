@@ -4,7 +4,8 @@ import { PGlite } from "@electric-sql/pglite";
 import postgres from "postgres";
 import { servePostgres } from "../../dev/stack/postgres/socket.ts";
 import { keepExitCode } from "../../dev/stack/supabase/exit-code.ts";
-import { cacheFile, defaultCacheDir, freshDataDir } from "../../dev/stack/supabase/initdb-cache.ts";
+import { cacheFile, freshDataDir } from "../../dev/stack/supabase/fresh-data-dir.ts";
+import { defaultCacheDir } from "../../dev/stack/supabase/kept-files.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { migrationsDirectory, NOTES_MIGRATION } from "../support/local-supabase.ts";
 
@@ -21,7 +22,7 @@ async function testDatabase(): Promise<TestDatabase> {
   const server = Deno.env.get("TEST_DATABASE_URL");
   if (server === undefined) {
     const pglite = await keepExitCode(async () =>
-      PGlite.create({ loadDataDir: await freshDataDir(defaultCacheDir(), () => {}) })
+      PGlite.create({ fs: (await freshDataDir(defaultCacheDir())).fs })
     );
     const socket = await servePostgres(pglite);
     return {
@@ -208,8 +209,9 @@ Deno.test("local Supabase: a damaged cache of PGlite's data directory is replace
     return JSON.parse(new TextDecoder().decode(stdout)).join();
   };
   try {
-    const whole = await keepExitCode(() => freshDataDir(defaultCacheDir(), () => {}));
-    await Deno.writeFile(cacheFile(cacheDir), whole.slice(0, 1_000_000).stream());
+    await keepExitCode(() => freshDataDir(defaultCacheDir()));
+    const whole = await Deno.readFile(cacheFile(defaultCacheDir() ?? ""));
+    await Deno.writeFile(cacheFile(cacheDir), whole.subarray(0, 1_000_000));
     assert.match(await run(), /does not load.*initialising PGlite/);
     assert.equal(await run(), "");
   } finally {

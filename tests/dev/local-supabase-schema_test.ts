@@ -1,11 +1,11 @@
 /** The local Supabase reads the schema once for many requests. */
 import assert from "node:assert/strict";
-import { openPglite } from "../../dev/stack/supabase/database.ts";
-import { defaultCacheDir } from "../../dev/stack/supabase/initdb-cache.ts";
+import { openFreshPglite } from "../../dev/stack/supabase/database.ts";
+import { defaultCacheDir } from "../../dev/stack/supabase/kept-files.ts";
 import { shareSchemaLook } from "../../dev/stack/supabase/schema-cache.ts";
 
 Deno.test("local Supabase reads the schema once, however many requests wait for it", async () => {
-  const database = await openPglite(defaultCacheDir(), () => {});
+  const database = await openFreshPglite(defaultCacheDir(), () => {});
   try {
     const { connection } = database;
     shareSchemaLook(connection);

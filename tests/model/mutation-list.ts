@@ -664,4 +664,19 @@ export const MUTATIONS: Mutation[] = [
     to: "    await destroy(client, machine.machineId);\n  } finally {",
     tests: ["smoke"],
   },
+  {
+    name: "give all local stacks that load a kept database one identity",
+    file: "dev/stack/supabase/prepare.ts",
+    from: "    await database.script(kept.drawnAnew);\n",
+    to: "",
+    tests: ["kept database"],
+  },
+  {
+    name: "let lite grant everything on a kept database",
+    file: "dev/stack/supabase/prepare.ts",
+    from:
+      "    shareSchemaLook(database.connection, kept.schema);\n    await keepLiteFromGranting(database);\n",
+    to: "    shareSchemaLook(database.connection, kept.schema);\n",
+    tests: ["kept database"],
+  },
 ];

@@ -62,6 +62,7 @@ export const TESTS = {
   "strangers": ["test", "-A", "--no-check", "tests/api/strangers_test.ts"],
   "moved project": ["test", "-A", "--no-check", "tests/api/moved-project_test.ts"],
   "row level security": ["test", "-A", "--no-check", "tests/database/row-level-security_test.ts"],
+  "kept database": ["test", "-A", "--no-check", "tests/dev/kept-database_test.ts"],
   "concurrency on Postgres": ["test", "-A", "--no-check", "tests/postgres/concurrency_test.ts"],
   "hosted Postgres": ["test", "-A", "--no-check", "tests/postgres/hosted_test.ts"],
   "doctor": ["test", "-A", "--no-check", "tests/dev/doctor_test.ts"],

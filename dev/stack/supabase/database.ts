@@ -6,7 +6,8 @@ import "postgres";
 import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import { keepExitCode } from "./exit-code.ts";
-import { forgetDataDir, freshDataDir } from "./initdb-cache.ts";
+import type { DataDir } from "./data-dir.ts";
+import { forgetDataDir, freshDataDir } from "./fresh-data-dir.ts";
 
 /** A row as the driver gives it. */
 export type Row = Record<string, unknown>;
@@ -37,12 +38,30 @@ export interface StackDatabase extends SqlRunner {
   close(): Promise<void>;
 }
 
-/** Opens PGlite in memory. */
-export async function openPglite(
+/** Opens PGlite in memory, with an empty database. */
+export async function openFreshPglite(
   cacheDir: string | null,
   onProgress: (step: string) => void,
 ): Promise<StackDatabase> {
-  const connection = await keepExitCode(() => loadPglite(cacheDir, onProgress));
+  try {
+    return await openPglite(await freshDataDir(cacheDir, onProgress));
+  } catch {
+    onProgress("the kept PGlite data directory does not load; making a new one");
+    await forgetDataDir(cacheDir);
+    return await openPglite(await freshDataDir(cacheDir, onProgress));
+  }
+}
+
+/** Opens PGlite in memory, on a data directory. */
+export async function openPglite(dataDir: DataDir): Promise<StackDatabase> {
+  const connection = await keepExitCode(async () => {
+    const pglite = await createPgliteConnection({
+      url: "memory://",
+      pgliteOptions: { fs: dataDir.fs },
+    });
+    await pglite.driver.waitReady;
+    return pglite;
+  });
   const { driver } = connection;
   const runner: SqlRunner = {
     query: async (sql, params = []) => (await driver.query<Row>(sql, params)).rows,
@@ -155,27 +174,6 @@ export function describeDatabaseUrl(databaseUrl: string): string {
   }
   const { hostname, port, pathname } = new URL(databaseUrl);
   return `${hostname || "localhost"}:${port || "5432"}${pathname}`;
-}
-
-async function loadPglite(
-  cacheDir: string | null,
-  onProgress: (step: string) => void,
-): Promise<PgliteConnection> {
-  const load = async () => {
-    const connection = await createPgliteConnection({
-      url: "memory://",
-      pgliteOptions: { loadDataDir: await freshDataDir(cacheDir, onProgress) },
-    });
-    await connection.driver.waitReady;
-    return connection;
-  };
-  try {
-    return await load();
-  } catch {
-    onProgress("the kept PGlite data directory does not load; making a new one");
-    await forgetDataDir(cacheDir);
-    return await load();
-  }
 }
 
 function connectReason(error: unknown): string {

@@ -5,7 +5,7 @@ import { splitSqlStatements } from "@supabase/lite";
 import type { StackDatabase } from "./database.ts";
 
 /** One migration file, named `<version>_<name>.sql`. */
-interface Migration {
+export interface Migration {
   file: string;
   version: string;
   name: string;
@@ -17,15 +17,14 @@ interface Migration {
  * transaction with its history row.
  *
  * @returns the file names that were applied
- * @throws Error that names the file with Postgres' message, line, detail and hint; also when a
- *   file name is not a migration's, or the history knows a version that no file has
+ * @throws Error that names the file with Postgres' message, line, detail and hint; also when the
+ *   history knows a version that no file has
  */
 export async function applyMigrations(
   database: StackDatabase,
-  directory: URL,
+  migrations: Migration[],
   onProgress: (step: string) => void,
 ): Promise<string[]> {
-  const migrations = await readMigrations(directory);
   await refuseUnknownHistory(database, migrations);
   const applied: string[] = [];
   for (const migration of migrations) {
@@ -37,7 +36,12 @@ export async function applyMigrations(
   return applied;
 }
 
-async function readMigrations(directory: URL): Promise<Migration[]> {
+/**
+ * The migrations of a directory, in order of version.
+ *
+ * @throws Error when there is no such directory, or a file name is not a migration's
+ */
+export async function readMigrations(directory: URL): Promise<Migration[]> {
   const migrations: Migration[] = [];
   try {
     for await (const entry of Deno.readDir(directory)) {

@@ -12,17 +12,16 @@
 import { pathToFileURL } from "node:url";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import type { JWK } from "jose";
-import { openPglite, openPostgres, type Row, type StackDatabase } from "./database.ts";
+import type { Row, StackDatabase } from "./database.ts";
 import { matches } from "../faults.ts";
 import { FunctionsProxy, type FunctionTarget } from "./functions-proxy.ts";
 import { Gateway } from "./gateway.ts";
-import { defaultCacheDir } from "./initdb-cache.ts";
 import { generateStackKeys, type StackKeys } from "./keys.ts";
 import { ConnectionReset, listen } from "./listen.ts";
-import { LiteService } from "./lite-service.ts";
-import { applyMigrations } from "./migrations.ts";
-import { keepLiteFromGranting, preparePlatform } from "./platform.ts";
-import { answerLikePostgrest } from "./postgrest-errors.ts";
+import { defaultCacheDir } from "./kept-files.ts";
+import type { LiteService } from "./lite-service.ts";
+import { readMigrations } from "./migrations.ts";
+import { prepareOnPglite, prepareOnPostgres } from "./prepare.ts";
 import type {
   GatewayRequest,
   Outage,
@@ -30,7 +29,6 @@ import type {
   RequestMatch,
   SupabaseFaultRule,
 } from "./request-faults.ts";
-import { shareSchemaLook } from "./schema-cache.ts";
 
 export type {
   GatewayRequest,
@@ -61,7 +59,7 @@ export interface StartSupabaseOptions {
   signingKeys?: JWK[];
   /** Whether the API roles get privileges on new tables by default, as hosted. Default `true`. */
   exposeNewTables?: boolean;
-  /** Where PGlite's initial data directory is kept; `null`: nowhere. Default: the system's cache. */
+  /** Where PGlite's data directories are kept; `null`: nowhere. Default: the system's cache. */
   cacheDir?: string | null;
   /** Called with what start-up is doing. */
   onProgress?: (step: string) => void;
@@ -122,37 +120,27 @@ export async function startSupabase(options: StartSupabaseOptions = {}): Promise
     if (d !== undefined) throw new Error(`signingKeys must be public; ${kid} has a private part`);
   }
   const keys = await generateStackKeys();
-  const database = databaseUrl === undefined
-    ? await openPglite(
-      options.cacheDir === undefined ? defaultCacheDir() : options.cacheDir,
-      onProgress,
-    )
-    : await openPostgres(databaseUrl);
+  const migrations = await readMigrations(migrationsUrl(options.migrationsDir));
+  const plan = {
+    keys,
+    signingKeys,
+    migrations,
+    exposeNewTables: options.exposeNewTables ?? true,
+    onProgress,
+  };
+  const { database, lite } = databaseUrl === undefined
+    ? await prepareOnPglite(plan, {
+      cacheDir: options.cacheDir === undefined ? defaultCacheDir() : options.cacheDir,
+      // Others are those of tests of the stack itself, a database each.
+      keep: options.migrationsDir === undefined,
+    })
+    : await prepareOnPostgres(plan, databaseUrl);
   try {
-    const lite = await prepare(database, keys, options);
     return await open(database, lite, keys, options);
   } catch (error) {
     await database.close();
     throw error;
   }
-}
-
-async function prepare(
-  database: StackDatabase,
-  keys: StackKeys,
-  options: StartSupabaseOptions,
-): Promise<LiteService> {
-  const { onProgress = () => {}, exposeNewTables = true } = options;
-  answerLikePostgrest(database.connection);
-  shareSchemaLook(database.connection);
-  const lite = new LiteService(database, keys, options.signingKeys ?? []);
-  await database.alone(async () => {
-    await lite.ensureSchema();
-    await preparePlatform(database, exposeNewTables);
-    await keepLiteFromGranting(database);
-    await applyMigrations(database, migrationsUrl(options.migrationsDir), onProgress);
-  });
-  return lite;
 }
 
 async function open(

@@ -15,10 +15,12 @@ export async function preparePlatform(
   database: StackDatabase,
   exposeNewTables: boolean,
 ): Promise<void> {
-  await database.transaction(async (transaction) => {
-    await transaction.script(PLATFORM_SQL);
-    await transaction.script(defaultPrivileges(exposeNewTables));
-  });
+  await database.transaction((transaction) => transaction.script(platformSql(exposeNewTables)));
+}
+
+/** What {@link preparePlatform} runs. */
+export function platformSql(exposeNewTables: boolean): string {
+  return PLATFORM_SQL + defaultPrivileges(exposeNewTables);
 }
 
 /**

@@ -7,11 +7,20 @@
  */
 import type { StackDatabase } from "./database.ts";
 
-/** Makes requests that find no cached schema share the read that is under way. */
-export function shareSchemaLook(connection: StackDatabase["connection"]): void {
+type Connection = StackDatabase["connection"];
+
+/**
+ * Makes requests that find no cached schema share the read that is under way.
+ *
+ * @param known the schema as it is now, if it was read before; then nothing is read until it changes
+ */
+export function shareSchemaLook(
+  connection: Connection,
+  known?: Awaited<ReturnType<Connection["introspect"]>>,
+): void {
   const look = connection.introspect.bind(connection);
   const forget = connection.clearSchemaCache.bind(connection);
-  let underWay: ReturnType<typeof look> | undefined;
+  let underWay: ReturnType<typeof look> | undefined = known && Promise.resolve(known);
   connection.introspect = (options) => {
     // Without the cache the schema has to be read as it is now.
     if (options?.useCache !== true) return look(options);
