@@ -33,6 +33,8 @@ export interface StackDatabase extends SqlRunner {
    * two requests at once would share one transaction and one role.
    */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
+  /** Calls `heard` with what is notified on a channel (LISTEN). @returns how to stop that */
+  listen(channel: string, heard: (payload: string) => void): Promise<() => Promise<void>>;
   /** Runs `work` while no other process does so on the same database. */
   alone<T>(work: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -87,6 +89,10 @@ export async function openPglite(dataDir: DataDir): Promise<StackDatabase> {
         }
       }),
     exclusive,
+    listen: async (channel, heard) => {
+      const stop = await exclusive(() => driver.listen(channel, heard));
+      return () => exclusive(() => stop());
+    },
     alone: (work) => work(),
     close: () => exclusive(() => connection.close()),
   };
@@ -134,6 +140,10 @@ export async function openPostgres(databaseUrl: string): Promise<StackDatabase> 
       return result.value;
     },
     exclusive: takingTurns(CONNECTIONS),
+    listen: async (channel, heard) => {
+      const { unlisten } = await driver.listen(channel, heard);
+      return unlisten;
+    },
     alone: async (work) => {
       const session = await driver.reserve();
       try {

@@ -4,7 +4,8 @@
  * `node:http` rather than `Deno.serve`, because only its sockets can be reset by the handler.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { Readable } from "node:stream";
+import { connect } from "node:net";
+import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 /** Thrown by a handler: the connection is to be reset without a (further) answer. */
@@ -20,10 +21,14 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** @param port 0 for any free one */
+/**
+ * @param port 0 for any free one
+ * @param upgradeTo where a connection goes that asks to become a WebSocket: a port of 127.0.0.1
+ */
 export async function listen(
   port: number,
   handler: (request: Request, peerAddress: string | null) => Promise<Response>,
+  upgradeTo: (path: string) => number | null = () => null,
 ): Promise<Listener> {
   const server = createServer((incoming, outgoing) => {
     answer(incoming, outgoing, handler).catch((error) => {
@@ -32,6 +37,14 @@ export async function listen(
       // would pass off half an answer as a whole one.
       else incoming.socket.destroy();
     });
+  });
+  const upgraded = new Set<Duplex>();
+  server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Uint8Array) => {
+    const target = upgradeTo(incoming.url ?? "/");
+    if (target === null) return socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
+    upgraded.add(socket);
+    socket.on("close", () => upgraded.delete(socket));
+    passOn(incoming, socket, head, target);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -47,8 +60,31 @@ export async function listen(
       new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        for (const socket of upgraded) socket.destroy();
       }),
   };
+}
+
+/** Joins a connection with another server's, beginning with the request that came. */
+function passOn(
+  incoming: IncomingMessage,
+  client: Duplex,
+  head: Uint8Array,
+  port: number,
+): void {
+  const server = connect(port, "127.0.0.1");
+  for (const [socket, other] of [[client, server], [server, client]] as const) {
+    // `close` follows.
+    socket.on("error", () => {});
+    socket.on("close", () => other.destroy());
+  }
+  const { rawHeaders } = incoming;
+  const lines = rawHeaders.flatMap((name, index) =>
+    index % 2 === 0 ? [`${name}: ${rawHeaders[index + 1] ?? ""}`] : []
+  );
+  server.write([`GET ${incoming.url} HTTP/1.1`, ...lines, "", ""].join("\r\n"));
+  server.write(head);
+  client.pipe(server).pipe(client);
 }
 
 async function answer(

@@ -2,11 +2,12 @@
  * `/auth/v1` and `/rest/v1`: @supabase/lite, with what hosted Supabase does and lite does not.
  */
 import { App, type ResolvedKey } from "@supabase/lite";
-import { createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify, SignJWT } from "jose";
+import { type JWK, SignJWT } from "jose";
 import { answerAdmin } from "./auth-admin.ts";
 import type { StackDatabase } from "./database.ts";
 import type { StackKeys } from "./keys.ts";
 import { ConnectionReset } from "./listen.ts";
+import { verifyToken } from "./tokens.ts";
 
 /** Auth and Data API of one stack. */
 export class LiteService {
@@ -98,15 +99,10 @@ export class LiteService {
       return null;
     }
     try {
-      const secret = new TextEncoder().encode(this.#keys.jwtSecret);
-      if (decodeProtectedHeader(bearer).alg === "HS256") {
-        await jwtVerify(bearer, secret);
-      } else {
-        const { payload } = await jwtVerify(
-          bearer,
-          createLocalJWKSet({ keys: this.#signingKeys }),
-        );
-        const token = await new SignJWT(payload).setProtectedHeader({ alg: "HS256" }).sign(secret);
+      const { claims, isOwn } = await verifyToken(bearer, this.#keys.jwtSecret, this.#signingKeys);
+      if (!isOwn) {
+        const secret = new TextEncoder().encode(this.#keys.jwtSecret);
+        const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(secret);
         headers.set("authorization", `Bearer ${token}`);
       }
       return null;

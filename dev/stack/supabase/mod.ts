@@ -1,6 +1,6 @@
 /**
- * A local Supabase without containers: Auth and Data API (@supabase/lite) on Postgres, Edge
- * Functions proxied to their process, behind one gateway as when hosted.
+ * A local Supabase without containers: Auth and Data API (@supabase/lite) on Postgres, changes of
+ * rows over Realtime, Edge Functions proxied to their process, behind one gateway as when hosted.
  *
  * ```ts
  * const supabase = await startSupabase();
@@ -22,6 +22,7 @@ import { defaultCacheDir } from "./kept-files.ts";
 import type { LiteService } from "./lite-service.ts";
 import { readMigrations } from "./migrations.ts";
 import { prepareOnPglite, prepareOnPostgres } from "./prepare.ts";
+import { RealtimeService } from "./realtime/service.ts";
 import type {
   GatewayRequest,
   Outage,
@@ -147,15 +148,18 @@ async function open(
   database: StackDatabase,
   lite: LiteService,
   keys: StackKeys,
-  { port = 0, databaseUrl }: StartSupabaseOptions,
+  { port = 0, databaseUrl, signingKeys = [] }: StartSupabaseOptions,
 ): Promise<LocalSupabase> {
   const functions = new FunctionsProxy();
   const gateway = new Gateway(lite, functions, keys);
+  const realtime = new RealtimeService(database, keys, signingKeys);
   const listener = await listen(
     port,
     (request, peerAddress) => gateway.handle(request, { transport: "http", peerAddress }),
-  ).catch((error) => {
+    (path) => path.startsWith("/realtime/v1/websocket") ? realtime.port : null,
+  ).catch(async (error) => {
     functions.close();
+    await realtime.close();
     throw error;
   });
 
@@ -222,6 +226,7 @@ async function open(
       closing ??= (async () => {
         gateway.close();
         await listener.close();
+        await realtime.close();
         functions.close();
         await database.close();
       })(),
