@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import process from "node:process";
 import { WebSocketServer } from "ws";
 import { checkConnectToken, TokenRefused } from "./connect-token.mjs";
+import { Sessions } from "./sessions.mjs";
 
 const { MACHINE_ID, CONNECT_KEY, HOST = "0.0.0.0", PORT = "8080" } = process.env;
 /** Fly Proxy's time-out for idle connections is not published, and a client may vanish silently. */
@@ -25,6 +26,7 @@ if (!/^[\w-]{43}$/.test(CONNECT_KEY ?? "")) {
 let owner = process.env.USER_ID || undefined;
 /** Ids of the messages that were processed, oldest first. */
 const processed = new Set();
+const sessions = new Sessions();
 
 /** Your own program. What it returns is sent to the client. */
 function work(text) {
@@ -32,27 +34,28 @@ function work(text) {
 }
 
 function receive(client, data) {
-  const message = parse(data);
-  if (!message) {
+  const { id, text, seen } = parse(data);
+  if (client.session && Number.isSafeInteger(seen)) return client.session.confirm(seen);
+  const valid = typeof id === "string" && id.length >= 1 && id.length <= 64;
+  if (!valid || typeof text !== "string") {
     return send(client, { error: 'A message is JSON: { "id": 1 to 64 characters, "text": … }' });
   }
-  const { id, text } = message;
   // A client that lost the connection before the acknowledgement sends its message again.
   if (!processed.has(id)) {
     processed.add(id);
     if (processed.size > MAX_REMEMBERED_IDS) processed.delete(processed.values().next().value);
-    send(client, { echo: work(text), id });
+    const result = work(text);
+    if (client.session) client.session.send(result);
+    else send(client, { echo: result, id });
   }
   send(client, { ack: id });
 }
 
 function parse(data) {
   try {
-    const { id, text } = JSON.parse(data.toString());
-    const valid = typeof id === "string" && id.length >= 1 && id.length <= 64;
-    return valid && typeof text === "string" ? { id, text } : undefined;
+    return JSON.parse(data.toString()) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -75,21 +78,26 @@ server.on("upgrade", async (request, socket, head) => {
     const { sub: userId } = await checkConnectToken(request.url, options);
     owner ??= userId;
     if (userId !== owner) throw new TokenRefused("this machine belongs to another user");
-    sockets.handleUpgrade(request, socket, head, (client) => serve(client, userId));
+    sockets.handleUpgrade(request, socket, head, (client) => serve(client, userId, request.url));
   } catch (error) {
     if (!(error instanceof TokenRefused)) log({ event: "error", stack: error.stack });
     refuse(socket, error instanceof TokenRefused ? error.message : "The check failed.");
   }
 });
 
-function serve(client, userId) {
+function serve(client, userId, url) {
   log({ event: "connected", userId });
   client.responds = true;
   client.on("pong", () => client.responds = true);
   client.on("error", (error) => log({ event: "error", message: error.message }));
   client.on("close", (code) => log({ event: "disconnected", userId, code }));
   client.on("message", (data) => receive(client, data));
-  send(client, { machineId: MACHINE_ID, userId });
+  const opened = sessions.open(url);
+  if (!opened) return send(client, { machineId: MACHINE_ID, userId });
+  const { session, resumed } = opened;
+  client.session = session;
+  send(client, { machineId: MACHINE_ID, userId, session: session.id, resumed });
+  session.attach((message) => send(client, message));
 }
 
 function refuse(socket, error) {

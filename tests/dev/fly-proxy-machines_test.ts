@@ -43,6 +43,7 @@ Deno.test("the example image answers the same inside this process and as a proce
       said.push(await client.next());
       if (text === '{"id":"1","text":"a"}' && said.length === 8) said.push(await client.next());
     }
+    said.push(...await resumedSession(world));
     await world.send(`POST /machines/${id}/stop`);
     const { code, reason } = await client.closed;
     said.push(code, reason);
@@ -57,6 +58,22 @@ Deno.test("the example image answers the same inside this process and as a proce
   ]);
   assert.deepEqual(conversations[0]?.at(-2), 1001);
 });
+
+/** What a client hears that loses its connection and goes on. */
+async function resumedSession(world: ProxyWorld): Promise<unknown[]> {
+  const said: unknown[] = [];
+  const sent = [['{"id":"2","text":"b"}', "null"], ['{"seen":1}', '{"id":"3","text":"c"}']];
+  for (const [index, texts] of sent.entries()) {
+    const query = `token=${sign(claims())}&session=session-1&seen=0`;
+    const client = webSocket(world, `/machines/x?${query}`);
+    // The second time the text that was not confirmed comes again.
+    for (let count = 0; count <= index; count++) said.push(await client.next());
+    for (const text of texts) client.send(text);
+    for (let count = 0; count < 3 - index; count++) said.push(await client.next());
+    await client.close();
+  }
+  return said;
+}
 
 Deno.test("the example router, with its app's secret, leads to the machine that the token names", async () => {
   await using world = await proxyWorld({ simulator: { apps: ["demo", "router"] } });

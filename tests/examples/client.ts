@@ -19,8 +19,9 @@ export class Client implements AsyncDisposable {
     server: ExampleServer,
     payload: unknown,
     path = "/",
+    query = "",
   ): Promise<Client> {
-    const url = `ws://127.0.0.1:${server.port}${path}?token=${sign(payload)}`;
+    const url = `ws://127.0.0.1:${server.port}${path}?token=${sign(payload)}${query}`;
     const client = new Client(url);
     let closed = false;
     client.closed.then(() => closed = true);

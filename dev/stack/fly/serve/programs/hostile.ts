@@ -45,7 +45,9 @@ export function hostile({ machine, env }: ProgramInput): RunningProgram {
         body: isWebSocket ? "" : await request.text(),
       };
       if (searchParams.has("env")) return Response.json(env);
-      return isWebSocket ? { greeting: sight, answer: answerTo } : Response.json(sight);
+      return isWebSocket
+        ? { greet: (send) => send(sight), answer: answerTo }
+        : Response.json(sight);
     },
   });
 }

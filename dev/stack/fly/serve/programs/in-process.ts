@@ -3,8 +3,8 @@ import { KILL_AFTER_MS, type RunningProgram } from "./program.ts";
 
 /** One end of an open connection. */
 export interface Conversation {
-  /** The first message to the client. */
-  greeting: unknown;
+  /** Called once with how to send a message to the client as JSON. */
+  greet(send: (message: unknown) => void): void;
   /** The answers to a message of the client, each sent as JSON, or how to close the connection. */
   answer(data: unknown): unknown[] | { close: number; reason: string };
 }
@@ -64,7 +64,7 @@ function converse(socket: WebSocket, conversation: Conversation): Promise<void> 
   const send = (message: unknown) => {
     if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
   };
-  socket.onopen = () => send(conversation.greeting);
+  socket.onopen = () => conversation.greet(send);
   socket.onmessage = ({ data }) => {
     const answer = conversation.answer(data);
     if (Array.isArray(answer)) answer.forEach(send);
