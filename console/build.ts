@@ -10,12 +10,12 @@
  * (Netlify, Cloudflare Pages). `config.json` can be changed afterwards; the policy in index.html and
  * `_headers` names the same addresses and must be changed with it.
  */
+import { bundleForBrowsers, gzippedSize } from "../dev/bundle.ts";
 import { type CommandLine, runCommand } from "./command-line.ts";
 import { metaContentSecurityPolicy, securityHeaders } from "./content-security-policy.ts";
 import type { ConsoleConfig } from "./page/config.ts";
 
 const HERE = new URL("./", import.meta.url);
-const PROJECT_CONFIG = new URL("../deno.json", HERE);
 const STYLES = [
   "1-base",
   "2-layout",
@@ -32,15 +32,15 @@ const POLICY_PLACEHOLDER = "{{content-security-policy}}";
 export type Files = Map<string, Uint8Array<ArrayBuffer>>;
 
 /**
- * Bundles the scripts with `deno bundle`, whose bundler (esbuild) comes from npm, and puts the rest
- * beside them. Writes only a temporary directory, which is removed again.
+ * Bundles the scripts and puts the rest beside them.
  *
  * @throws Error with the bundler's message when the scripts cannot be bundled
  */
 export async function buildConsole(config: ConsoleConfig): Promise<Files> {
   const files: Files = new Map();
   const encoder = new TextEncoder();
-  for (const [name, content] of await bundle()) files.set(name, content);
+  const scripts = await bundleForBrowsers([new URL("page/main.ts", HERE)]);
+  for (const [name, content] of scripts) files.set(name, content);
   const styles = await Promise.all(
     STYLES.map((name) => Deno.readTextFile(new URL(`styles/${name}.css`, HERE))),
   );
@@ -56,51 +56,12 @@ export async function buildConsole(config: ConsoleConfig): Promise<Files> {
   return files;
 }
 
-async function bundle(): Promise<Files> {
-  const outdir = await Deno.makeTempDir({ prefix: "provision-machine-console-" });
-  try {
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "bundle",
-        "--quiet",
-        `--config=${PROJECT_CONFIG.pathname}`,
-        "--platform=browser",
-        "--format=esm",
-        "--code-splitting",
-        "--minify",
-        `--outdir=${outdir}`,
-        new URL("page/main.ts", HERE).pathname,
-      ],
-      env: { NO_COLOR: "1" },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    if (code !== 0) {
-      throw new Error(`The console could not be bundled:\n${new TextDecoder().decode(stderr)}`);
-    }
-    const files: Files = new Map();
-    for await (const { name } of Deno.readDir(outdir)) {
-      files.set(name, await Deno.readFile(`${outdir}/${name}`));
-    }
-    return files;
-  } finally {
-    await Deno.remove(outdir, { recursive: true });
-  }
-}
-
 /** `_headers` as Netlify and Cloudflare Pages read it. */
 function headersFile(config: ConsoleConfig): string {
   const lines = Object.entries(securityHeaders(config)).map(([name, value]) =>
     `  ${name}: ${value}`
   );
   return ["/*", ...lines, ""].join("\n");
-}
-
-/** Size of a file over the wire, in bytes. */
-export async function gzippedSize(content: Uint8Array<ArrayBuffer>): Promise<number> {
-  const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
-  return (await new Response(stream).arrayBuffer()).byteLength;
 }
 
 async function main({ config }: CommandLine): Promise<void> {

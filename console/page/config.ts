@@ -87,8 +87,3 @@ function roleOf(key: string): unknown {
     return undefined;
   }
 }
-
-/** The function's address. */
-export function functionUrl({ supabaseUrl, functionName }: ConsoleConfig): string {
-  return `${supabaseUrl}/functions/v1/${functionName}`;
-}

@@ -1,5 +1,5 @@
 /** What each CPU priority is, as the function configures it at Fly.io. */
-import type { CpuPriority } from "../../client/mod.ts";
+import type { CpuPriority } from "provision-machine-client";
 
 export interface CpuSize {
   name: string;

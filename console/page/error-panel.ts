@@ -1,5 +1,5 @@
 /** A failed call in plain words, with what to do next and the request id to report. */
-import type { ProvisionMachineError } from "../../client/mod.ts";
+import type { ProvisionMachineError } from "provision-machine-client";
 import { badge } from "./badge.ts";
 import { type Countdown, countdown } from "./countdown.ts";
 import { copyButton, fill, h } from "./dom.ts";

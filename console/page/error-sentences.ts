@@ -1,9 +1,9 @@
 /** Every error code in plain words, and what the user can do about it. */
-import type { ErrorCode, ProvisionMachineError } from "../../client/mod.ts";
+import type { KnownErrorCode, ProvisionMachineError } from "provision-machine-client";
 
 /** Codes that no response has: reconcile writes them to a row. */
 export type RowOnlyCode = "interrupted" | "machine_lost";
-export type ExplainedCode = ErrorCode | RowOnlyCode;
+export type ExplainedCode = KnownErrorCode | RowOnlyCode;
 
 export interface Explanation {
   /** What happened, in one sentence. */
@@ -42,7 +42,7 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
   },
   machine_state_conflict: {
     sentence: "The machine is not in a state that allows this.",
-    next: "Wait a moment and try again, or provision another machine.",
+    next: "Use what its card offers, or provision another machine.",
   },
   payload_too_large: {
     sentence: "The request was too long.",
@@ -66,7 +66,7 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
   },
   provisioning_paused: {
     sentence: "New machines are not available at the moment.",
-    next: "Your existing machines go on working. Try again later.",
+    next: "Your existing machines go on working.",
   },
   configuration_error: {
     sentence: "The service is not fully set up.",
@@ -141,10 +141,20 @@ export const EXPLANATIONS: Record<ExplainedCode, Explanation> = {
 export const ASK_AGAIN =
   "It is not known yet whether it worked. Try again: it continues the same attempt and creates no second machine.";
 
-/** What to do next about a failed call. */
+/** What to do when a later call can succeed although the code alone does not say so. */
+export const LATER = "Wait until the countdown ends and try again.";
+
+/** What to do next about a failed call: what its answer says about a retry counts. */
 export function nextStep({ code, retry }: Pick<ProvisionMachineError, "code" | "retry">): string {
   const answered = code !== "network_error" && code !== "unexpected_response";
-  return answered && retry === "same_key" ? ASK_AGAIN : explain(code).next;
+  if (answered && retry === "same_key") return ASK_AGAIN;
+  const { next } = explain(code);
+  return retry === "new_key" && !saysTryAgain(next) ? LATER : next;
+}
+
+/** Whether a sentence advises to do the same once more, without changing anything before. */
+export function saysTryAgain(next: string): boolean {
+  return /^(Wait|Try again|Press|Choose another|Provision)/.test(next);
 }
 
 /** The words for a code; those for `internal_error` if this page does not know it. */

@@ -1,5 +1,5 @@
 /** One machine: its status, its progress, what went wrong, its WebSocket, and its actions. */
-import type { Connection } from "../../client/mod.ts";
+import type { Connection } from "provision-machine-client";
 import { badge } from "./badge.ts";
 import { sizeOf } from "./cpu-sizes.ts";
 import { destroyDialog } from "./destroy-dialog.ts";

@@ -1,5 +1,5 @@
 /** The user's machines: a card for each live one and the newest, a line for each earlier one. */
-import type { Connection } from "../../client/mod.ts";
+import type { Connection } from "provision-machine-client";
 import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
 import { dateTime } from "./format-time.ts";

@@ -1,5 +1,5 @@
 /** Stands where the machine's card will be, from the press of the button until there is a row. */
-import type { ProvisionRequest } from "../../client/mod.ts";
+import type { ProvisionRequest } from "provision-machine-client";
 import { badge } from "./badge.ts";
 import { sizeOf } from "./cpu-sizes.ts";
 import { h } from "./dom.ts";

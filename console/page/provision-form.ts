@@ -1,5 +1,5 @@
 /** Where the machine runs and how strong it is: the form behind the Provision button. */
-import type { ProvisionRequest } from "../../client/mod.ts";
+import type { ProvisionRequest } from "provision-machine-client";
 import { CPU_SIZES, isCpuPriority } from "./cpu-sizes.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import { regionName, REGIONS } from "./regions.ts";

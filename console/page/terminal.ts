@@ -1,5 +1,5 @@
 /** A conversation with the machine over its WebSocket. */
-import { type Connection, ProvisionMachineError } from "../../client/mod.ts";
+import { type Connection, ProvisionMachineError } from "provision-machine-client";
 import { badge } from "./badge.ts";
 import { copyButton, fill, h, setText } from "./dom.ts";
 import { explain } from "./error-sentences.ts";
@@ -112,7 +112,8 @@ export class Terminal {
       if (!(error instanceof ProvisionMachineError)) throw error;
       this.#show("bad", explain(error.code).sentence);
       const request = error.requestId === null ? "" : ` (request ${error.requestId})`;
-      this.#log.add("note", `${error.message}. ${error.hint}${request}`);
+      const words = [...new Set([error.message, error.hint])].join(". ");
+      this.#log.add("note", `${words}${request}`);
     }
   }
 

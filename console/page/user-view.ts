@@ -5,8 +5,8 @@ import {
   type ProvisionMachineClient,
   ProvisionMachineError,
   type ProvisionRequest,
-} from "../../client/mod.ts";
-import { type ConsoleConfig, functionUrl } from "./config.ts";
+} from "provision-machine-client";
+import type { ConsoleConfig } from "./config.ts";
 import { ConnectionBadge, isCurrent } from "./connection-badge.ts";
 import { fill, h } from "./dom.ts";
 import { ErrorPanel } from "./error-panel.ts";
@@ -54,10 +54,12 @@ export class UserView implements View {
   #unanswered: Intent | undefined;
 
   constructor(supabase: SupabaseClient, config: ConsoleConfig, userId: string) {
+    const { supabaseUrl, publishableKey, functionName } = config;
     this.#client = createProvisionMachineClient({
-      functionUrl: functionUrl(config),
-      publishableKey: config.publishableKey,
-      getAccessToken: async () => (await supabase.auth.getSession()).data.session?.access_token,
+      supabaseUrl,
+      publishableKey,
+      functionName,
+      supabase,
     });
     this.#limit = new MachineLimit(config.machinesPerUser);
     this.#errors = new ErrorPanel((waiting) => this.#setWaiting(waiting));
@@ -71,11 +73,11 @@ export class UserView implements View {
     this.#list = new MachineList({
       onDestroy: (machineId) => void this.#destroy(machineId),
       onChange: (machineId, change) => void this.#change(machineId, change),
-      connect: (machineId, signal) => this.#client.connect(machineId, { signal }),
+      connect: (machineId, signal) => this.#client.requestConnection(machineId, { signal }),
     });
     this.element = this.#layout();
     this.#watcher = new MachineWatcher({
-      supabase,
+      client: this.#client,
       userId,
       onMachines: (machines) => this.#showMachines(machines),
       onConnection: (connection, readAt) => this.#showConnection(connection, readAt),
@@ -190,7 +192,7 @@ export class UserView implements View {
       });
       this.#notice.done(`${message}: ${machineId}`);
     }, (error) => {
-      if (error.outcomeUnknown) this.#unanswered = intent;
+      if (error.retry === "same_key") this.#unanswered = intent;
     });
     this.#requestedAt = null;
     this.#showPending(undefined);

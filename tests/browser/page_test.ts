@@ -1,6 +1,7 @@
 /** The page's files: their size, their security policy, and that any static host can serve them. */
 import assert from "node:assert/strict";
-import { buildConsole, gzippedSize } from "../../console/build.ts";
+import { buildConsole } from "../../console/build.ts";
+import { gzippedSize } from "../../dev/bundle.ts";
 import {
   contentSecurityPolicy,
   metaContentSecurityPolicy,

@@ -3,7 +3,7 @@
  * what is missing. The steps of a migration are checked by the tests in tests/database.
  */
 import assert from "node:assert/strict";
-import { ERROR_CODES as CLIENT_CODES } from "../../client/errors.ts";
+import { ERROR_CODES as CLIENT_CODES } from "../../client/src/codes.ts";
 import { EXPLANATIONS } from "../../console/page/error-sentences.ts";
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import { ENVIRONMENT } from "../../supabase/functions/provision-machine/config/environment.ts";
@@ -145,7 +145,7 @@ Deno.test("every error code has its sentence in the console and is known to the 
       : [`console/page/error-sentences.ts: lacks a sentence for ${code}`]),
     ...(status === null || CLIENT_CODES.some((known) => known === code)
       ? []
-      : [`client/errors.ts: ERROR_CODES lacks ${code}`]),
+      : [`client/src/codes.ts: ERROR_CODES lacks ${code}`]),
   ]));
 });
 

@@ -1,14 +1,21 @@
-/** The client that frontends copy, against the whole stack. */
+/** The client against the whole stack. */
 import assert from "node:assert/strict";
+import { ERROR_CODES } from "../../client/src/codes.ts";
 import {
   createProvisionMachineClient,
-  ERROR_CODES,
   type ProvisionMachineClient,
   ProvisionMachineError,
-} from "../../client/mod.ts";
-import { EXPLANATIONS } from "../../console/page/error-sentences.ts";
+} from "provision-machine-client";
+import {
+  ASK_AGAIN,
+  EXPLANATIONS,
+  LATER,
+  nextStep,
+  saysTryAgain,
+} from "../../console/page/error-sentences.ts";
 import {
   CALLER_CODES,
+  CODES,
   PROVISIONING_CODES,
   RECONCILE_CODES,
 } from "../../supabase/functions/provision-machine/errors.ts";
@@ -34,6 +41,16 @@ Deno.test("the client knows every code of the function, and the page explains ea
   }
 });
 
+Deno.test("the page advises to try again where the table of codes says that it can help", () => {
+  for (const [code, { retry }] of Object.entries(CODES)) {
+    const next = nextStep({ code, retry });
+    assert.equal(saysTryAgain(next), retry === "new_key", `${code}: ${next}`);
+    assert.equal(nextStep({ code, retry: "same_key" }), ASK_AGAIN);
+    // An answer with Retry-After says more than its code.
+    if (retry === "no") assert.equal(nextStep({ code, retry: "new_key" }), LATER);
+  }
+});
+
 /** A stack on which every step signs in a user of its own. */
 class ClientSystem {
   constructor(readonly stack: Stack) {}
@@ -46,7 +63,7 @@ class ClientSystem {
     const user = await supabase.createUser();
     const waits: number[] = [];
     const client = createProvisionMachineClient({
-      functionUrl: `${supabase.url}/functions/v1/provision-machine`,
+      supabaseUrl: supabase.url,
       publishableKey: supabase.publishableKey,
       getAccessToken: () => Promise.resolve(user.accessToken),
       wait: (delayMs) => Promise.resolve(void waits.push(delayMs)),
@@ -86,7 +103,7 @@ const STEPS: Record<string, (system: ClientSystem) => Promise<void>> = {
       states,
       ["stopped", "stopped", "running", "running", "stopped", "stopped"],
     );
-    assert.equal((await client.connect(machineId)).status, "stopped");
+    assert.equal((await client.requestConnection(machineId)).status, "stopped");
     await client.destroy(machineId);
     assert.equal((await failure(client.start(machineId))).code, "machine_state_conflict");
   },
@@ -95,7 +112,7 @@ const STEPS: Record<string, (system: ClientSystem) => Promise<void>> = {
     const { stack } = system;
     const { client, user } = await system.signIn();
     const { machineId, websocketUrl } = await client.provision();
-    const connection = await client.connect(machineId);
+    const connection = await client.requestConnection(machineId);
     const { token, url, expiresAt } = connection;
     assert.deepEqual([connection.machineId, connection.websocketUrl], [machineId, websocketUrl]);
     assert.equal(url, `${websocketUrl}?token=${token}`);
@@ -105,7 +122,7 @@ const STEPS: Record<string, (system: ClientSystem) => Promise<void>> = {
     });
     assert.deepEqual([claims.sub, claims.exp * 1_000], [user.id, Date.parse(expiresAt)]);
     await client.destroy(machineId);
-    const error = await failure(client.connect(machineId));
+    const error = await failure(client.requestConnection(machineId));
     assert.deepEqual([error.code, error.machineId], ["machine_state_conflict", machineId]);
     stack.secrets.add("a connect token", token);
   },
@@ -135,7 +152,7 @@ const STEPS: Record<string, (system: ClientSystem) => Promise<void>> = {
     });
     const error = await failure(client.provision());
     assert.equal(error.code, "network_error");
-    assert.ok(error.outcomeUnknown && error.idempotencyKey);
+    assert.ok(error.retry === "same_key" && error.idempotencyKey);
     const machine = await client.provision({}, { idempotencyKey: error.idempotencyKey });
     assert.equal(machine.replayed, true);
     assert.equal((await stack.rowsOf(user)).length, 1);
@@ -167,7 +184,7 @@ const STEPS: Record<string, (system: ClientSystem) => Promise<void>> = {
     assert.deepEqual([error.code, error.status], ["fly_capacity", 500]);
     assert.ok((error.retryAfterSeconds ?? 0) > 0);
     assert.ok(error.requestId && error.machineId);
-    assert.equal(error.outcomeUnknown, false);
+    assert.equal(error.retry, "new_key");
     assert.deepEqual(waits, []);
   },
 
