@@ -9,7 +9,16 @@ import { runTest, type TestName, type TestResult } from "./mutation-tests.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
 /** What tests and the function need; nothing else is copied. */
-const COPIED = ["supabase", "dev", "tests", "console", "examples", "deno.json", "deno.lock"];
+const COPIED = [
+  "supabase",
+  "dev",
+  "tests",
+  "client",
+  "console",
+  "examples",
+  "deno.json",
+  "deno.lock",
+];
 
 const print = globalThis.console.log.bind(globalThis.console);
 const { values } = parseArgs({
