@@ -714,6 +714,13 @@ export const MUTATIONS: Mutation[] = [
     tests: ["kept database"],
   },
   {
+    name: "let a request's context outlive its transaction",
+    file: "dev/stack/supabase/few-statements.ts",
+    from: "$${index + 1}, true)`",
+    to: "$${index + 1}, false)`",
+    tests: ["request context"],
+  },
+  {
     name: "let lite grant everything on a kept database",
     file: "dev/stack/supabase/prepare.ts",
     from:

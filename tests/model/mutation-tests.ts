@@ -66,6 +66,7 @@ export const TESTS = {
   "strangers": ["test", "-A", "--no-check", "tests/api/strangers_test.ts"],
   "moved project": ["test", "-A", "--no-check", "tests/api/moved-project_test.ts"],
   "row level security": ["test", "-A", "--no-check", "tests/database/row-level-security_test.ts"],
+  "request context": ["test", "-A", "--no-check", "tests/dev/local-supabase-context_test.ts"],
   "kept database": ["test", "-A", "--no-check", "tests/dev/kept-database_test.ts"],
   "concurrency on Postgres": ["test", "-A", "--no-check", "tests/postgres/concurrency_test.ts"],
   "hosted Postgres": ["test", "-A", "--no-check", "tests/postgres/hosted_test.ts"],

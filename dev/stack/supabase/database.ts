@@ -6,6 +6,7 @@ import "postgres";
 import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import { keepExitCode } from "./exit-code.ts";
+import { sendFewStatements } from "./few-statements.ts";
 import type { DataDir } from "./data-dir.ts";
 import { forgetDataDir, freshDataDir } from "./fresh-data-dir.ts";
 
@@ -62,6 +63,7 @@ export async function openPglite(dataDir: DataDir): Promise<StackDatabase> {
       pgliteOptions: { fs: dataDir.fs },
     });
     await pglite.driver.waitReady;
+    await sendFewStatements(pglite);
     return pglite;
   });
   const { driver } = connection;
