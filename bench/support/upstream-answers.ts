@@ -85,6 +85,7 @@ function row(id: string, args: Record<string, unknown>): Record<string, unknown>
     reconcile_at: inAMinute,
     destroy_requested_at: null,
     missing_since: null,
+    failed_since: null,
     created_at: new Date().toISOString(),
     updated_at: new Date().toISOString(),
     provisioned_at: null,
