@@ -887,6 +887,21 @@ $$;
 REVOKE ALL ON FUNCTION public.cloud_machines_reset_attempts FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cloud_machines_reset_attempts TO service_role;
 
+-- count_refused -----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.count_refused(p_counts jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select public.add_to_metric('refused', jsonb_build_object('code', code), n::bigint)
+  from jsonb_each_text(p_counts) as counts (code, n)
+$$;
+
+COMMENT ON FUNCTION public.count_refused IS 'Adds what an isolate has refused since it last said so, by code, to the metrics.';
+
+REVOKE ALL ON FUNCTION public.count_refused FROM PUBLIC;
+GRANT ALL ON FUNCTION public.count_refused TO service_role;
+
 -- delay_creates -----------------------------------------------------------------------------------
 
 CREATE FUNCTION public.delay_creates(
@@ -1980,8 +1995,16 @@ CREATE FUNCTION public.read_metrics() RETURNS jsonb
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('metric', metric, 'labels', labels, 'value', value) order by metric, labels), '[]')
       from (
-        select metric, labels, sum(value) as value from public.metric_counters group by metric, labels
+        select metric, labels, sum(value) as value from public.metric_counters
+        where metric <> 'refused' group by metric, labels
       ) totals
+    ),
+    -- Apart: the version of the function before this one takes no counter that it does not know.
+    'refused', (
+      select coalesce(jsonb_object_agg(code, n), '{}') from (
+        select labels ->> 'code' as code, sum(value) as n from public.metric_counters
+        where metric = 'refused' group by labels
+      ) refused
     ),
     'durations', (
       select coalesce(jsonb_agg(jsonb_build_object('outcome', outcome, 'buckets', buckets, 'sum_ms', sum_ms) order by outcome), '[]')

@@ -47,6 +47,15 @@ Deno.test("floods", async (t) => {
       const inFull = shown.filter((event) => codeOf(event) === code).length;
       assert.equal((counted[code] ?? 0) + inFull, 100, code);
     }
+    // All of them are in the metric, for one call to the database in ten seconds at most.
+    await until(
+      "they are in /metrics",
+      async () =>
+        (await refusedTotals(stack))["unauthorized"] === 100 &&
+        supabase.requests({ rpc: "count_refused" }).length <= windows + 1,
+    );
+    const totals = await refusedTotals(stack);
+    for (const code of Object.keys(ANONYMOUS)) assert.equal(totals[code], 100, code);
   });
 
   await t.step("a signed-in user's own mistakes share it", async () => {
@@ -85,6 +94,16 @@ Deno.test("failures before the caller is known are no failures to provision", as
   supabase.clearFaults();
   assert.deepEqual(await metrics(), []);
 });
+
+/** Requests that ended before they did anything, as /metrics has them. */
+async function refusedTotals(stack: Stack): Promise<Record<string, number>> {
+  const { secretKey } = stack.supabase;
+  const response = await fetch(`${stack.url}/metrics`, { headers: { apikey: secretKey } });
+  const found = (await response.text()).matchAll(
+    /^provision_machine_refused_total\{code="(\w+)"\} (\d+)$/gm,
+  );
+  return Object.fromEntries([...found].map(([, code = "", n]) => [code, Number(n)]));
+}
 
 /** The attempts that failed, as /metrics has them. */
 async function attempts(stack: Stack): Promise<string[]> {

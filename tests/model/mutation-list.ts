@@ -430,6 +430,20 @@ export const MUTATIONS: Mutation[] = [
     tests: ["legacy key"],
   },
   {
+    name: "send the count of every refused request by itself",
+    file: `${FUNCTION}/logging/refusals.ts`,
+    from: "if (this.runtime.clock.now() - this.sentAt >= WINDOW_MS) ",
+    to: "",
+    tests: ["refusals"],
+  },
+  {
+    name: "forget the counts that could not be sent",
+    file: `${FUNCTION}/logging/refusals.ts`,
+    from: "this.counts[code] = (this.counts[code] ?? 0) + n;",
+    to: "n;",
+    tests: ["refusals"],
+  },
+  {
     name: "count the live machines without a lock",
     file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));",

@@ -40,6 +40,7 @@ export const TESTS = {
     "tests/unit/legacy-key_test.ts",
     "tests/api/legacy-key_test.ts",
   ],
+  "refusals": ["test", "-A", "--no-check", "tests/unit/refusals_test.ts"],
   "retry": ["test", "-A", "--no-check", "tests/api/retry_test.ts"],
   "openapi": ["test", "-A", "--no-check", "tests/api/openapi_test.ts"],
   "errors": ["test", "-A", "--no-check", "tests/unit/errors_test.ts"],

@@ -6,6 +6,7 @@ type Snapshot = Parameters<typeof renderMetrics>[0];
 
 const EMPTY: Snapshot = {
   counters: [],
+  refused: {},
   durations: [],
   duration_bounds_ms: [500, 1_000],
   oldest_provisioning_seconds: 0,
@@ -28,6 +29,24 @@ Deno.test("metrics: an empty database has every family, and series that can be a
     `\
 # HELP provision_machine_attempts_total Finished attempts to provision a machine.
 # TYPE provision_machine_attempts_total counter
+# HELP provision_machine_refused_total Requests that ended before they did anything, as isolates have reported them.
+# TYPE provision_machine_refused_total counter
+provision_machine_refused_total{code="invalid_request"} 0
+provision_machine_refused_total{code="unauthorized"} 0
+provision_machine_refused_total{code="forbidden"} 0
+provision_machine_refused_total{code="not_found"} 0
+provision_machine_refused_total{code="method_not_allowed"} 0
+provision_machine_refused_total{code="machine_limit_reached"} 0
+provision_machine_refused_total{code="machine_state_conflict"} 0
+provision_machine_refused_total{code="payload_too_large"} 0
+provision_machine_refused_total{code="unsupported_media_type"} 0
+provision_machine_refused_total{code="idempotency_key_reused"} 0
+provision_machine_refused_total{code="too_many_requests"} 0
+provision_machine_refused_total{code="fleet_full"} 0
+provision_machine_refused_total{code="provisioning_paused"} 0
+provision_machine_refused_total{code="internal_error"} 0
+provision_machine_refused_total{code="preflight"} 0
+provision_machine_refused_total{code="anonymous"} 0
 # HELP provision_machine_duration_seconds How long provisioning took, from the request to its outcome.
 # TYPE provision_machine_duration_seconds histogram
 provision_machine_duration_seconds_bucket{outcome="running",le="0.5"} 0

@@ -130,14 +130,15 @@ function mayBeLogged(
 ): boolean {
   const { heldEvents } = log;
   const didNothing = !callerKnown || (code !== undefined && !failed);
-  if (heldEvents === undefined || !didNothing) return true;
+  if (!didNothing) return true;
+  const counted = code ?? (request.method === "OPTIONS" ? "preflight" : "anonymous");
+  isolate.refusalCounts.add(counted);
+  if (heldEvents === undefined) return true;
   const events = heldEvents + (failed ? 2 : 1);
-  return isolate.refusals.admit(
-    failed ? "failed" : "refused",
-    code ?? (request.method === "OPTIONS" ? "preflight" : "anonymous"),
-    events,
-    isolate.logger(environment),
-  );
+  return isolate.refusals.admit(failed ? "failed" : "refused", counted, events, {
+    logger: isolate.logger(environment),
+    counts: isolate.refusalCounts,
+  });
 }
 
 function logFailure(

@@ -15,6 +15,7 @@ const isolate = new Isolate(platformRuntime);
 addEventListener("beforeunload", (event) => {
   const { detail } = event as Event & { detail?: { reason?: unknown } };
   const reason = typeof detail?.reason === "string" ? detail.reason : "unknown";
+  platformRuntime.waitUntil(isolate.refusalCounts.flush());
   platformRuntime.waitUntil(IN_FLIGHT.of(isolate).handOver(reason, platformRuntime.clock));
 });
 

@@ -8,9 +8,10 @@ import { secretsOf } from "./config/secrets.ts";
 import type { Database } from "./database/database.ts";
 import { configureLogging } from "./logging/log-format.ts";
 import { Redactor } from "./logging/redactor.ts";
-import { RefusalLog } from "./logging/refusals.ts";
+import { RefusalCounts, RefusalLog } from "./logging/refusals.ts";
 import { RequestLog } from "./logging/request-log.ts";
 import { lazy, type Runtime } from "./runtime.ts";
+import { Deadline } from "./time.ts";
 
 /** supabase-js is half of the start-up cost; load it only when there are credentials to verify. */
 const loadDatabase = lazy(() => import("./database/database.ts"));
@@ -19,9 +20,13 @@ const loadAuth = lazy(() => import("./auth/verify-user-token.ts"));
 /** What is read of the environment: the settings, and a platform secret that must be redacted. */
 const VARIABLES = [...Object.keys(ENVIRONMENT), "SUPABASE_DB_URL"];
 
+/** Nobody waits for it, and another time will do. */
+const COUNT_TIMEOUT_MS = 3_000;
+
 export class Isolate {
   readonly redactor = new Redactor();
   readonly refusals: RefusalLog;
+  readonly refusalCounts: RefusalCounts;
   private logging: { level: string; format: string; logger: Logger } | undefined;
   private database: { madeFor: Platform; database: Database } | undefined;
   private verifier: TokenVerifier | undefined;
@@ -31,6 +36,7 @@ export class Isolate {
 
   constructor(readonly runtime: Runtime) {
     this.refusals = new RefusalLog(runtime);
+    this.refusalCounts = new RefusalCounts(runtime, (counts) => this.countRefused(counts));
   }
 
   /** The environment as it is now; parsed again only when it has changed. */
@@ -68,6 +74,13 @@ export class Isolate {
       this.database = { madeFor: platform, database: connectDatabase(platform, this.runtime) };
     }
     return this.database.database;
+  }
+
+  private async countRefused(counts: Record<string, number>): Promise<void> {
+    const { platform } = this.readEnvironment();
+    if (platform === null) throw new Error("there is no database to count in");
+    const { observations } = await this.openDatabase(platform);
+    await observations.countRefused(counts, Deadline.after(this.runtime.clock, COUNT_TIMEOUT_MS));
   }
 
   /**

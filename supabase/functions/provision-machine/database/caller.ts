@@ -1,6 +1,6 @@
 /**
  * How the database is called: with a time limit, a schema for the result, and another attempt after
- * a lost answer. Every function called may be repeated; one lost packet must not fail a
+ * a lost answer. Nearly every function called may be repeated; one lost packet must not fail a
  * provisioning.
  */
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
@@ -34,14 +34,17 @@ export class DatabaseCaller {
     });
   }
 
-  /** Calls a Postgres function. Throws {@link AppError} `database_error`. */
+  /**
+   * Calls a Postgres function, at most `attempts` times. Throws {@link AppError} `database_error`.
+   */
   rpc<Name extends keyof Functions & string, T>(
     name: Name,
     args: Functions[Name]["Args"],
     schema: z.ZodType<T, z.ZodTypeDef, unknown>,
     deadline: Deadline,
+    { attempts = MAX_ATTEMPTS } = {},
   ): Promise<T> {
-    return this.attempt(name, async (signal) => {
+    const call = async (signal: AbortSignal) => {
       const { data, error, status } = await this.client.rpc(name, args)
         .abortSignal(signal).retry(false);
       if (error) throw new DatabaseCallError(name, status, error);
@@ -51,7 +54,8 @@ export class DatabaseCaller {
         hint: "The database schema does not fit this version of the function",
         cause: parsed.error,
       });
-    }, deadline);
+    };
+    return this.attempt(name, call, deadline, attempts);
   }
 
   /**
@@ -77,6 +81,7 @@ export class DatabaseCaller {
     name: string,
     call: (signal: AbortSignal) => Promise<T>,
     deadline: Deadline,
+    attempts = MAX_ATTEMPTS,
   ): Promise<T> {
     for (let attempt = 1;; attempt++) {
       try {
@@ -88,7 +93,7 @@ export class DatabaseCaller {
           ? new DatabaseCallError(name, 0, thrown)
           : thrown;
         const waitMs = RETRY_AFTER_MS * attempt * (0.5 + this.runtime.random());
-        const retry = attempt < MAX_ATTEMPTS && waitMs < deadline.remainingMs() &&
+        const retry = attempt < attempts && waitMs < deadline.remainingMs() &&
           error instanceof DatabaseCallError && error.transient;
         if (!retry) throw unreachable(error);
         await sleep(this.runtime.clock, waitMs);

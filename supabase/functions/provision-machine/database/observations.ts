@@ -30,6 +30,8 @@ export const MetricsSnapshot = z.object({
     labels: z.record(z.string(), z.string()),
     value: z.number(),
   })),
+  /** Requests, by code. */
+  refused: z.record(z.string(), z.number()),
   durations: z.array(z.object({
     outcome: z.string(),
     /** One more than there are bounds: the last is everything longer. */
@@ -55,6 +57,13 @@ export class Observations {
 
   readMetrics(deadline: Deadline): Promise<MetricsSnapshot> {
     return this.database.rpc("read_metrics", {}, MetricsSnapshot, deadline);
+  }
+
+  /** Adds to the refused requests; not to be repeated when its answer is lost. */
+  async countRefused(counts: Record<string, number>, deadline: Deadline): Promise<void> {
+    await this.database.rpc("count_refused", { p_counts: counts }, z.unknown(), deadline, {
+      attempts: 1,
+    });
   }
 
   async recordReconcileRun(

@@ -232,6 +232,9 @@ isOneToOne: false
 "claim_machine":
 { Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_max_machines"?: number,"p_name_prefix"?: string,"p_own_app"?: boolean,"p_paused"?: boolean,"p_project_host"?: string,"p_provisions_per_hour"?: number,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
                            },
+"count_refused":
+{ Args: { "p_counts": Json }; Returns: undefined
+                           },
 "delay_creates":
 { Args: { "p_burst": number,"p_id": string,"p_rate_per_second": number,"p_retry_after_ms": number }; Returns: Json
                            },

@@ -17,6 +17,51 @@ type Kind = keyof typeof SHARES;
 /** How many were not logged, by code. */
 type Counts = Record<string, number>;
 
+/**
+ * How many requests ended so, by code, on their way to where all isolates' counts are added up. Nothing
+ * waits for that and no timer keeps the isolate for it: they are sent when the log's window ends, with a
+ * later refusal, or when the isolate ends.
+ */
+export class RefusalCounts {
+  private counts: Counts = {};
+  private sending: Promise<void> | null = null;
+  /** Milliseconds since the epoch. */
+  private sentAt: number;
+
+  /** `send` adds them up; when it rejects they are kept for the next time. */
+  constructor(
+    private readonly runtime: Pick<Runtime, "clock" | "waitUntil">,
+    private readonly send: (counts: Counts) => Promise<void>,
+  ) {
+    this.sentAt = runtime.clock.now();
+  }
+
+  add(code: string): void {
+    this.counts[code] = (this.counts[code] ?? 0) + 1;
+    if (this.runtime.clock.now() - this.sentAt >= WINDOW_MS) this.runtime.waitUntil(this.flush());
+  }
+
+  /** Sends what there is, unless it does so already. Never rejects. */
+  flush(): Promise<void> {
+    if (Object.keys(this.counts).length === 0) return Promise.resolve();
+    return this.sending ??= this.sendNow().finally(() => this.sending = null);
+  }
+
+  private async sendNow(): Promise<void> {
+    const sent = this.counts;
+    this.counts = {};
+    this.sentAt = this.runtime.clock.now();
+    try {
+      await this.send(sent);
+    } catch {
+      // The line that counts them is in the log. If only the answer was lost, some count twice.
+      for (const [code, n] of Object.entries(sent)) {
+        this.counts[code] = (this.counts[code] ?? 0) + n;
+      }
+    }
+  }
+}
+
 export class RefusalLog {
   private left = { ...SHARES };
   private counts: Record<Kind, Counts> = { refused: {}, failed: {} };
@@ -28,9 +73,14 @@ export class RefusalLog {
 
   /**
    * Whether a request may write its `events` events. If not, it is counted under `code`, in the one
-   * line that `logger` gets when the window ends.
+   * line that `logger` gets when the window ends, with which `counts` are sent.
    */
-  admit(kind: Kind, code: string, events: number, logger: Logger): boolean {
+  admit(
+    kind: Kind,
+    code: string,
+    events: number,
+    outlets: { logger: Logger; counts: RefusalCounts },
+  ): boolean {
     const now = this.runtime.clock.now();
     if (now >= this.windowEndsAt && !this.reportIsDue) {
       this.left = { ...SHARES };
@@ -42,12 +92,15 @@ export class RefusalLog {
     }
     const counts = this.counts[kind];
     counts[code] = (counts[code] ?? 0) + 1;
-    if (!this.reportIsDue) this.reportAtEnd(logger, this.windowEndsAt - now);
+    if (!this.reportIsDue) this.reportAtEnd(outlets, this.windowEndsAt - now);
     return false;
   }
 
   /** Only where something was left out: without a flood, no timer keeps the isolate. */
-  private reportAtEnd(logger: Logger, inMs: number): void {
+  private reportAtEnd(
+    { logger, counts }: { logger: Logger; counts: RefusalCounts },
+    inMs: number,
+  ): void {
     this.reportIsDue = true;
     const { clock, waitUntil } = this.runtime;
     waitUntil(
@@ -57,7 +110,7 @@ export class RefusalLog {
           this.reportIsDue = false;
           this.windowEndsAt = -Infinity;
           this.counts = { refused: {}, failed: {} };
-          resolve();
+          resolve(counts.flush());
         });
       }),
     );

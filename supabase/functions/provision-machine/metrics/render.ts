@@ -1,5 +1,6 @@
 /** Prometheus' text format. https://prometheus.io/docs/instrumenting/exposition_formats/ */
 import type { MetricsSnapshot } from "../database/observations.ts";
+import { CALLER_CODES } from "../errors.ts";
 
 type Type = "counter" | "gauge" | "histogram";
 type Sample = { suffix?: string; labels?: Record<string, string>; value: number };
@@ -13,6 +14,8 @@ const ALERT_KINDS = ["failures", "configuration", "reconcile", "fleet_filling", 
 const ALERTS_SENT = ALERT_KINDS.flatMap((kind) =>
   ["firing", "recovered"].map((event) => ({ kind, event }))
 );
+/** `internal_error`: Supabase Auth did not answer. The last two have no code: they were answered. */
+const REFUSED = [...Object.keys(CALLER_CODES), "internal_error", "preflight", "anonymous"];
 
 export function renderMetrics(snapshot: MetricsSnapshot): string {
   const counters = (metric: string): Sample[] =>
@@ -33,6 +36,15 @@ export function renderMetrics(snapshot: MetricsSnapshot): string {
       "counter",
       "Finished attempts to provision a machine.",
       counters("attempts"),
+    ),
+    family(
+      "refused_total",
+      "counter",
+      "Requests that ended before they did anything, as isolates have reported them.",
+      [...new Set([...REFUSED, ...Object.keys(snapshot.refused)])].map((code) => ({
+        labels: { code },
+        value: snapshot.refused[code] ?? 0,
+      })),
     ),
     family(
       "duration_seconds",
