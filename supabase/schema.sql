@@ -302,9 +302,10 @@ ALTER TABLE public.machine_events ADD CONSTRAINT machine_events_pkey PRIMARY KEY
 ALTER TABLE public.machine_events ADD CONSTRAINT machine_events_cloud_machine_id_fkey FOREIGN KEY (cloud_machine_id) REFERENCES public.cloud_machines(id) ON DELETE CASCADE;
 
 CREATE INDEX machine_events_attempts ON public.machine_events USING btree (id DESC) WHERE (kind = ANY (ARRAY['running'::text, 'adopted'::text, 'failed'::text, 'interrupted'::text]));
+CREATE UNIQUE INDEX machine_events_call ON public.machine_events USING btree (((detail ->> 'call'::text))) WHERE ((cloud_machine_id IS NULL) AND (detail ? 'call'::text));
 CREATE INDEX machine_events_cloud_machine_id ON public.machine_events USING btree (cloud_machine_id, id);
 CREATE INDEX machine_events_created_at ON public.machine_events USING brin (created_at);
-CREATE INDEX machine_events_failures ON public.machine_events USING btree (created_at DESC) WHERE (kind = ANY (ARRAY['failed'::text, 'interrupted'::text, 'machine_lost'::text, 'crashed'::text]));
+CREATE INDEX machine_events_failures ON public.machine_events USING btree (error_code, created_at DESC, id DESC) INCLUDE (cloud_machine_id) WHERE (kind = ANY (ARRAY['failed'::text, 'interrupted'::text, 'machine_lost'::text, 'crashed'::text]));
 
 CREATE TRIGGER machine_events_after_insert AFTER INSERT ON public.machine_events FOR EACH ROW EXECUTE FUNCTION public.machine_events_after_insert();
 CREATE TRIGGER machine_events_are_append_only BEFORE UPDATE ON public.machine_events FOR EACH ROW EXECUTE FUNCTION public.machine_events_are_append_only();
@@ -983,6 +984,8 @@ declare
   v_event text;
   v_problem text;
   v_live bigint;
+  -- More failures of a code are not told apart.
+  v_at_most constant integer := greatest(p_threshold, 1000);
   v_needed numeric;
   v_alert public.alerts;
   v_new jsonb := jsonb_build_array();
@@ -1017,9 +1020,11 @@ begin
         'newestMachineId', null, 'windowMinutes', 10, 'limit', p_max_machines
       );
     else
-      -- Only names that we made: a request's id may be a caller's.
+      -- Only names that we made: a request's id may be a caller's. Code by code, and no further than
+      -- matters: however many failures there are, as many are read.
       select jsonb_build_object(
-        'byCode', coalesce(jsonb_object_agg(error_code, n), '{}'),
+        'byCode', coalesce(jsonb_object_agg(code, n), '{}'),
+        'atLeast', coalesce(bool_or(n = v_at_most), false),
         'newestMachineId', (
           select m.machine_id from public.cloud_machines m
           where m.id = (array_agg(newest_row order by newest_at desc) filter (where newest_row is not null))[1]
@@ -1027,13 +1032,28 @@ begin
         'windowMinutes', round(p_window_ms / 60000.0, 2)
       ) into v_failures
       from (
-        select e.error_code, count(*) as n, max(e.created_at) as newest_at,
-          (array_agg(e.cloud_machine_id order by e.created_at desc, e.id desc))[1] as newest_row
-        from public.machine_events e
-        where e.kind in ('failed', 'interrupted', 'machine_lost', 'crashed') and e.created_at > v_window_start
-          and (e.error_code = any (v_at_once)) = (v_state.kind = 'configuration')
-        group by e.error_code
-      ) codes;
+        with recursive codes (code) as (
+          select min(error_code) from public.machine_events
+          where kind in ('failed', 'interrupted', 'machine_lost', 'crashed')
+          union all
+          select (
+            select min(error_code) from public.machine_events
+            where kind in ('failed', 'interrupted', 'machine_lost', 'crashed') and error_code > codes.code
+          ) from codes where codes.code is not null
+        )
+        select codes.code, counted.n, counted.newest_at, counted.newest_row
+        from codes cross join lateral (
+          select count(*) as n, max(created_at) as newest_at,
+            (array_agg(cloud_machine_id order by created_at desc, id desc))[1] as newest_row
+          from (
+            select e.id, e.created_at, e.cloud_machine_id from public.machine_events e
+            where e.kind in ('failed', 'interrupted', 'machine_lost', 'crashed')
+              and e.error_code = codes.code and e.created_at > v_window_start
+            order by e.created_at desc, e.id desc limit v_at_most
+          ) newest
+        ) counted
+        where (codes.code = any (v_at_once)) = (v_state.kind = 'configuration') and counted.n > 0
+      ) counts;
       -- The newest attempts, if all of them failed: however long that took.
       if v_state.kind = 'failures' then
         select jsonb_object_agg(error_code, n) into v_streak
@@ -1104,7 +1124,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms. The cooldown is per code. p_by_reconcile: the caller is a run of reconcile.';
+COMMENT ON FUNCTION public.evaluate_alerts IS 'Decides which messages have to be sent now and writes them down, each leased to the caller for p_lease_ms. The cooldown is per code. Beyond a thousand failures of a code (or p_threshold) the content says atLeast. p_by_reconcile: the caller is a run of reconcile.';
 
 REVOKE ALL ON FUNCTION public.evaluate_alerts FROM PUBLIC;
 GRANT ALL ON FUNCTION public.evaluate_alerts TO service_role;
@@ -2130,21 +2150,21 @@ GRANT ALL ON FUNCTION public.record_failed_change TO service_role;
 CREATE FUNCTION public.record_failed_request(
     p_request_id text,
     p_error_code text,
-    p_duration_ms integer
+    p_duration_ms integer,
+    p_call text DEFAULT NULL::text
 ) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
     AS $$
-  insert into public.machine_events (request_id, kind, error_code, duration_ms)
-  select p_request_id, 'failed', p_error_code, p_duration_ms
-  where not exists (
-    select 1 from public.machine_events
-    where kind = 'failed' and cloud_machine_id is null and request_id = p_request_id
-      and created_at > now() - interval '1 hour'
+  insert into public.machine_events (request_id, kind, error_code, duration_ms, detail)
+  values (
+    p_request_id, 'failed', p_error_code, p_duration_ms,
+    case when p_call is null then '{}' else jsonb_build_object('call', p_call) end
   )
+  on conflict do nothing
 $$;
 
-COMMENT ON FUNCTION public.record_failed_request IS 'Notes a request that failed before it had a row, so that metrics and alerts know of it.';
+COMMENT ON FUNCTION public.record_failed_request IS 'Notes a request that failed before it had a row, so that metrics and alerts know of it: once for each p_call, which the function has made up.';
 
 REVOKE ALL ON FUNCTION public.record_failed_request FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_failed_request TO service_role;

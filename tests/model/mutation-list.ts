@@ -444,6 +444,20 @@ export const MUTATIONS: Mutation[] = [
     tests: ["refusals"],
   },
   {
+    name: "tell failures apart by the id that their caller chose",
+    file: `${FUNCTION}/alerts/after-failure.ts`,
+    from: "call: isolate.runtime.randomUUID(),",
+    to: "call: requestId,",
+    tests: ["alerts without a row"],
+  },
+  {
+    name: "count every failure of the window",
+    file: `${MIGRATIONS}/20261129000820_many_failures.sql`,
+    from: "order by e.created_at desc, e.id desc limit v_at_most",
+    to: "order by e.created_at desc, e.id desc",
+    tests: ["alerts on Postgres"],
+  },
+  {
     name: "count the live machines without a lock",
     file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));",
@@ -665,14 +679,14 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: "one cooldown for all codes",
-    file: `${MIGRATIONS}/20261129000700_alerts_by_code.sql`,
+    file: `${MIGRATIONS}/20261129000820_many_failures.sql`,
     from: "v_fresh := (v_failures -> 'byCode') - v_told;",
     to: "v_fresh := case when v_told = '{}' then v_failures -> 'byCode' else '{}' end;",
     tests: ["alerts"],
   },
   {
     name: "no alert for a streak of failures",
-    file: `${MIGRATIONS}/20261129000700_alerts_by_code.sql`,
+    file: `${MIGRATIONS}/20261129000820_many_failures.sql`,
     from: "where failed = v_threshold;",
     to: "where failed < 0;",
     tests: ["alerts"],

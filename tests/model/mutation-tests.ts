@@ -41,6 +41,13 @@ export const TESTS = {
     "tests/api/legacy-key_test.ts",
   ],
   "refusals": ["test", "-A", "--no-check", "tests/unit/refusals_test.ts"],
+  "alerts without a row": [
+    "test",
+    "-A",
+    "--no-check",
+    "tests/alerts/alerts-without-row_test.ts",
+  ],
+  "alerts on Postgres": ["test", "-A", "--no-check", "tests/postgres/alerts_test.ts"],
   "retry": ["test", "-A", "--no-check", "tests/api/retry_test.ts"],
   "openapi": ["test", "-A", "--no-check", "tests/api/openapi_test.ts"],
   "errors": ["test", "-A", "--no-check", "tests/unit/errors_test.ts"],

@@ -114,7 +114,12 @@ async function decide(
   const { clock } = isolate.runtime;
   const deadline = Deadline.after(clock, DECIDE_TIMEOUT_MS);
   if (progress.machineId === null) {
-    const failure = { requestId, code: error.code, durationMs: durationSince(startedAt, clock) };
+    const failure = {
+      call: isolate.runtime.randomUUID(),
+      requestId,
+      code: error.code,
+      durationMs: durationSince(startedAt, clock),
+    };
     await database.alerts.recordFailedRequest(failure, deadline);
   }
   return rule === null ? [] : await evaluateInTurn(isolate, database.alerts, rule);

@@ -9,7 +9,7 @@ export interface WebhookMessage {
 
 /** The message of an alert that Postgres decided upon. */
 export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
-  const { count, byCode, newestMachineId, windowMinutes, streak } = content;
+  const { count, byCode, newestMachineId, windowMinutes, streak, atLeast } = content;
   if (kind === "reconcile") return reconcileMessage(event, Object.keys(byCode));
   if (kind === "fleet_filling" || kind === "fleet_full") {
     return message(
@@ -30,7 +30,9 @@ export function alertMessage({ kind, event, content }: Alert): WebhookMessage {
   return message([
     streak
       ? `❌ provision-machine: every one of the last ${count} attempts failed`
-      : `❌ provision-machine: ${failures} in the last ${minutes(windowMinutes)}`,
+      : `❌ provision-machine: ${atLeast ? "at least " : ""}${failures} in the last ${
+        minutes(windowMinutes)
+      }`,
     ...codes.map(([code, n]) => `• ${code}: ${n}`),
     ...lookUp(newestMachineId ?? null),
     ...codes.slice(0, 1).map(([code]) => whatToDo(code)),

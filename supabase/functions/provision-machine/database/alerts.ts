@@ -12,6 +12,8 @@ export const Alert = z.object({
   content: z.object({
     count: z.number(),
     byCode: z.record(z.string(), z.number()),
+    /** Whether there are more of a code than were counted. */
+    atLeast: z.boolean().optional(),
     /** The name of a machine: a request's id may have been chosen by a caller. */
     newestMachineId: z.string().nullish(),
     /** Whether these are the newest attempts, all of which failed. */
@@ -89,14 +91,15 @@ export class Alerts {
     );
   }
 
-  /** Counts a failure that has no row. */
+  /** Counts a failure that has no row, once for each `call`: a caller may use its id again. */
   async recordFailedRequest(
-    failure: { requestId: string; code: ErrorCode; durationMs: number },
+    failure: { call: string; requestId: string; code: ErrorCode; durationMs: number },
     deadline: Deadline,
   ): Promise<void> {
     await this.database.rpc(
       "record_failed_request",
       {
+        p_call: failure.call,
         p_request_id: failure.requestId,
         p_error_code: failure.code,
         p_duration_ms: failure.durationMs,

@@ -332,7 +332,7 @@ isOneToOne: false
 { Args: { "p_change": string,"p_duration_ms": number,"p_error_code": string,"p_id": string,"p_request_id": string }; Returns: undefined
                            },
 "record_failed_request":
-{ Args: { "p_duration_ms": number,"p_error_code": string,"p_request_id": string }; Returns: undefined
+{ Args: { "p_call"?: string,"p_duration_ms": number,"p_error_code": string,"p_request_id": string }; Returns: undefined
                            },
 "record_fly_machine":
 { Args: { "p_duration_ms": number,"p_fly_machine_id": string,"p_id": string,"p_region": string,"p_request_id": string }; Returns: Json
