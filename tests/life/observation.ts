@@ -27,6 +27,13 @@ export interface LivedMachine {
   getLagMs: number;
 }
 
+/** Of a machine by its name: how long it ran and was stopped, from `machine_usage`. */
+export interface Usage {
+  machineId: string;
+  runningMs: number;
+  stoppedMs: number;
+}
+
 export interface Observation {
   batch: Batch;
   startMs: number;
@@ -43,6 +50,8 @@ export interface Observation {
   deeds: Deed[];
   versions: RowVersion[];
   events: EventRow[];
+  /** What the ledger says at the end, machine by machine. */
+  usage: Usage[];
   /** Ours, not those of others. */
   machines: LivedMachine[];
   /** Machines and apps of others that are gone. */
@@ -98,6 +107,7 @@ export async function observe(sources: Sources): Promise<Observation> {
     deeds: happenings.deeds,
     versions: await readVersions(world.database),
     events: await world.database.events(),
+    usage: await world.database.usage(),
     machines: machines.filter((machine) => !foreignMachines.includes(machine)).map((machine) => {
       const { id, name, app, region, createdAtMs, readDelays } = machine.identity;
       const history = machine.history(now);

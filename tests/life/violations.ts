@@ -5,6 +5,7 @@ import { answerViolations } from "./judge-answers.ts";
 import { callViolations } from "./judge-calls.ts";
 import { decisionViolations } from "./judge-decisions.ts";
 import { endViolations } from "./judge-end.ts";
+import { ledgerViolations } from "./judge-ledger.ts";
 import { silentFailures } from "./judge-log.ts";
 import { overdueMistakes, rowViolations } from "./judge-rows.ts";
 import type { Observation, Violation } from "./observation.ts";
@@ -21,6 +22,7 @@ export function violations(seen: Observation, secrets: SecretFinder): Violation[
     ...callViolations(truth),
     ...silentFailures(truth),
     ...endViolations(truth),
+    ...ledgerViolations(truth),
     ...[
       ...unloggedFailures(answers, seen.lines.map(({ line }) => line)),
       ...leaks(secrets, [

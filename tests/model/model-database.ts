@@ -150,6 +150,23 @@ export class ModelDatabase {
     );
   }
 
+  /**
+   * What `machine_usage` says of each machine. The view reads the server's own clock, so this means
+   * nothing while a machine is there.
+   */
+  async usage(): Promise<{ machineId: string; runningMs: number; stoppedMs: number }[]> {
+    const rows = await this.stack.sql<{ machine_id: string; running: number; stopped: number }>(
+      `select machine_id, coalesce(sum(running_seconds), 0) as running,
+         coalesce(sum(stopped_seconds), 0) as stopped
+       from public.machine_usage group by machine_id`,
+    );
+    return rows.map(({ machine_id, running, stopped }) => ({
+      machineId: machine_id,
+      runningMs: Math.round(Number(running) * 1_000),
+      stoppedMs: Math.round(Number(stopped) * 1_000),
+    }));
+  }
+
   /** Everything that the function wrote, as text. */
   async allText(): Promise<string> {
     const [found] = await this.stack.sql<{ everything: string }>(
