@@ -14,7 +14,7 @@ export function scriptedAnswer(
 ): Response {
   const headers = {
     "content-type": body === "html" ? "text/html" : "application/json",
-    ...(upstream === "fly" ? { "fly-request-id": `scripted-${status}` } : {}),
+    ...(upstream === "fly" ? { "fly-request-id": "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz" } : {}),
     ...(retryAfterSeconds === null ? {} : { "retry-after": String(retryAfterSeconds) }),
   };
   return new Response(text(), { status, statusText: `Scripted ${status}`, headers });

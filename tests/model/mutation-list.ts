@@ -458,6 +458,21 @@ export const MUTATIONS: Mutation[] = [
     tests: ["alerts on Postgres"],
   },
   {
+    name: "let the ledger run on for a machine that was lost",
+    file: `${MIGRATIONS}/20261129000600_a_lid_on_the_bill.sql`,
+    from:
+      "'running', 'adopted', 'started', 'stopped', 'crashed', 'failed', 'interrupted', 'machine_lost',",
+    to: "'running', 'adopted', 'started', 'stopped', 'crashed', 'failed', 'interrupted',",
+    tests: ["lives"],
+  },
+  {
+    name: "pass on whatever stands in fly-request-id",
+    file: `${FUNCTION}/fly/client.ts`,
+    from: "?.match(/^[0-9A-Z]{26}-[a-z]{3,4}$/)?.[0] ?? null",
+    to: "",
+    tests: ["fly client"],
+  },
+  {
     name: "count the live machines without a lock",
     file: `${MIGRATIONS}/20261129000800_banned_users.sql`,
     from: "perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));",

@@ -48,6 +48,7 @@ export const TESTS = {
     "tests/alerts/alerts-without-row_test.ts",
   ],
   "alerts on Postgres": ["test", "-A", "--no-check", "tests/postgres/alerts_test.ts"],
+  "fly client": ["test", "-A", "--no-check", "tests/unit/fly-client_test.ts"],
   "retry": ["test", "-A", "--no-check", "tests/api/retry_test.ts"],
   "openapi": ["test", "-A", "--no-check", "tests/api/openapi_test.ts"],
   "errors": ["test", "-A", "--no-check", "tests/unit/errors_test.ts"],

@@ -257,6 +257,10 @@ Deno.test("create machine: the log names the call once, and its failures with wh
     "create: Fly.io answered 422: insufficient_capacity, trying region ewr",
     "create: Fly.io could not be reached: connection reset, trying again in 250 ms",
   ]);
-  assert.deepEqual(flyRequestIds, ["fly-request-1", null, "fly-request-1"]);
+  assert.deepEqual(flyRequestIds, [
+    "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz",
+    null,
+    "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz",
+  ]);
   assert.equal(region, "ewr");
 });

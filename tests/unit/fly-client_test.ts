@@ -56,9 +56,15 @@ async function failureOf(
 }
 
 Deno.test("fly client: a call without a body, and its answer", async () => {
-  const { sent, call } = open(says(200, { id: "m-1", other: 1 }, { "fly-request-id": "f-1" }));
+  const { sent, call } = open(
+    says(200, { id: "m-1", other: 1 }, { "fly-request-id": "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz" }),
+  );
   const { data, status, flyRequestId } = await call({ query: { "metadata.a": "x y&z" } });
-  assert.deepEqual([data, status, flyRequestId], [{ id: "m-1" }, 200, "f-1"]);
+  assert.deepEqual([data, status, flyRequestId], [
+    { id: "m-1" },
+    200,
+    "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz",
+  ]);
   assert.equal(sent[0]?.url, "https://api.machines.dev/v1/apps/my-app/machines?metadata.a=x+y%26z");
   const { method, headers, body, redirect } = sent[0]?.init ?? {};
   assert.deepEqual({ method, headers, body, redirect }, {
@@ -140,7 +146,7 @@ Deno.test("fly client: no answer, or one that breaks off or cannot be read", asy
       "Fly.io's answer could not be read",
       body,
     ]);
-    assert.equal(unreadable.flyRequestId, "fly-request-1");
+    assert.equal(unreadable.flyRequestId, "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz");
   }
   const long = await failureOf(says(200, { token: SECRET, more: "x".repeat(3_000) }));
   assert.match(
@@ -180,7 +186,10 @@ Deno.test("fly client: what a refusal says", async () => {
 
 Deno.test("fly client: what is kept of a refusal", async () => {
   const error = await failureOf(
-    says(429, "x".repeat(3_000), { "retry-after": "7", "fly-request-id": "f-1" }),
+    says(429, "x".repeat(3_000), {
+      "retry-after": "7",
+      "fly-request-id": "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz",
+    }),
     { method: "POST" },
   );
   const { kind, method, status, body, flyRequestId, retryAfterMs } = error;
@@ -189,7 +198,7 @@ Deno.test("fly client: what is kept of a refusal", async () => {
     method: "POST",
     status: 429,
     body: `${"x".repeat(2_000)}…[cut, 3000 characters in all]`,
-    flyRequestId: "f-1",
+    flyRequestId: "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz",
     retryAfterMs: 7_000,
   });
 });
@@ -208,4 +217,17 @@ Deno.test("fly client: Retry-After in seconds or as a date", async () => {
     assert.equal(error.retryAfterMs, ms, value);
   }
   assert.equal((await failureOf(says(503))).retryAfterMs, undefined);
+});
+
+Deno.test("fly client: what stands in fly-request-id and has no such shape is not passed on", async () => {
+  const shapes = [
+    "req-fm2_lJPECAAAAAAAB",
+    "",
+    "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz fm2_secret",
+    "fo1_0123",
+  ];
+  for (const shape of shapes) {
+    const { call } = open(says(200, { id: "m-1" }, { "fly-request-id": shape }));
+    assert.equal((await call()).flyRequestId, null, shape);
+  }
 });

@@ -67,7 +67,7 @@ export const says = (
   Promise.resolve(
     new Response(typeof body === "string" ? body : JSON.stringify(body), {
       status,
-      headers: { "fly-request-id": "fly-request-1", ...headers },
+      headers: { "fly-request-id": "01JNRQ9VVKJ7HZFMJWJB3M3RYN-yyz", ...headers },
     }),
   );
 

@@ -12,12 +12,13 @@ export const MAX_WAIT_SECONDS = 60;
 
 /** The part of a Fly machine that this function looks at. */
 export const FlyMachine = z.object({
-  id: z.string().min(1),
+  // Both stand in rows and answers: whatever has another shape is no answer.
+  id: z.string().regex(/^[0-9a-z][0-9a-z-]{0,35}$/),
   name: z.string(),
   state: z.string(),
   /** The version of its configuration, which a wait for `stopped` has to name. */
   instance_id: z.string().nullish(),
-  region: z.string(),
+  region: z.string().regex(/^[a-z]{3}$/),
   created_at: z.string().nullish(),
   config: z.object({ env: z.record(z.string(), z.string()).nullish() }).nullish(),
   /** Newest first. Only reported, never decided upon, so any shape will do. */
