@@ -244,6 +244,25 @@ ALTER TABLE public.fly_orphans ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.fly_orphans TO service_role;
 
+-- full_regions ------------------------------------------------------------------------------------
+
+CREATE TABLE public.full_regions (
+    region text NOT NULL,
+    reason text NOT NULL,
+    full_until timestamp with time zone NOT NULL,
+    CONSTRAINT reason_is_known CHECK ((reason = ANY (ARRAY['no room'::text, 'refused'::text])))
+);
+
+COMMENT ON TABLE public.full_regions IS 'Regions of Fly.io that take no machine at the moment.';
+COMMENT ON COLUMN public.full_regions.reason IS 'no room: Fly.io says so where reconcile asks; refused: a create was refused for the organisation''s quota, or since the region is retired.';
+COMMENT ON COLUMN public.full_regions.full_until IS 'What is not said again until then is no longer true.';
+
+ALTER TABLE public.full_regions ADD CONSTRAINT full_regions_pkey PRIMARY KEY (region, reason);
+
+ALTER TABLE public.full_regions ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.full_regions TO service_role;
+
 -- installation ------------------------------------------------------------------------------------
 
 CREATE TABLE public.installation (
@@ -358,6 +377,60 @@ ALTER TABLE public.metric_durations ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.metric_durations TO service_role;
 
+-- pooled_machines ---------------------------------------------------------------------------------
+
+CREATE TABLE public.pooled_machines (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    machine_id text NOT NULL,
+    fly_app_name text NOT NULL,
+    fly_machine_id text,
+    create_bucket text NOT NULL,
+    region text NOT NULL,
+    standby text NOT NULL,
+    config_hash text NOT NULL,
+    websocket_url text NOT NULL,
+    state text DEFAULT 'making'::text NOT NULL,
+    discard_reason text,
+    checked_at timestamp with time zone,
+    missing_since timestamp with time zone,
+    reconcile_at timestamp with time zone,
+    looked_again boolean DEFAULT false NOT NULL,
+    made_until timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT discarded_entry_says_why CHECK (((state = 'discarded'::text) = (discard_reason IS NOT NULL))),
+    CONSTRAINT machine_id_is_a_fly_machine_name CHECK ((machine_id ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT other_entry_is_reconciled CHECK (((state = 'ready'::text) = (reconcile_at IS NULL))),
+    CONSTRAINT ready_entry_has_a_machine CHECK (((state <> 'ready'::text) OR ((fly_machine_id IS NOT NULL) AND (checked_at IS NOT NULL)))),
+    CONSTRAINT standby_is_known CHECK ((standby = ANY (ARRAY['stopped'::text, 'started'::text]))),
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['making'::text, 'ready'::text, 'discarded'::text])))
+);
+
+COMMENT ON TABLE public.pooled_machines IS 'Machines that stand by for the next claim, and those that reconcile still has to destroy. An entry is deleted once it is a user''s or its machine is gone.';
+COMMENT ON COLUMN public.pooled_machines.machine_id IS 'The Fly machine''s name, and that of its app; the user''s row gets it.';
+COMMENT ON COLUMN public.pooled_machines.fly_machine_id IS 'Fly.io''s id, once the machine and its addresses have been made.';
+COMMENT ON COLUMN public.pooled_machines.create_bucket IS 'What the create was paced with: the organisation.';
+COMMENT ON COLUMN public.pooled_machines.standby IS 'The state in which it stands by: stopped or started.';
+COMMENT ON COLUMN public.pooled_machines.config_hash IS 'Of everything that the machine was made with; a claim takes only an entry of its own configuration.';
+COMMENT ON COLUMN public.pooled_machines.websocket_url IS 'As a user''s row gets it.';
+COMMENT ON COLUMN public.pooled_machines.state IS 'making; ready; discarded: reconcile destroys it.';
+COMMENT ON COLUMN public.pooled_machines.checked_at IS 'When Fly.io''s list last showed it standing by.';
+COMMENT ON COLUMN public.pooled_machines.missing_since IS 'When a complete list first lacked it; such an entry is not taken.';
+COMMENT ON COLUMN public.pooled_machines.reconcile_at IS 'From then on reconcile destroys it. Null: it is ready.';
+COMMENT ON COLUMN public.pooled_machines.looked_again IS 'Nothing was found to destroy; a create may still land, so there is one more look.';
+COMMENT ON COLUMN public.pooled_machines.made_until IS 'What is not ready by then is discarded.';
+
+ALTER TABLE public.pooled_machines ADD CONSTRAINT pooled_machines_machine_id_key UNIQUE (machine_id);
+ALTER TABLE public.pooled_machines ADD CONSTRAINT pooled_machines_pkey PRIMARY KEY (id);
+
+CREATE INDEX pooled_machines_reconcile_at ON public.pooled_machines USING btree (reconcile_at) WHERE (reconcile_at IS NOT NULL);
+CREATE INDEX pooled_machines_state ON public.pooled_machines USING btree (state, created_at);
+
+CREATE TRIGGER pooled_machines_before_write BEFORE INSERT OR UPDATE ON public.pooled_machines FOR EACH ROW EXECUTE FUNCTION public.pooled_machines_before_write();
+
+ALTER TABLE public.pooled_machines ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.pooled_machines TO service_role;
+
 -- reconcile_runs ----------------------------------------------------------------------------------
 
 CREATE TABLE public.reconcile_runs (
@@ -418,6 +491,79 @@ COMMENT ON VIEW public.machine_usage IS 'Seconds that each machine ran and was s
 
 GRANT ALL ON TABLE public.machine_usage TO service_role;
 GRANT SELECT ON TABLE public.machine_usage TO authenticated;
+
+-- add_pooled_machine ------------------------------------------------------------------------------
+
+CREATE FUNCTION public.add_pooled_machine(
+    p_name_prefix text,
+    p_random text,
+    p_create_bucket text,
+    p_region text,
+    p_standby text,
+    p_config_hash text,
+    p_websocket_url_template text,
+    p_pool_size integer,
+    p_max_machines integer,
+    p_rate_per_second numeric,
+    p_make_within_ms integer
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_name constant text :=
+    p_name_prefix || '-' || (select tag from public.installation) || '-' || p_random;
+  v_interval constant interval := make_interval(secs => (1 / p_rate_per_second)::double precision);
+  v_entry public.pooled_machines;
+  v_full_at timestamptz;
+  v_now timestamptz;
+begin
+  -- As in a claim: one at a time counts, so that two never take the last place.
+  perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));
+  -- The same call again: its answer was lost.
+  select * into v_entry from public.pooled_machines where machine_id = v_name;
+  if found then
+    return jsonb_build_object('outcome', 'added', 'entry', to_jsonb(v_entry));
+  end if;
+  if (
+    select count(*) from public.pooled_machines where state <> 'discarded'
+  ) >= public.pool_target(p_pool_size, p_max_machines)
+    or public.count_machines(p_max_machines) >= p_max_machines then
+    return jsonb_build_object('outcome', 'enough');
+  end if;
+
+  insert into public.fly_create_buckets (app_name) values (p_create_bucket) on conflict do nothing;
+  select full_at into v_full_at from public.fly_create_buckets where app_name = p_create_bucket for update;
+  v_now := clock_timestamp();
+  -- Only what users leave over: the bucket is full, so their next burst still finds all but one.
+  if v_full_at > v_now or exists (
+    select 1 from public.fly_create_slots
+    where app_name = p_create_bucket and cloud_machine_id is not null and slot_at > v_now
+  ) then
+    return jsonb_build_object(
+      'outcome', 'busy', 'wait_ms', greatest(ceil(extract(epoch from v_full_at - v_now) * 1000), 0)
+    );
+  end if;
+  update public.fly_create_buckets set full_at = v_now + v_interval where app_name = p_create_bucket;
+
+  insert into public.pooled_machines (
+    machine_id, fly_app_name, create_bucket, region, standby, config_hash, websocket_url,
+    made_until, reconcile_at
+  ) values (
+    v_name, v_name, p_create_bucket, p_region, p_standby, p_config_hash,
+    replace(replace(p_websocket_url_template, '{app}', v_name), '{machineId}', v_name),
+    now() + make_interval(secs => p_make_within_ms / 1000.0),
+    -- Its maker is done by then, or dead.
+    now() + interval '2 minutes'
+  ) returning * into v_entry;
+  return jsonb_build_object('outcome', 'added', 'entry', to_jsonb(v_entry));
+end
+$$;
+
+COMMENT ON FUNCTION public.add_pooled_machine IS 'Writes an entry before its machine is made. outcome: added; enough (the pool, or MAX_MACHINES, is full); busy (users have all creates for at least wait_ms).';
+
+REVOKE ALL ON FUNCTION public.add_pooled_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_pooled_machine TO service_role;
 
 -- add_to_durations --------------------------------------------------------------------------------
 
@@ -568,13 +714,17 @@ CREATE FUNCTION public.claim_machine(
     p_own_app boolean DEFAULT false,
     p_max_machines integer DEFAULT NULL::integer,
     p_provisions_per_hour integer DEFAULT NULL::integer,
-    p_paused boolean DEFAULT false
+    p_paused boolean DEFAULT false,
+    p_config_hash text DEFAULT NULL::text,
+    p_pooled_for_ms integer DEFAULT 180000
 ) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   v_machine public.cloud_machines;
+  v_pooled public.pooled_machines;
+  v_status text;
   v_slot_at timestamptz;
   v_wait_ms integer := 0;
   v_granted boolean;
@@ -603,7 +753,13 @@ begin
   -- machine_id is random and new for each request, so finding it means that this very call was
   -- made before and its answer was lost. The owner may have been deleted since.
   select * into v_machine from public.cloud_machines
-  where machine_id = v_machine_id and request_id = p_request_id
+  where request_id = p_request_id
+    and (
+      machine_id = v_machine_id
+      -- It has had another name since, such as that of a machine of the pool, and remembers
+      -- the name that it was claimed under.
+      or (former_machine_ids <> '{}' and former_machine_ids @> array[v_machine_id])
+    )
     and (user_id = p_user_id or user_id is null);
   if found then
     select greatest(ceil(extract(epoch from slot_at - clock_timestamp()) * 1000), 0) into v_wait_ms
@@ -615,7 +771,11 @@ begin
         else 'no_slot'
       end,
       'machine', to_jsonb(v_machine),
-      'wait_ms', coalesce(v_wait_ms, 0)
+      'wait_ms', coalesce(v_wait_ms, 0),
+      'pooled', exists (
+        select 1 from public.machine_events
+        where cloud_machine_id = v_machine.id and kind = 'claimed' and detail ? 'pooled'
+      )
     );
   end if;
 
@@ -674,20 +834,25 @@ begin
       );
     end if;
 
-    if p_max_machines is not null then
+    if p_config_hash is not null then
+      select * into v_pooled from public.take_pooled_machine(p_config_hash);
+      perform public.add_to_metric('pool_claims', jsonb_build_object(
+        'outcome', case when v_pooled.id is null then 'miss' else 'hit' end
+      ));
+    end if;
+
+    -- A machine of the pool is counted already.
+    if p_max_machines is not null and v_pooled.id is null then
       -- One claim at a time counts, so that two never take the last place.
       perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));
-      select count(*) into v_live from (
-        select 1 from public.cloud_machines
-        where status in ('provisioning', 'running', 'stopped') limit p_max_machines
-      ) live;
+      v_live := public.count_machines(p_max_machines);
       if v_live >= p_max_machines then
         return jsonb_build_object('outcome', 'fleet_full');
       end if;
     end if;
   end if;
 
-  if v_error_code is null then
+  if v_error_code is null and v_pooled.id is null then
     select slot.app_name, slot.slot_at, slot.wait_ms, slot.granted
     into v_bucket, v_slot_at, v_wait_ms, v_granted
     from public.reserve_create_slot(
@@ -700,19 +865,33 @@ begin
   end if;
 
   v_app_name := case when p_own_app and v_bucket is not null then v_machine_id else v_bucket end;
+  v_status := case
+    when v_error_code is not null then 'error'
+    -- Seen started so lately that nobody need ask again.
+    when v_pooled.standby = 'started'
+      and v_pooled.checked_at > now() - make_interval(secs => p_pooled_for_ms / 1000.0) then 'running'
+    else 'provisioning'
+  end;
   insert into public.cloud_machines (
     user_id, machine_id, fly_app_name, create_bucket, region, cpu_priority,
     status, error_code, error_message,
     websocket_url, idempotency_key, request_hash, request_id,
-    deadline_at, reconcile_at
+    deadline_at, reconcile_at,
+    fly_machine_id, former_machine_ids, provisioned_at
   ) values (
-    p_user_id, v_machine_id, v_app_name, v_bucket, p_region, p_cpu_priority,
-    case when v_error_code is null then 'provisioning' else 'error' end,
-    v_error_code, left(v_error_message, 2000),
-    replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', v_machine_id),
+    p_user_id, coalesce(v_pooled.machine_id, v_machine_id), coalesce(v_pooled.fly_app_name, v_app_name),
+    coalesce(v_pooled.create_bucket, v_bucket), coalesce(v_pooled.region, p_region), p_cpu_priority,
+    v_status, v_error_code, left(v_error_message, 2000),
+    coalesce(
+      v_pooled.websocket_url,
+      replace(replace(p_websocket_url_template, '{app}', v_app_name), '{machineId}', v_machine_id)
+    ),
     p_idempotency_key, p_request_hash, p_request_id,
     now() + make_interval(secs => p_timeout_ms / 1000.0),
-    case when v_error_code is null then now() + make_interval(secs => p_timeout_ms / 1000.0) end
+    case when v_status = 'provisioning' then now() + make_interval(secs => p_timeout_ms / 1000.0) end,
+    v_pooled.fly_machine_id,
+    case when v_pooled.id is null then '{}' else array[v_machine_id] end,
+    case when v_status = 'running' then now() end
   ) returning * into v_machine;
 
   if v_error_code is null and v_wait_ms > 0 then
@@ -720,11 +899,16 @@ begin
     values (v_bucket, v_slot_at, v_machine.id, p_user_id);
   end if;
 
-  insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms)
+  insert into public.machine_events (cloud_machine_id, request_id, kind, error_code, duration_ms, detail)
   values (
     v_machine.id, p_request_id,
-    case when v_error_code is null then 'claimed' else 'failed' end, v_error_code, 0
+    case when v_error_code is null then 'claimed' else 'failed' end, v_error_code, 0,
+    case when v_pooled.id is null then '{}' else '{"pooled": true}' end::jsonb
   );
+  if v_status = 'running' then
+    insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+    values (v_machine.id, p_request_id, 'running', 0, '{"pooled": true}');
+  end if;
 
   return jsonb_build_object(
     'outcome', case
@@ -734,13 +918,15 @@ begin
     end,
     'machine', to_jsonb(v_machine),
     'wait_ms', v_wait_ms,
+    'pooled', v_pooled.id is not null,
+    'full_regions', public.read_full_regions(),
     'needs_attention', public.reconcile_problem() is not null
       or coalesce(v_live + 1 >= 0.8 * p_max_machines, false)
   );
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. p_own_app: its app has that name too, and p_fly_app_names name what is paced. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), and without a row: unknown_user (deleted or banned), paused, too_many_requests (the user may have another in wait_ms), fleet_full. With p_error_code the row is written as error at once. needs_attention: an alert may be due.';
+COMMENT ON FUNCTION public.claim_machine IS 'Writes a machine''s row, or says why not. With p_name_prefix its name is prefix-tag-p_machine_id. p_own_app: its app has that name too, and p_fly_app_names name what is paced. outcome: claimed (the create may be sent in wait_ms), replayed, key_reused, limit_reached, no_slot (the row was written as error; the next slot is wait_ms away), fenced (the row was written as error), and without a row: unknown_user (deleted or banned), paused, too_many_requests (the user may have another in wait_ms), fleet_full. With p_error_code the row is written as error at once. needs_attention: an alert may be due. p_config_hash: a machine of the pool with this configuration is taken where there is one (pooled); its row is running where it was seen started within p_pooled_for_ms. full_regions: those that take no machine at the moment.';
 
 REVOKE ALL ON FUNCTION public.claim_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_machine TO service_role;
@@ -888,6 +1074,27 @@ $$;
 REVOKE ALL ON FUNCTION public.cloud_machines_reset_attempts FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cloud_machines_reset_attempts TO service_role;
 
+-- count_machines ----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.count_machines(p_at_most integer) RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select least(p_at_most, count(*))::integer from (
+    (
+      select 1 from public.cloud_machines
+      where status in ('provisioning', 'running', 'stopped') limit p_at_most
+    )
+    union all
+    (select 1 from public.pooled_machines limit p_at_most)
+  ) machines
+$$;
+
+COMMENT ON FUNCTION public.count_machines IS 'Live machines of the whole project, the pool included; p_at_most where there are more.';
+
+REVOKE ALL ON FUNCTION public.count_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.count_machines TO service_role;
+
 -- count_refused -----------------------------------------------------------------------------------
 
 CREATE FUNCTION public.count_refused(p_counts jsonb) RETURNS void
@@ -956,6 +1163,25 @@ COMMENT ON FUNCTION public.delay_creates IS 'Fly.io answered 429 all the same: i
 REVOKE ALL ON FUNCTION public.delay_creates FROM PUBLIC;
 GRANT ALL ON FUNCTION public.delay_creates TO service_role;
 
+-- discard_pooled_machine --------------------------------------------------------------------------
+
+CREATE FUNCTION public.discard_pooled_machine(p_id uuid, p_reason text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.pooled_machines
+  set state = 'discarded', discard_reason = left(p_reason, 500), reconcile_at = now()
+  where id = p_id and state <> 'discarded';
+  return found;
+end
+$$;
+
+COMMENT ON FUNCTION public.discard_pooled_machine IS 'Nobody gets this entry: reconcile destroys its machine. False: it is somebody''s, gone or discarded already.';
+
+REVOKE ALL ON FUNCTION public.discard_pooled_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.discard_pooled_machine TO service_role;
+
 -- evaluate_alerts ---------------------------------------------------------------------------------
 
 CREATE FUNCTION public.evaluate_alerts(
@@ -1010,10 +1236,7 @@ begin
         'newestMachineId', null, 'windowMinutes', 10
       );
     elsif v_state.kind in ('fleet_filling', 'fleet_full') then
-      select count(*) into v_live from (
-        select 1 from public.cloud_machines
-        where status in ('provisioning', 'running', 'stopped') limit coalesce(p_max_machines, 0)
-      ) live;
+      v_live := public.count_machines(coalesce(p_max_machines, 0));
       v_needed := p_max_machines * case v_state.kind when 'fleet_full' then 1 else 0.8 end;
       v_failures := jsonb_build_object(
         'byCode', case when v_live >= v_needed then jsonb_build_object(v_state.kind, v_live) else '{}' end,
@@ -1221,6 +1444,24 @@ COMMENT ON FUNCTION public.finish_alert IS 'Notes that a message was sent, or wh
 REVOKE ALL ON FUNCTION public.finish_alert FROM PUBLIC;
 GRANT ALL ON FUNCTION public.finish_alert TO service_role;
 
+-- finish_pooled_machine ---------------------------------------------------------------------------
+
+CREATE FUNCTION public.finish_pooled_machine(p_id uuid, p_gone boolean) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  delete from public.pooled_machines where id = p_id and state = 'discarded' and (p_gone or looked_again);
+  -- Nothing was there; a create that is under way may still land.
+  update public.pooled_machines
+  set looked_again = true, reconcile_at = greatest(made_until, now() + interval '1 minute')
+  where id = p_id and state = 'discarded';
+$$;
+
+COMMENT ON FUNCTION public.finish_pooled_machine IS 'The machine of a discarded entry is gone (p_gone), or was not found: then it is looked for once more.';
+
+REVOKE ALL ON FUNCTION public.finish_pooled_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.finish_pooled_machine TO service_role;
+
 -- give_back_create_slot ---------------------------------------------------------------------------
 
 CREATE FUNCTION public.give_back_create_slot(p_id uuid) RETURNS void
@@ -1314,6 +1555,7 @@ begin
   insert into public.machine_events (cloud_machine_id, request_id, kind, detail)
   select id, 'installation_copied', 'destroyed', '{"reason": "the database was copied"}' from closed;
   get diagnostics v_closed = row_count;
+  delete from public.pooled_machines;
   update public.cloud_machines set reconcile_at = null
   where status in ('error', 'destroyed') and reconcile_at is not null;
   return v_closed || ' rows closed; their machines stay with the project that was copied from.';
@@ -1904,6 +2146,46 @@ COMMENT ON FUNCTION public.note_orphans IS 'Records a sighting of machines that 
 REVOKE ALL ON FUNCTION public.note_orphans FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_orphans TO service_role;
 
+-- note_pooled_machines ----------------------------------------------------------------------------
+
+CREATE FUNCTION public.note_pooled_machines(
+    p_create_bucket text,
+    p_present uuid[],
+    p_listed uuid[],
+    p_complete boolean
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_discarded jsonb;
+begin
+  update public.pooled_machines
+  set state = 'ready', checked_at = now(), missing_since = null, reconcile_at = null
+  where id = any (p_present) and state <> 'discarded' and fly_machine_id is not null;
+  if not p_complete then
+    return '[]';
+  end if;
+  -- As for a user's machine, two sightings a minute apart: one list proves nothing.
+  update public.pooled_machines set missing_since = now()
+  where state = 'ready' and missing_since is null and create_bucket = p_create_bucket and id <> all (p_listed);
+  with gone as (
+    update public.pooled_machines
+    set state = 'discarded', discard_reason = 'it is missing at Fly.io', reconcile_at = now()
+    where state = 'ready' and create_bucket = p_create_bucket and id <> all (p_listed)
+      and missing_since <= now() - interval '1 minute'
+    returning machine_id, fly_machine_id, discard_reason
+  )
+  select coalesce(jsonb_agg(to_jsonb(gone)), '[]') into v_discarded from gone;
+  return v_discarded;
+end
+$$;
+
+COMMENT ON FUNCTION public.note_pooled_machines IS 'What a list of Fly.io, of p_create_bucket, shows of the pool: p_present stand by as they should, p_listed are on it at all. Returns the entries that are discarded because they are missing.';
+
+REVOKE ALL ON FUNCTION public.note_pooled_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_pooled_machines TO service_role;
+
 -- note_present_machines ---------------------------------------------------------------------------
 
 CREATE FUNCTION public.note_present_machines(p_fly_machine_ids text[]) RETURNS integer
@@ -1925,6 +2207,91 @@ COMMENT ON FUNCTION public.note_present_machines IS 'Fly.io knows these machines
 
 REVOKE ALL ON FUNCTION public.note_present_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_present_machines TO service_role;
+
+-- note_refused_region -----------------------------------------------------------------------------
+
+CREATE FUNCTION public.note_refused_region(p_region text, p_for_ms integer) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.full_regions (region, reason, full_until)
+  values (p_region, 'refused', now() + make_interval(secs => p_for_ms / 1000.0))
+  on conflict (region, reason) do update set full_until = excluded.full_until;
+$$;
+
+COMMENT ON FUNCTION public.note_refused_region IS 'A create was refused for the region as a whole; it is not tried first for p_for_ms.';
+
+REVOKE ALL ON FUNCTION public.note_refused_region FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_refused_region TO service_role;
+
+-- note_regions ------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.note_regions(
+    p_full text[],
+    p_with_room text[],
+    p_for_ms integer
+) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  delete from public.full_regions
+  where full_until <= now() or (reason = 'no room' and region = any (p_with_room));
+  insert into public.full_regions (region, reason, full_until)
+  select unnest(p_full), 'no room', now() + make_interval(secs => p_for_ms / 1000.0)
+  on conflict (region, reason) do update set full_until = excluded.full_until;
+$$;
+
+COMMENT ON FUNCTION public.note_regions IS 'What Fly.io says of the room in its regions; good for p_for_ms.';
+
+REVOKE ALL ON FUNCTION public.note_regions FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_regions TO service_role;
+
+-- pool_target -------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.pool_target(p_pool_size integer, p_max_machines integer) RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  -- The last tenth of the ceiling is for those whom no entry fits, such as in another region.
+  select greatest(0, least(p_pool_size, p_max_machines - ceil(p_max_machines / 10.0)::integer - (
+    select count(*)::integer from (
+      select 1 from public.cloud_machines
+      where status in ('provisioning', 'running', 'stopped') limit p_max_machines
+    ) live
+  )))
+$$;
+
+COMMENT ON FUNCTION public.pool_target IS 'How many entries the pool may have: p_pool_size, or what users leave of p_max_machines.';
+
+REVOKE ALL ON FUNCTION public.pool_target FROM PUBLIC;
+GRANT ALL ON FUNCTION public.pool_target TO service_role;
+
+-- pooled_machines_before_write --------------------------------------------------------------------
+
+CREATE FUNCTION public.pooled_machines_before_write() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if (tg_op = 'INSERT' and new.state = 'ready')
+    or (tg_op = 'UPDATE' and new.state <> old.state and not (
+      (old.state = 'making' and new.state in ('ready', 'discarded'))
+      or (old.state = 'ready' and new.state = 'discarded')
+    )) then
+    raise exception 'pooled_machines: this entry cannot become %', new.state
+      using errcode = 'check_violation';
+  end if;
+  if tg_op = 'INSERT' and new.state = 'making'
+    and exists (select 1 from public.cloud_machines where machine_id = new.machine_id) then
+    raise exception 'pooled_machines: % is the name of a user''s machine', new.machine_id
+      using errcode = 'unique_violation';
+  end if;
+  return new;
+end
+$$;
+
+REVOKE ALL ON FUNCTION public.pooled_machines_before_write FROM PUBLIC;
+GRANT ALL ON FUNCTION public.pooled_machines_before_write TO service_role;
 
 -- prune_history -----------------------------------------------------------------------------------
 
@@ -1971,6 +2338,21 @@ COMMENT ON FUNCTION public.prune_history IS 'Deletes events, runs, alerts and cl
 REVOKE ALL ON FUNCTION public.prune_history FROM PUBLIC;
 GRANT ALL ON FUNCTION public.prune_history TO service_role;
 
+-- read_full_regions -------------------------------------------------------------------------------
+
+CREATE FUNCTION public.read_full_regions() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(jsonb_agg(jsonb_build_object('region', region, 'reason', reason)), '[]')
+  from public.full_regions where full_until > now()
+$$;
+
+COMMENT ON FUNCTION public.read_full_regions IS 'Regions that take no machine at the moment, and why.';
+
+REVOKE ALL ON FUNCTION public.read_full_regions FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_full_regions TO service_role;
+
 -- read_health -------------------------------------------------------------------------------------
 
 CREATE FUNCTION public.read_health() RETURNS jsonb
@@ -1995,6 +2377,9 @@ CREATE FUNCTION public.read_health() RETURNS jsonb
         next_attempt_at is not null or created_at > now() - interval '1 day'
       )
     ),
+    'pool_ready', (
+      select count(*) from public.pooled_machines where state = 'ready' and missing_since is null
+    ),
     'orphans_held', (select orphans_held from public.installation),
     'project_host', (select project_host from public.installation)
   )
@@ -2004,6 +2389,30 @@ COMMENT ON FUNCTION public.read_health IS 'What GET /health reads in one call: s
 
 REVOKE ALL ON FUNCTION public.read_health FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_health TO service_role;
+
+-- read_machines -----------------------------------------------------------------------------------
+
+CREATE FUNCTION public.read_machines(p_names text[], p_fly_machine_ids text[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  -- In one statement: a machine that a claim is just taking is in one of the two.
+  select jsonb_build_object(
+    'owners', (
+      select coalesce(jsonb_agg(to_jsonb(m)), '[]') from public.cloud_machines m
+      where m.machine_id = any (p_names) or m.fly_machine_id = any (p_fly_machine_ids)
+    ),
+    'pooled', (
+      select coalesce(jsonb_agg(to_jsonb(p)), '[]') from public.pooled_machines p
+      where p.machine_id = any (p_names)
+    )
+  )
+$$;
+
+COMMENT ON FUNCTION public.read_machines IS 'The rows that own machines with these names or Fly ids, in whatever status, and the entries of the pool with these names.';
+
+REVOKE ALL ON FUNCTION public.read_machines FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_machines TO service_role;
 
 -- read_metrics ------------------------------------------------------------------------------------
 
@@ -2018,6 +2427,11 @@ CREATE FUNCTION public.read_metrics() RETURNS jsonb
         select metric, labels, sum(value) as value from public.metric_counters
         where metric <> 'refused' group by metric, labels
       ) totals
+    ),
+    'pool_entries', (
+      select coalesce(jsonb_object_agg(state, n), '{}') from (
+        select state, count(*) as n from public.pooled_machines group by state
+      ) states
     ),
     -- Apart: the version of the function before this one takes no counter that it does not know.
     'refused', (
@@ -2214,6 +2628,29 @@ COMMENT ON FUNCTION public.record_fly_machine IS 'Writes Fly.io''s id to the row
 REVOKE ALL ON FUNCTION public.record_fly_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_fly_machine TO service_role;
 
+-- record_pooled_machine ---------------------------------------------------------------------------
+
+CREATE FUNCTION public.record_pooled_machine(
+    p_id uuid,
+    p_fly_machine_id text,
+    p_region text
+) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.pooled_machines
+  set fly_machine_id = p_fly_machine_id, region = p_region, reconcile_at = made_until
+  where id = p_id and state = 'making';
+  return found;
+end
+$$;
+
+COMMENT ON FUNCTION public.record_pooled_machine IS 'The entry''s machine and addresses have been made. False: the entry was discarded meanwhile.';
+
+REVOKE ALL ON FUNCTION public.record_pooled_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_pooled_machine TO service_role;
+
 -- record_reconcile_run ----------------------------------------------------------------------------
 
 CREATE FUNCTION public.record_reconcile_run(
@@ -2284,6 +2721,111 @@ COMMENT ON FUNCTION public.rename_machine IS 'Gives the row another name, prefix
 
 REVOKE ALL ON FUNCTION public.rename_machine FROM PUBLIC;
 GRANT ALL ON FUNCTION public.rename_machine TO service_role;
+
+-- replace_pooled_machine --------------------------------------------------------------------------
+
+CREATE FUNCTION public.replace_pooled_machine(
+    p_id uuid,
+    p_refused_name text,
+    p_reason text,
+    p_config_hash text,
+    p_standby text,
+    p_name_prefix text,
+    p_random text,
+    p_websocket_url_template text,
+    p_max_machines integer,
+    p_rate_per_second numeric,
+    p_burst integer,
+    p_wait_at_most_ms integer,
+    p_request_id text,
+    p_duration_ms integer
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_machine public.cloud_machines;
+  v_next public.pooled_machines;
+  v_name text;
+  v_slot_at timestamptz;
+  v_wait_ms integer := 0;
+  v_granted boolean;
+begin
+  select * into v_machine from public.cloud_machines where id = p_id for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if v_machine.status <> 'provisioning' or v_machine.destroy_requested_at is not null then
+    return jsonb_build_object('outcome', 'conflict', 'machine', to_jsonb(v_machine));
+  end if;
+  -- The same call again: its answer was lost.
+  if v_machine.machine_id <> p_refused_name then
+    select greatest(ceil(extract(epoch from slot_at - clock_timestamp()) * 1000), 0) into v_wait_ms
+    from public.fly_create_slots where cloud_machine_id = p_id;
+    return jsonb_build_object(
+      'outcome', case when v_machine.fly_machine_id is null then 'create' else 'pooled' end,
+      'machine', to_jsonb(v_machine), 'wait_ms', coalesce(v_wait_ms, 0)
+    );
+  end if;
+
+  select * into v_next from public.take_pooled_machine(p_config_hash);
+  if v_next.id is null then
+    -- The machine that could not be started exists until reconcile has destroyed it.
+    perform pg_advisory_xact_lock(hashtextextended('provision-machine: all machines', 0));
+    if public.count_machines(p_max_machines) >= p_max_machines then
+      return jsonb_build_object('outcome', 'full', 'machine', to_jsonb(v_machine));
+    end if;
+    select slot.slot_at, slot.wait_ms, slot.granted into v_slot_at, v_wait_ms, v_granted
+    from public.reserve_create_slot(
+      array[v_machine.create_bucket], v_machine.user_id, p_rate_per_second, p_burst, p_wait_at_most_ms
+    ) slot;
+    if not v_granted then
+      return jsonb_build_object('outcome', 'no_slot', 'machine', to_jsonb(v_machine), 'wait_ms', v_wait_ms);
+    end if;
+  end if;
+  v_name := coalesce(
+    v_next.machine_id,
+    p_name_prefix || '-' || (select tag from public.installation) || '-' || p_random
+  );
+
+  insert into public.pooled_machines (
+    machine_id, fly_app_name, fly_machine_id, create_bucket, region, standby, config_hash, websocket_url,
+    state, discard_reason, reconcile_at, made_until
+  ) values (
+    v_machine.machine_id, v_machine.fly_app_name, v_machine.fly_machine_id, v_machine.create_bucket,
+    v_machine.region, p_standby, p_config_hash, v_machine.websocket_url,
+    'discarded', left(p_reason, 500), now(), now()
+  );
+  update public.cloud_machines
+  set machine_id = v_name, fly_app_name = v_name,
+    fly_machine_id = v_next.fly_machine_id, region = coalesce(v_next.region, region),
+    former_machine_ids = former_machine_ids || machine_id,
+    websocket_url_template = null,
+    websocket_url = coalesce(
+      v_next.websocket_url,
+      replace(replace(p_websocket_url_template, '{app}', v_name), '{machineId}', v_name)
+    )
+  where id = p_id
+  returning * into v_machine;
+  if v_wait_ms > 0 then
+    insert into public.fly_create_slots (app_name, slot_at, cloud_machine_id, user_id)
+    values (v_machine.create_bucket, v_slot_at, p_id, v_machine.user_id);
+  end if;
+  insert into public.machine_events (cloud_machine_id, request_id, kind, duration_ms, detail)
+  values (p_id, p_request_id, 'renamed', p_duration_ms, jsonb_build_object(
+    'from', p_refused_name, 'to', v_name, 'reason', left(p_reason, 500)
+  ));
+  return jsonb_build_object(
+    'outcome', case when v_next.id is null then 'create' else 'pooled' end,
+    'machine', to_jsonb(v_machine), 'wait_ms', v_wait_ms
+  );
+end
+$$;
+
+COMMENT ON FUNCTION public.replace_pooled_machine IS 'The machine from the pool that this row got cannot be started: it is left to reconcile, and the row gets the next one, or a new name where there is none. outcome: pooled; create (the create may be sent in wait_ms); no_slot (the next slot is wait_ms away) and full, which change nothing; conflict when the row was closed or must be destroyed; not_found.';
+
+REVOKE ALL ON FUNCTION public.replace_pooled_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.replace_pooled_machine TO service_role;
 
 -- request_machine_change --------------------------------------------------------------------------
 
@@ -2563,12 +3105,76 @@ REVOKE ALL ON PROCEDURE public.run_reconcile() FROM PUBLIC;
 CREATE FUNCTION public.schema_version() RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select '20261129001200' $$;
+    AS $$ select '20261129001320' $$;
 
 COMMENT ON FUNCTION public.schema_version IS 'Version of the newest migration. GET /health compares it with the version that the code expects.';
 
 REVOKE ALL ON FUNCTION public.schema_version FROM PUBLIC;
 GRANT ALL ON FUNCTION public.schema_version TO service_role;
+
+-- settle_pool -------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.settle_pool(
+    p_pool_size integer,
+    p_max_machines integer,
+    p_limit integer,
+    p_lease_ms integer,
+    p_config_hash text DEFAULT NULL::text
+) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_target constant integer := public.pool_target(p_pool_size, p_max_machines);
+  v_discarded jsonb;
+  v_due jsonb;
+begin
+  with useless as (
+    select id,
+      case when config_hash <> p_config_hash
+        then 'the configuration has changed' else 'the pool is larger than it may be' end as reason
+    from (
+      select id, config_hash, row_number() over (
+        partition by config_hash = p_config_hash order by state = 'ready' desc, created_at, id
+      ) as place
+      from public.pooled_machines where state <> 'discarded'
+    ) entries
+    where config_hash <> p_config_hash or (p_config_hash is not null and place > v_target)
+  ), locked as (
+    -- One that is just being claimed is left alone.
+    select m.id, u.reason from public.pooled_machines m join useless u on u.id = m.id
+    where m.state <> 'discarded'
+    for update of m skip locked
+  ), discarded as (
+    update public.pooled_machines m
+    set state = 'discarded', discard_reason = locked.reason, reconcile_at = now()
+    from locked where m.id = locked.id
+    returning m.machine_id, m.fly_machine_id, m.discard_reason
+  )
+  select coalesce(jsonb_agg(to_jsonb(discarded)), '[]') into v_discarded from discarded;
+
+  with due as (
+    select id from public.pooled_machines
+    where reconcile_at <= now()
+    order by reconcile_at, id limit p_limit
+    for update skip locked
+  ), taken as (
+    update public.pooled_machines m
+    set state = 'discarded', discard_reason = coalesce(discard_reason, 'it was not ready in time'),
+      reconcile_at = now() + make_interval(secs => p_lease_ms / 1000.0)
+    from due where m.id = due.id
+    returning m.*
+  )
+  select coalesce(jsonb_agg(to_jsonb(taken) order by taken.created_at, taken.id), '[]') into v_due
+  from taken;
+  return jsonb_build_object('discarded', v_discarded, 'due', v_due);
+end
+$$;
+
+COMMENT ON FUNCTION public.settle_pool IS 'Discards the entries of another configuration and those beyond the pool''s size, and returns them; p_config_hash null leaves them. due: entries whose machines are to be destroyed, each handed to one taker at a time for p_lease_ms.';
+
+REVOKE ALL ON FUNCTION public.settle_pool FROM PUBLIC;
+GRANT ALL ON FUNCTION public.settle_pool TO service_role;
 
 -- take_create_slot --------------------------------------------------------------------------------
 
@@ -2689,6 +3295,42 @@ COMMENT ON FUNCTION public.take_due_machines IS 'Hands rows that are due to reco
 
 REVOKE ALL ON FUNCTION public.take_due_machines FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_due_machines TO service_role;
+
+-- take_pooled_machine -----------------------------------------------------------------------------
+
+CREATE FUNCTION public.take_pooled_machine(p_config_hash text) RETURNS SETOF public.pooled_machines
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    delete from public.pooled_machines where id = (
+      select id from public.pooled_machines
+      where state = 'ready' and config_hash = p_config_hash and missing_since is null
+      order by created_at, id limit 1
+      for update skip locked
+    )
+    returning *;
+  if found then
+    return;
+  end if;
+  -- Reconcile notes all entries in one statement: that is worth waiting for, and others' claims are over
+  -- as soon.
+  return query
+    delete from public.pooled_machines where id = (
+      select id from public.pooled_machines
+      where state = 'ready' and config_hash = p_config_hash and missing_since is null
+      order by created_at, id limit 1
+      for update
+    )
+    returning *;
+end
+$$;
+
+COMMENT ON FUNCTION public.take_pooled_machine IS 'Takes the oldest entry of this configuration out of the pool, for a user''s row in the same transaction; none where there is none.';
+
+REVOKE ALL ON FUNCTION public.take_pooled_machine FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_pooled_machine TO service_role;
 
 -- user_state --------------------------------------------------------------------------------------
 

@@ -168,7 +168,7 @@ Deno.test("rules, dashboard, log queries and documents name what the function re
     const section = sectionsOf(operations).find(({ heading }) => heading === "Health")?.text ?? "";
     const listed = tableRows(section).slice(1).map(([name = ""]) => codeIn(name));
     const { body } = await stack.callAsService({ method: "GET", path: "/health" });
-    await using ownApps = await stack.start({ FLY_ORG_SLUG: "personal" });
+    await using ownApps = await stack.start({ FLY_ORG_SLUG: "personal", POOL_SIZE: "1" });
     const headers = { apikey: stack.supabase.secretKey };
     const other = await ownApps.call(null, { method: "GET", path: "/health", headers });
     const kinds = new Set(

@@ -13,19 +13,20 @@ const EMPTY: Snapshot = {
   due_rows: 0,
   oldest_cleanup_seconds: 0,
   waiting_creates: 0,
+  pool_entries: {},
   reconcile_last_run: null,
 };
 
 /** The samples of one metric, without HELP and TYPE. */
 function samplesOf(snapshot: Partial<Snapshot>, name: string): string[] {
-  return renderMetrics({ ...EMPTY, ...snapshot }).split("\n")
+  return renderMetrics({ ...EMPTY, ...snapshot }, 0).split("\n")
     .filter((line) => new RegExp(`^provision_machine_${name}(_bucket|_sum|_count)?[{ ]`).test(line))
     .map((line) => line.slice("provision_machine_".length));
 }
 
 Deno.test("metrics: an empty database has every family, and series that can be alerted on", () => {
   assert.equal(
-    renderMetrics(EMPTY),
+    renderMetrics(EMPTY, 0),
     `\
 # HELP provision_machine_attempts_total Finished attempts to provision a machine.
 # TYPE provision_machine_attempts_total counter
@@ -70,6 +71,18 @@ provision_machine_due_rows 0
 # HELP provision_machine_oldest_cleanup_seconds How long the oldest closed row has waited for its machine to be confirmed gone; 0 without one.
 # TYPE provision_machine_oldest_cleanup_seconds gauge
 provision_machine_oldest_cleanup_seconds 0
+# HELP provision_machine_pool_wanted Machines that the warm pool is to have: POOL_SIZE.
+# TYPE provision_machine_pool_wanted gauge
+provision_machine_pool_wanted 0
+# HELP provision_machine_pool_machines Machines of the warm pool: ready, making, or discarded and not destroyed yet.
+# TYPE provision_machine_pool_machines gauge
+provision_machine_pool_machines{state="ready"} 0
+provision_machine_pool_machines{state="making"} 0
+provision_machine_pool_machines{state="discarded"} 0
+# HELP provision_machine_pool_claims_total Claims that the warm pool could serve: hit, or miss when it had no machine ready.
+# TYPE provision_machine_pool_claims_total counter
+provision_machine_pool_claims_total{outcome="hit"} 0
+provision_machine_pool_claims_total{outcome="miss"} 0
 # HELP provision_machine_waiting_creates Creates that wait for their slot at Fly.io.
 # TYPE provision_machine_waiting_creates gauge
 provision_machine_waiting_creates 0

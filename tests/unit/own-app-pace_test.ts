@@ -115,7 +115,7 @@ Deno.test("own app: a turn that comes too late is a rate limit", async () => {
     delay_creates: says(200, { outcome: "wait", wait_ms: 130_000 }),
     mark_machine_error: says(200, {
       outcome: "applied",
-      machine: { ...ROW, status: "error", error_code: "fly_rate_limited", error_message: "" },
+      machine: { ...OWN_ROW, status: "error", error_code: "fly_rate_limited", error_message: "" },
     }),
     "get-app": says(404, { error: "app not found" }),
   });

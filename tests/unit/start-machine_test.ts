@@ -192,7 +192,8 @@ for (const [name, { script, machine, outcome, elapsedMs, fly }] of Object.entrie
 }
 
 Deno.test("start machine: at the deadline it has not started in time", async () => {
-  const notStarted = `provision_timeout: Fly machine ${OWN.id} did not start in time`;
+  const notStarted =
+    `provision_timeout: Fly machine ${OWN.id} did not start in time: it is still starting in iad`;
   const cases: [wait: Answer, failedCalls: string[] | undefined][] = [
     [silent, ["wait: Fly.io did not answer within 90000 ms, trying again in 250 ms"]],
     // A call that the deadline cuts short is no failed call.
@@ -210,7 +211,10 @@ Deno.test("start machine: at the deadline it has not started in time", async () 
 Deno.test("start machine: no wait is sent once the deadline has passed", async () => {
   const wait = [after(60_000, NOT_YET), after(39_500, NOT_YET), after(200, NOT_YET)];
   const { provisioning, outcome } = start({ wait, get: seen("starting") });
-  assert.equal(await outcome, `provision_timeout: Fly machine ${OWN.id} did not start in time`);
+  assert.equal(
+    await outcome,
+    `provision_timeout: Fly machine ${OWN.id} did not start in time: it is still starting in iad`,
+  );
   const waits = provisioning.calls.filter((call) => call.startsWith("wait"));
   assert.deepEqual(waits, ["wait 60", "wait 40", "wait 1"]);
 });

@@ -116,6 +116,12 @@ export const ENVIRONMENT = {
     },
     "expected a ws:// or wss:// URL with {app}, {machineId} or {flyMachineId}",
   ).optional(),
+  /** Machines that stand by for the next claims; 0: none. */
+  POOL_SIZE: text.regex(/^\d+$/, "expected a whole number").transform(Number)
+    .refine((value) => value <= 10_000, "expected at most 10000").default("0"),
+  /** A stopped machine costs its disk alone and starts in a moment; a started one is there. */
+  POOL_STATE: z.enum(["stopped", "started"], { message: "expected stopped or started" })
+    .default("stopped"),
   MAX_MACHINES: positiveInteger(text).default("100"),
   MAX_MACHINES_PER_USER: positiveInteger(text).default("1"),
   MAX_PROVISIONS_PER_USER_PER_HOUR: positiveInteger(text).default("20"),

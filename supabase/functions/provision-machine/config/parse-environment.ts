@@ -100,6 +100,23 @@ function crossProblems(
       reason: "expected off without FLY_ORG_SLUG: idle machines stop only in apps of their own",
     });
   }
+  if (!FLY_ORG_SLUG && !broken("FLY_ORG_SLUG") && (settings.POOL_SIZE ?? 0) > 0) {
+    found.push({
+      variable: "POOL_SIZE",
+      kind: "invalid",
+      reason: "expected 0 without FLY_ORG_SLUG: the pool's machines need apps of their own",
+    });
+  }
+  if (
+    (settings.POOL_SIZE ?? 0) > 0 && settings.POOL_STATE === "started" &&
+    (MACHINE_AUTOSTOP ?? "off") !== "off"
+  ) {
+    found.push({
+      variable: "POOL_STATE",
+      kind: "invalid",
+      reason: "expected stopped with MACHINE_AUTOSTOP: nobody is connected to a machine that waits",
+    });
+  }
   if (FLY_REGION && FLY_REGIONS && !FLY_REGIONS.includes(FLY_REGION)) {
     found.push({
       variable: "FLY_REGION",

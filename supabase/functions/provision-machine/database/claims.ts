@@ -1,4 +1,5 @@
 /** The claim of a row and the slot for its create. Each method throws AppError `database_error`. */
+import { z } from "zod/v3";
 import type { RowErrorCode } from "../errors.ts";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
@@ -28,6 +29,8 @@ export interface ClaimInput {
   maxMachines: number;
   /** Rows that the user may have written in an hour. */
   provisionsPerHour: number;
+  /** Of the pool's machines that this request may be given; null: of none. */
+  configHash: string | null;
   /** No new machines for anyone. */
   paused: boolean;
   timeoutMs: number;
@@ -80,12 +83,19 @@ export class Claims {
         ...unlessNull("p_fly_app_names", input.buckets),
         ...unlessNull("p_websocket_url_template", input.websocketUrlTemplate),
         ...unlessNull("p_idempotency_key", input.idempotencyKey),
+        ...unlessNull("p_config_hash", input.configHash),
         ...unlessNull("p_error_code", input.failure?.code ?? null),
         ...unlessNull("p_error_message", input.failure?.message ?? null),
       },
       Claim,
       deadline,
     );
+  }
+
+  /** A create was refused for the region as a whole. */
+  async noteRefusedRegion(region: string, forMs: number, deadline: Deadline): Promise<void> {
+    const args = { p_region: region, p_for_ms: forMs };
+    await this.database.rpc("note_refused_region", args, z.unknown(), deadline);
   }
 
   /** Gives the row another name while nothing can have been made under the one it has. */

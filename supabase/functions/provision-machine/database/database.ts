@@ -8,12 +8,14 @@ import { Claims } from "./claims.ts";
 import { Machines } from "./machines.ts";
 import { Observations } from "./observations.ts";
 import { Ownership } from "./ownership.ts";
+import { Pool } from "./pool.ts";
 
 export interface Database {
   claims: Claims;
   changes: Changes;
   machines: Machines;
   ownership: Ownership;
+  pool: Pool;
   alerts: Alerts;
   observations: Observations;
 }
@@ -26,6 +28,7 @@ export function connectDatabase(platform: Platform, runtime: Runtime): Database 
     changes: new Changes(caller),
     machines: new Machines(caller),
     ownership: new Ownership(caller),
+    pool: new Pool(caller),
     alerts: new Alerts(caller),
     observations: new Observations(caller),
   };

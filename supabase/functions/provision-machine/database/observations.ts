@@ -5,7 +5,7 @@ import type { DatabaseCaller } from "./caller.ts";
 import { ReconcileProblem } from "./rows.ts";
 
 /** The newest migration that this code was written for. */
-export const EXPECTED_SCHEMA_VERSION = "20261129001200";
+export const EXPECTED_SCHEMA_VERSION = "20261129001320";
 
 /** What the database knows of the system's health. */
 export const DatabaseHealth = z.object({
@@ -16,6 +16,8 @@ export const DatabaseHealth = z.object({
   /** Rows that reconcile should have closed. */
   overdue_rows: z.number(),
   undelivered_alerts: z.number(),
+  /** Machines of the pool that a claim can take. */
+  pool_ready: z.number(),
   /** Machines without a row that wait for an operator's decision. */
   orphans_held: z.number(),
   /** The project that the database belongs to, once it is known. */
@@ -26,7 +28,7 @@ export type DatabaseHealth = z.output<typeof DatabaseHealth>;
 /** Everything that `GET /metrics` shows. */
 export const MetricsSnapshot = z.object({
   counters: z.array(z.object({
-    metric: z.enum(["attempts", "machines", "reconcile_actions", "alerts_sent"]),
+    metric: z.enum(["attempts", "machines", "reconcile_actions", "alerts_sent", "pool_claims"]),
     labels: z.record(z.string(), z.string()),
     value: z.number(),
   })),
@@ -43,6 +45,8 @@ export const MetricsSnapshot = z.object({
   due_rows: z.number(),
   oldest_cleanup_seconds: z.number(),
   waiting_creates: z.number(),
+  /** Entries of the pool by state. */
+  pool_entries: z.record(z.string(), z.number()),
   /** Seconds since the epoch; null when reconcile never ran. */
   reconcile_last_run: z.number().nullable(),
 });
@@ -64,6 +68,16 @@ export class Observations {
     await this.database.rpc("count_refused", { p_counts: counts }, z.unknown(), deadline, {
       attempts: 1,
     });
+  }
+
+  /** What Fly.io says of the room in its regions; it is believed for `forMs`. */
+  async noteRegions(
+    { full, withRoom }: { full: string[]; withRoom: string[] },
+    forMs: number,
+    deadline: Deadline,
+  ): Promise<void> {
+    const args = { p_full: full, p_with_room: withRoom, p_for_ms: forMs };
+    await this.database.rpc("note_regions", args, z.unknown(), deadline);
   }
 
   async recordReconcileRun(

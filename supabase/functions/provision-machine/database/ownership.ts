@@ -6,6 +6,7 @@ import { z } from "zod/v3";
 import type { Deadline } from "../time.ts";
 import type { DatabaseCaller } from "./caller.ts";
 import { type Origin, unlessNull } from "./machines.ts";
+import { PooledMachine } from "./pool.ts";
 import { CloudMachine, LiveMachine } from "./rows.ts";
 
 /** What a run of reconcile has to know first. */
@@ -22,6 +23,10 @@ const Installation = z.object({
 export type Installation = z.output<typeof Installation>;
 
 const Sighting = z.object({ confirmed: z.boolean() });
+
+/** What owns machines at Fly.io. */
+const Owners = z.object({ owners: z.array(CloudMachine), pooled: z.array(PooledMachine) });
+export type Owners = z.output<typeof Owners>;
 
 const Outcome = z.object({ outcome: z.enum(["applied", "conflict", "unknown_user"]) });
 
@@ -61,13 +66,16 @@ export class Ownership {
     return this.database.rpc("list_live_machines", args, z.array(LiveMachine), deadline);
   }
 
-  /** The rows that own machines with one of these names or Fly ids, in any status. */
+  /**
+   * The rows that own machines with one of these names or Fly ids, in any status, and the entries of
+   * the pool with these names: a machine that a claim is just taking is in one of the two.
+   */
   readOwners(
     { names, flyMachineIds }: { names: string[]; flyMachineIds: string[] },
     deadline: Deadline,
-  ): Promise<CloudMachine[]> {
+  ): Promise<Owners> {
     const args = { p_names: names, p_fly_machine_ids: flyMachineIds };
-    return this.database.rpc("read_owners", args, z.array(CloudMachine), deadline);
+    return this.database.rpc("read_machines", args, Owners, deadline);
   }
 
   /** Returns whether an earlier sighting confirms that the live row's machine is missing. */

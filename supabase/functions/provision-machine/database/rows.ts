@@ -93,6 +93,10 @@ export type FoundForUse = z.output<typeof FoundForUse>;
 export const ReconcileProblem = z.enum(["never", "late", "failing"]).nullable();
 export type ReconcileProblem = z.output<typeof ReconcileProblem>;
 
+/** A region that takes no machine at the moment. */
+export const FullRegion = z.object({ region: z.string(), reason: z.enum(["no room", "refused"]) });
+export type FullRegion = z.output<typeof FullRegion>;
+
 export const Claim = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("unknown_user"), banned: z.boolean() }),
   z.object({ outcome: z.enum(["paused", "fleet_full"]) }),
@@ -111,6 +115,10 @@ export const Claim = z.discriminatedUnion("outcome", [
     wait_ms: z.number(),
     /** Reconcile does not do its work, or few machines are left: an alert may be due. */
     needs_attention: z.boolean().optional(),
+    /** The row got a machine of the pool; it is `running` if that was started already. */
+    pooled: z.boolean().optional(),
+    /** `refused`: for the organisation's quota, or because the region is retired. */
+    full_regions: z.array(FullRegion).default([]),
   }),
 ]);
 export type Claim = z.output<typeof Claim>;

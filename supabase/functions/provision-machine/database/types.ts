@@ -127,6 +127,20 @@ isOneToOne: true
                   Relationships: [
                     
                   ]
+                },"full_regions": {
+                  Row: {
+                    "full_until": string,"reason": string,"region": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "full_until": string,"reason": string,"region": string
+                  }
+                  Update: {
+                    "full_until"?: string,"reason"?: string,"region"?: string
+                  }
+                  Relationships: [
+                    
+                  ]
                 },"installation": {
                   Row: {
                     "created_at": string,"id": string,"only_row": boolean,"orphans_held": number,"project_host": string | null,"reconcile_request_id": number | null,"tag": string
@@ -189,6 +203,20 @@ isOneToOne: false
                   Relationships: [
                     
                   ]
+                },"pooled_machines": {
+                  Row: {
+                    "checked_at": string | null,"config_hash": string,"create_bucket": string,"created_at": string,"discard_reason": string | null,"fly_app_name": string,"fly_machine_id": string | null,"id": string,"looked_again": boolean,"machine_id": string,"made_until": string,"missing_since": string | null,"reconcile_at": string | null,"region": string,"standby": string,"state": string,"websocket_url": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "checked_at"?: string | null,"config_hash": string,"create_bucket": string,"created_at"?: string,"discard_reason"?: string | null,"fly_app_name": string,"fly_machine_id"?: string | null,"id"?: string,"looked_again"?: boolean,"machine_id": string,"made_until": string,"missing_since"?: string | null,"reconcile_at"?: string | null,"region": string,"standby": string,"state"?: string,"websocket_url": string
+                  }
+                  Update: {
+                    "checked_at"?: string | null,"config_hash"?: string,"create_bucket"?: string,"created_at"?: string,"discard_reason"?: string | null,"fly_app_name"?: string,"fly_machine_id"?: string | null,"id"?: string,"looked_again"?: boolean,"machine_id"?: string,"made_until"?: string,"missing_since"?: string | null,"reconcile_at"?: string | null,"region"?: string,"standby"?: string,"state"?: string,"websocket_url"?: string
+                  }
+                  Relationships: [
+                    
+                  ]
                 },"reconcile_runs": {
                   Row: {
                     "counts": NonNullable<Json>,"created_at": string,"duration_ms": number,"id": number,"request_id": string
@@ -217,7 +245,10 @@ isOneToOne: false
                 }
           }
           Functions: {
-            "add_to_durations":
+            "add_pooled_machine":
+{ Args: { "p_config_hash": string,"p_create_bucket": string,"p_make_within_ms": number,"p_max_machines": number,"p_name_prefix": string,"p_pool_size": number,"p_random": string,"p_rate_per_second": number,"p_region": string,"p_standby": string,"p_websocket_url_template": string }; Returns: Json
+                           },
+"add_to_durations":
 { Args: { "p_ms": number,"p_outcome": string }; Returns: undefined
                            },
 "add_to_metric":
@@ -230,13 +261,19 @@ isOneToOne: false
 { Args: { "p_project_host"?: string }; Returns: Json
                            },
 "claim_machine":
-{ Args: { "p_burst": number,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_max_machines"?: number,"p_name_prefix"?: string,"p_own_app"?: boolean,"p_paused"?: boolean,"p_project_host"?: string,"p_provisions_per_hour"?: number,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
+{ Args: { "p_burst": number,"p_config_hash"?: string,"p_cpu_priority": string,"p_error_code"?: string,"p_error_message"?: string,"p_fly_app_names"?: (string)[],"p_idempotency_key"?: string,"p_machine_id": string,"p_machine_limit": number,"p_max_machines"?: number,"p_name_prefix"?: string,"p_own_app"?: boolean,"p_paused"?: boolean,"p_pooled_for_ms"?: number,"p_project_host"?: string,"p_provisions_per_hour"?: number,"p_rate_per_second": number,"p_region": string,"p_request_hash": string,"p_request_id": string,"p_timeout_ms": number,"p_user_id": string,"p_wait_at_most_ms": number,"p_websocket_url_template"?: string }; Returns: Json
+                           },
+"count_machines":
+{ Args: { "p_at_most": number }; Returns: number
                            },
 "count_refused":
 { Args: { "p_counts": Json }; Returns: undefined
                            },
 "delay_creates":
 { Args: { "p_burst": number,"p_id": string,"p_rate_per_second": number,"p_retry_after_ms": number }; Returns: Json
+                           },
+"discard_pooled_machine":
+{ Args: { "p_id": string,"p_reason": string }; Returns: boolean
                            },
 "evaluate_alerts":
 { Args: { "p_by_reconcile"?: boolean,"p_cooldown_ms": number,"p_lease_ms": number,"p_max_machines"?: number,"p_threshold": number,"p_window_ms": number }; Returns: Json
@@ -249,6 +286,9 @@ isOneToOne: false
                            },
 "finish_alert":
 { Args: { "p_error"?: string,"p_id": number,"p_retry_in_ms"?: number }; Returns: undefined
+                           },
+"finish_pooled_machine":
+{ Args: { "p_gone": boolean,"p_id": string }; Returns: undefined
                            },
 "give_back_create_slot":
 { Args: { "p_id": string }; Returns: undefined
@@ -310,14 +350,32 @@ isOneToOne: false
 "note_orphans":
 { Args: { "p_fly_machine_ids": (string)[] }; Returns: Json
                            },
+"note_pooled_machines":
+{ Args: { "p_complete": boolean,"p_create_bucket": string,"p_listed": (string)[],"p_present": (string)[] }; Returns: Json
+                           },
 "note_present_machines":
 { Args: { "p_fly_machine_ids": (string)[] }; Returns: number
+                           },
+"note_refused_region":
+{ Args: { "p_for_ms": number,"p_region": string }; Returns: undefined
+                           },
+"note_regions":
+{ Args: { "p_for_ms": number,"p_full": (string)[],"p_with_room": (string)[] }; Returns: undefined
+                           },
+"pool_target":
+{ Args: { "p_max_machines": number,"p_pool_size": number }; Returns: number
                            },
 "prune_history":
 { Args: { "p_keep_days"?: number,"p_limit"?: number }; Returns: number
                            },
+"read_full_regions":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
 "read_health":
 { Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"read_machines":
+{ Args: { "p_fly_machine_ids": (string)[],"p_names": (string)[] }; Returns: Json
                            },
 "read_metrics":
 { Args: Record<PropertyKey, never>; Returns: Json
@@ -337,11 +395,17 @@ isOneToOne: false
 "record_fly_machine":
 { Args: { "p_duration_ms": number,"p_fly_machine_id": string,"p_id": string,"p_region": string,"p_request_id": string }; Returns: Json
                            },
+"record_pooled_machine":
+{ Args: { "p_fly_machine_id": string,"p_id": string,"p_region": string }; Returns: boolean
+                           },
 "record_reconcile_run":
 { Args: { "p_counts": Json,"p_duration_ms": number,"p_request_id": string }; Returns: undefined
                            },
 "rename_machine":
 { Args: { "p_duration_ms": number,"p_id": string,"p_name_prefix": string,"p_random": string,"p_request_id": string,"p_taken_name": string,"p_websocket_url_template": string }; Returns: Json
+                           },
+"replace_pooled_machine":
+{ Args: { "p_burst": number,"p_config_hash": string,"p_duration_ms": number,"p_id": string,"p_max_machines": number,"p_name_prefix": string,"p_random": string,"p_rate_per_second": number,"p_reason": string,"p_refused_name": string,"p_request_id": string,"p_standby": string,"p_wait_at_most_ms": number,"p_websocket_url_template": string }; Returns: Json
                            },
 "request_machine_change":
 { Args: { "p_change": string,"p_machine_id": string,"p_project_host"?: string,"p_request_id": string,"p_user_id"?: string }; Returns: Json
@@ -358,6 +422,9 @@ isOneToOne: false
 "schema_version":
 { Args: Record<PropertyKey, never>; Returns: string
                            },
+"settle_pool":
+{ Args: { "p_config_hash"?: string,"p_lease_ms": number,"p_limit": number,"p_max_machines": number,"p_pool_size": number }; Returns: Json
+                           },
 "take_create_slot":
 { Args: { "p_id": string }; Returns: Json
                            },
@@ -367,6 +434,32 @@ isOneToOne: false
 "take_due_machines":
 { Args: { "p_call": string,"p_lease_ms": number,"p_limit": number }; Returns: Json
                            },
+"take_pooled_machine":
+{ Args: { "p_config_hash": string }; Returns: {
+              "checked_at": string | null,
+"config_hash": string,
+"create_bucket": string,
+"created_at": string,
+"discard_reason": string | null,
+"fly_app_name": string,
+"fly_machine_id": string | null,
+"id": string,
+"looked_again": boolean,
+"machine_id": string,
+"made_until": string,
+"missing_since": string | null,
+"reconcile_at": string | null,
+"region": string,
+"standby": string,
+"state": string,
+"websocket_url": string
+            }[]
+                          SetofOptions: {
+        from: "*"
+        to: "pooled_machines"
+        isOneToOne: false
+        isSetofReturn: true
+      } },
 "user_state":
 { Args: { "p_user_id": string }; Returns: string
                            }

@@ -32,6 +32,8 @@ const Ok = z.object({ ok: z.boolean().optional() });
 export interface CreateMachineBody {
   name: string;
   region: string;
+  /** The machine is made ready and stays stopped. */
+  skip_launch?: boolean;
   config: {
     image: string;
     guest: { cpu_kind: "shared" | "performance"; cpus: number; memory_mb: number };

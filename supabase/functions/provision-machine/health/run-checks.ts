@@ -119,12 +119,24 @@ async function checkDatabase({ isolate, database, environment }: OpenContext): P
         : { output: "held back from destruction until an operator decides: see the runbook" }),
     }],
     ["database:project", "component", projectResult(health, environment.platform)],
+    ...poolCheck(health, environment.settings.POOL_SIZE ?? 0),
     ["alerts:undelivered", "component", {
       status: undelivered_alerts === 0 ? "pass" : "warn",
       observedValue: undelivered_alerts,
       observedUnit: "alerts",
     }],
   ];
+}
+
+/** Only where there is to be a pool. Half of it is enough for what comes in a minute or two. */
+function poolCheck({ pool_ready: ready }: DatabaseHealth, wanted: number): Named[] {
+  if (wanted === 0) return [];
+  return [["pool:ready", "component", {
+    status: ready * 2 >= wanted ? "pass" : "warn",
+    observedValue: ready,
+    observedUnit: "machines",
+    ...(ready * 2 >= wanted ? {} : { output: `${wanted} are to be ready: see the runbook` }),
+  }]];
 }
 
 function reconcileResult(

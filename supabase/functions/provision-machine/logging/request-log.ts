@@ -149,6 +149,11 @@ export class RequestLog {
     this.info(`✅ Fly machine created successfully: ${flyMachineId}`, { region });
   }
 
+  /** Nothing was created: the machine stood by. */
+  machineOfPool(flyMachineId: string, region: string): void {
+    this.info(`✅ Machine taken from the warm pool: ${flyMachineId}`, { region });
+  }
+
   /** The one error event of a failure: with its stack, and with what Fly.io said, if it did. */
   provisioningFailed(error: AppError, fields: Fields = {}): void {
     this.failed(`❌ Fly.io provisioning failed: ${error.message}`, error, fields);

@@ -7,10 +7,12 @@ const TIMEOUT_MS = 8_000;
 /** https://prometheus.io/docs/instrumenting/exposition_formats/ */
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-export async function handleMetrics({ isolate, database }: RequestContext): Promise<Response> {
+export async function handleMetrics(
+  { isolate, database, environment: { settings } }: RequestContext,
+): Promise<Response> {
   const deadline = Deadline.after(isolate.runtime.clock, TIMEOUT_MS);
   const snapshot = await database.observations.readMetrics(deadline);
-  return new Response(renderMetrics(snapshot), {
+  return new Response(renderMetrics(snapshot, settings.POOL_SIZE ?? 0), {
     headers: { "content-type": CONTENT_TYPE, "cache-control": "no-store" },
   });
 }

@@ -17,12 +17,17 @@ const ALERTS_SENT = ALERT_KINDS.flatMap((kind) =>
 /** `internal_error`: Supabase Auth did not answer. The last two have no code: they were answered. */
 const REFUSED = [...Object.keys(CALLER_CODES), "internal_error", "preflight", "anonymous"];
 
-export function renderMetrics(snapshot: MetricsSnapshot): string {
+/** `poolSize`: POOL_SIZE. */
+export function renderMetrics(snapshot: MetricsSnapshot, poolSize: number): string {
   const counters = (metric: string): Sample[] =>
     snapshot.counters.filter((counter) => counter.metric === metric);
   const alertsSent = counters("alerts_sent");
   const never = ALERTS_SENT.filter(({ kind, event }) =>
     !alertsSent.some(({ labels }) => labels?.["kind"] === kind && labels["event"] === event)
+  );
+  const claims = counters("pool_claims");
+  const neverClaimed = ["hit", "miss"].filter((outcome) =>
+    !claims.some(({ labels }) => labels?.["outcome"] === outcome)
   );
   const noBuckets = [...snapshot.duration_bounds_ms, Infinity].map(() => 0);
   const durations = [
@@ -69,6 +74,24 @@ export function renderMetrics(snapshot: MetricsSnapshot): string {
       "gauge",
       "How long the oldest closed row has waited for its machine to be confirmed gone; 0 without one.",
       [{ value: snapshot.oldest_cleanup_seconds }],
+    ),
+    family("pool_wanted", "gauge", "Machines that the warm pool is to have: POOL_SIZE.", [
+      { value: poolSize },
+    ]),
+    family(
+      "pool_machines",
+      "gauge",
+      "Machines of the warm pool: ready, making, or discarded and not destroyed yet.",
+      ["ready", "making", "discarded"].map((state) => ({
+        labels: { state },
+        value: snapshot.pool_entries[state] ?? 0,
+      })),
+    ),
+    family(
+      "pool_claims_total",
+      "counter",
+      "Claims that the warm pool could serve: hit, or miss when it had no machine ready.",
+      [...claims, ...neverClaimed.map((outcome) => ({ labels: { outcome }, value: 0 }))],
     ),
     family("waiting_creates", "gauge", "Creates that wait for their slot at Fly.io.", [
       { value: snapshot.waiting_creates },

@@ -2000,6 +2000,21 @@ export const OPENAPI: Record<string, unknown> = {
             "minimum": 0,
             "maximum": 9007199254740991
           },
+          "pooled": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 9007199254740991
+          },
+          "poolDiscarded": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 9007199254740991
+          },
+          "poolDestroyed": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 9007199254740991
+          },
           "suspected": {
             "type": "integer",
             "minimum": 0,
@@ -2040,6 +2055,9 @@ export const OPENAPI: Record<string, unknown> = {
                     "crashed",
                     "expired",
                     "found",
+                    "pooled",
+                    "poolDiscarded",
+                    "poolDestroyed",
                     "suspected",
                     "orphansHeld",
                     "alertsSent",
@@ -2087,6 +2105,9 @@ export const OPENAPI: Record<string, unknown> = {
           "crashed",
           "expired",
           "found",
+          "pooled",
+          "poolDiscarded",
+          "poolDestroyed",
           "suspected",
           "orphansHeld",
           "alertsSent",

@@ -39,6 +39,10 @@ export interface ProvisionInput {
   body: CreateMachineBody;
   /** The body as it may be logged. */
   loggableBody: CreateMachineBody;
+  /** Fly.io has said that the only region to try has no room. */
+  isFull?: boolean;
+  /** The log has this row's create already, and no room for another. */
+  isLogged?: boolean;
   /** Regions to try in turn when one has no capacity; the first is the one asked for. */
   regions: readonly [string, ...string[]];
 }

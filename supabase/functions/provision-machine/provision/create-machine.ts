@@ -26,6 +26,8 @@ const MAX_FAILURES = {
   /** Seen by several clients: a new app is known everywhere within seconds. */
   not_ready_yet: 10,
 };
+/** How long the region is not tried first; nothing but a create shows that it has recovered. */
+const REFUSED_FOR_MS = 10 * 60_000;
 type Obstacle = keyof typeof MAX_FAILURES;
 /**
  * Seen after a push: an image that arrives at Fly.io within 10 s to a minute. These wait 31 s in
@@ -57,6 +59,7 @@ export async function createMachine(
       failure.attempt = attempt;
     }
 
+    await noteRegion(context, failure, region);
     const [nextRegion, ...others] = fallbacks;
     if (failure.code === "fly_capacity" && nextRegion !== undefined) {
       noteFailure(context, failure, `trying region ${nextRegion}`);
@@ -83,6 +86,20 @@ export async function createMachine(
       if (imageWaitMs !== undefined) await takeCreateSlot(context, input.row);
     }
   }
+}
+
+/** A quota, or a retired region, concerns whoever comes next as well. */
+async function noteRegion(
+  { claims, log, workDeadline }: ProvisionContext,
+  { refusal }: FlyError,
+  region: string,
+): Promise<void> {
+  if (refusal !== "region_quota" && refusal !== "region_retired") return;
+  await claims.noteRefusedRegion(region, REFUSED_FOR_MS, workDeadline).catch((error) =>
+    log.deferWarning("The refused region could not be noted", {
+      reason: String(error.cause ?? error),
+    })
+  );
 }
 
 /** Null when another attempt cannot help. */
@@ -112,7 +129,7 @@ async function createOrFind(
   progress.mayExist = true;
   try {
     const response = await sendCreate(fly, row.fly_app_name, { ...body, region }, { deadline });
-    noteSuccess(context, response);
+    noteSuccess(context, input, response);
     return response.data;
   } catch (error) {
     if (!(error instanceof FlyError)) throw error;
@@ -149,13 +166,13 @@ function findOwnMachine(
 
 function noteAttempt(
   { log, measurements }: ProvisionContext,
-  { row, body, loggableBody }: ProvisionInput,
+  { row, body, loggableBody, isLogged = false }: ProvisionInput,
   region: string,
   attempt: number,
 ): void {
   measurements.createAttempts = attempt;
   measurements.region = region;
-  if (attempt > 1) return;
+  if (attempt > 1 || isLogged) return;
   log.callingFly({
     region,
     app: row.fly_app_name,
@@ -167,10 +184,11 @@ function noteAttempt(
 
 function noteSuccess(
   { log, measurements }: ProvisionContext,
+  { isLogged = false }: ProvisionInput,
   { status, statusText, flyRequestId, durationMs }: Awaited<ReturnType<typeof sendCreate>>,
 ): void {
   measurements.flyRequestIds.push(flyRequestId);
-  log.flyResponse(status, statusText, { flyRequestId, durationMs });
+  if (!isLogged) log.flyResponse(status, statusText, { flyRequestId, durationMs });
 }
 
 /** `next`: what is done about it; undefined when the failure is final. */

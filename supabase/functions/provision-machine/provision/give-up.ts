@@ -22,6 +22,8 @@ export async function giveUp(
 ): Promise<LiveMachine> {
   const { machines, log, redactor, measurements, closeDeadline } = context;
   const { row } = input;
+  // As the database has it: the answer to another name of the row may have been lost.
+  let current: CloudMachine = row;
   let error = toAppError(thrown);
   let stale = false;
   const flyMachineId = progress.machine?.id ?? null;
@@ -41,7 +43,8 @@ export async function giveUp(
         closeDeadline,
       ));
     if (closed.outcome === "not_found") error = rowDeleted(thrown);
-    else if (closed.outcome === "conflict") {
+    else current = closed.machine;
+    if (closed.outcome === "conflict") {
       // Reconcile saw the machine start and adopted it; it may have stopped since. Then it lives.
       const { status } = closed.machine;
       if (status === "running" || status === "stopped") return closed.machine;
@@ -58,7 +61,7 @@ export async function giveUp(
     throw withLeftovers(error, { stale, clean: true });
   }
   const clean = !mayHaveLeftovers ||
-    await measurements.time("cleanup", () => removeLeftovers(context, input, progress));
+    await measurements.time("cleanup", () => removeLeftovers(context, current, progress));
   if (clean && !stale && mayHaveLeftovers) {
     await machines.markCleanedUp(row.id, originOf(context), closeDeadline).catch((cause) =>
       log.deferWarning("The clean-up could not be noted; reconcile will check again", {
@@ -75,10 +78,12 @@ export async function giveUp(
  */
 async function removeLeftovers(
   { runtime, fly, log, closeDeadline: deadline }: ProvisionContext,
-  { row }: ProvisionInput,
+  row: CloudMachine,
   { machine: seen }: Progress,
 ): Promise<boolean> {
-  const machine = { ...machineOfRow(row), flyMachineId: null, seen };
+  const known = machineOfRow(row);
+  if (known === null) return true;
+  const machine = { ...known, flyMachineId: null, seen };
   try {
     return await destroyMachineOfRow({ runtime, fly, deadline }, machine);
   } catch (error) {

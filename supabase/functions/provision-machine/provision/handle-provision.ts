@@ -1,8 +1,8 @@
 /** POST /provision-machine: claim a row, provision the machine, answer what the row says. */
-import type { Environment } from "../config/environment.ts";
+import type { Environment, Settings } from "../config/environment.ts";
 import { configurationError, otherProject } from "../config/problems.ts";
 import type { CreateRate } from "../database/claims.ts";
-import type { Claim, ProvisioningMachine } from "../database/rows.ts";
+import type { Claim, ProvisioningMachine, RunningMachine } from "../database/rows.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { openFlyClient } from "../fly/client.ts";
 import { readJsonBody } from "../http/body.ts";
@@ -15,6 +15,8 @@ import { destroyedMeanwhile, longestSlotWaitMs, slotTooLate } from "./create-slo
 import { IN_FLIGHT } from "./in-flight.ts";
 import { randomNamePart } from "./machine-config.ts";
 import { hashRequest, parseProvisionRequest, type ProvisionRequest } from "./parse-request.ts";
+import { fitsPool, poolConfigHash } from "./pool-config.ts";
+import { type PoolSource, provisionPooledMachine } from "./pooled-machine.ts";
 import { ProvisionInputs } from "./provision-inputs.ts";
 import { provisionMachine } from "./provision-machine.ts";
 import { replay } from "./replay.ts";
@@ -62,9 +64,12 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
     perSecond: settings.FLY_RATE_PER_SECOND ?? 1,
     burst: settings.FLY_RATE_BURST ?? 1,
   };
+  const configHash = environment.complete && fitsPool(environment.settings, { ...wanted, region })
+    ? await poolConfigHash(environment.settings, isolate.runtime)
+    : null;
   const claim = await measurements.time(
     "claim",
-    () => claimRow(context, { wanted, region, idempotencyKey, budget, rate }),
+    () => claimRow(context, { wanted, region, idempotencyKey, budget, rate, configHash }),
   );
   const row = claimedRow(claim, context);
   measurements.region = row.region;
@@ -74,17 +79,52 @@ export async function handleProvision(context: RequestContext): Promise<HandlerR
   if (!environment.complete) throw configurationError(environment.problems[0]);
   const slotWaitMs = "wait_ms" in claim ? claim.wait_ms : 0;
   if (claim.outcome === "no_slot") throw slotTooLate(slotWaitMs - budget.maxSlotWaitMs);
+  const pooled = claim.outcome === "claimed" && claim.pooled === true;
+  if (pooled && row.status === "running") return takenFromPool(context, row);
   // The claim's answer was lost, and the row was closed before the claim was repeated.
   if (row.status !== "provisioning") throw destroyedMeanwhile();
   const { workDeadline, closeDeadline } = budget;
-  const inputs = new ProvisionInputs(context, environment, wanted, { slotWaitMs, rate });
+  const fullRegions = "full_regions" in claim ? claim.full_regions : [];
+  const pace = { slotWaitMs, rate };
+  const inputs = new ProvisionInputs(context, environment, wanted, pace, fullRegions);
   const more = {
     workDeadline,
     closeDeadline,
     fly: openFlyClient(isolate, environment.settings, context.trace),
     hosting: chooseHosting(environment.settings),
   };
-  return await provision(context, row, inputs, more);
+  const source = configHash === null || !pooled
+    ? null
+    : poolSource(context, environment.settings, { configHash, budget, rate });
+  return await provision(context, row, inputs, { ...more, source });
+}
+
+/** It was seen started while nobody had it, so this call to the database was all there was to do. */
+function takenFromPool({ log, requestId }: RequestContext, row: RunningMachine): Response {
+  log.machineOfPool(row.fly_machine_id, row.region);
+  return machineResponse(200, row, requestId);
+}
+
+/** For when the machine of the pool that the row got cannot be started. */
+function poolSource(
+  { database: { pool } }: RequestContext,
+  settings: Settings,
+  { configHash, budget, rate }: { configHash: string; budget: Budget; rate: CreateRate },
+): PoolSource {
+  const { claim: { namePrefix }, addressTemplate } = chooseHosting(settings);
+  const { maxSlotWaitMs } = budget;
+  return {
+    pool,
+    wanted: {
+      configHash,
+      standby: settings.POOL_STATE,
+      namePrefix,
+      websocketUrlTemplate: addressTemplate,
+      maxMachines: settings.MAX_MACHINES,
+      rate,
+      maxSlotWaitMs,
+    },
+  };
 }
 
 function budgetOf({ isolate: { runtime }, environment, startedAt }: RequestContext): Budget {
@@ -103,11 +143,13 @@ interface ClaimDetails {
   idempotencyKey: string | null;
   budget: Budget;
   rate: CreateRate;
+  /** Of the pool's machines that fit the request. */
+  configHash: string | null;
 }
 
 async function claimRow(
   { isolate: { runtime }, environment, database, requestId }: RequestContext,
-  { wanted, region, idempotencyKey, budget, rate }: ClaimDetails,
+  { wanted, region, idempotencyKey, budget, rate, configHash }: ClaimDetails,
 ): Promise<Claim> {
   const { settings } = environment;
   const { closeDeadline, maxSlotWaitMs } = budget;
@@ -132,6 +174,7 @@ async function claimRow(
     timeoutMs: closeDeadline.remainingMs(),
     rate,
     maxSlotWaitMs,
+    configHash,
     ...failureOf(environment),
   };
   try {
@@ -157,25 +200,34 @@ async function provision(
   context: RequestContext,
   row: ProvisioningMachine,
   inputs: ProvisionInputs,
-  more: Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly" | "hosting">,
+  { source, ...more }:
+    & Pick<ProvisionContext, "workDeadline" | "closeDeadline" | "fly" | "hosting">
+    & {
+      /** Of the machine that the row got from the pool, if it did. */
+      source: PoolSource | null;
+    },
 ): Promise<HandlerResult> {
   const { isolate, log, measurements, requestId, startedAt, database: { claims, machines } } =
     context;
   const { runtime, redactor } = isolate;
   const input = await inputs.inputFor(row);
+  const shared = { runtime, redactor, claims, machines, log, measurements, requestId, startedAt };
   const working = IN_FLIGHT.of(isolate).track(
     { rowId: row.id, machines, log },
     () =>
-      provisionMachine(
-        { runtime, redactor, claims, machines, log, measurements, requestId, startedAt, ...more },
-        input,
-      ).finally(() => inputs.release()),
+      (source === null
+        ? provisionMachine({ ...shared, ...more }, input)
+        : provisionPooledMachine({ ...shared, ...more }, input, source))
+        .finally(() => inputs.release()),
   );
   if (!prefersAsync(context.request.headers)) {
     // A caller who hangs up must not end the work: its row would be left to reconcile.
     runtime.waitUntil(working.catch(() => {/* thrown below */}));
     const made = await working;
-    const note = made.status === "stopped" ? stoppedNote(made) : more.hosting.addressNote;
+    // A machine of the pool has had its address for a while.
+    const isNew = source === null || made.machine_id !== row.machine_id;
+    const addressNote = isNew ? more.hosting.addressNote : null;
+    const note = made.status === "stopped" ? stoppedNote(made) : addressNote;
     return machineResponse(200, made, requestId, { note });
   }
   return {

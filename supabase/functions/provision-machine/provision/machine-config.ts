@@ -33,7 +33,8 @@ const MAX_NAMES_LOGGED = 10;
 
 export interface MachineConfigInput {
   machineId: string;
-  userId: string;
+  /** Null for a machine that is nobody's yet. */
+  userId: string | null;
   region: string;
   cpuPriority: CpuPriority;
   image: string;
@@ -43,6 +44,18 @@ export interface MachineConfigInput {
   /** Its key for connect tokens; null without `CONNECT_TOKEN_SECRET`. */
   connectKey: string | null;
   tags: OwnerTags;
+}
+
+/** The part of a machine's configuration that is the same for all. */
+export function configuredPart(
+  settings: Settings,
+): Pick<MachineConfigInput, "image" | "port" | "autostop" | "extraEnv"> {
+  return {
+    image: settings.DOCKER_IMAGE,
+    port: settings.MACHINE_PORT,
+    autostop: settings.MACHINE_AUTOSTOP,
+    extraEnv: settings.MACHINE_ENV,
+  };
 }
 
 export function buildCreateBody(input: MachineConfigInput): CreateMachineBody {
@@ -100,7 +113,7 @@ function ownEnv(
   { userId, machineId, cpuPriority, connectKey }: MachineConfigInput,
 ): Record<string, string> {
   return {
-    USER_ID: userId,
+    ...(userId === null ? {} : { USER_ID: userId }),
     MACHINE_ID: machineId,
     CPU_PRIORITY: cpuPriority,
     ...(connectKey === null ? {} : { CONNECT_KEY: connectKey }),

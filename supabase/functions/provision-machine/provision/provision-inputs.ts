@@ -1,11 +1,11 @@
 /** What a request asks Fly.io for: the same under each name that its row may get. */
 import type { CompleteEnvironment, Settings } from "../config/environment.ts";
 import { connectKeyOf } from "../connect/token.ts";
-import type { ProvisioningMachine } from "../database/rows.ts";
+import type { FullRegion, ProvisioningMachine } from "../database/rows.ts";
 import { ownerTags } from "../fly/identity.ts";
 import type { RequestContext } from "../http/context.ts";
 import type { ProvisionInput } from "./context.ts";
-import { buildCreateBody, loggableBody } from "./machine-config.ts";
+import { buildCreateBody, configuredPart, loggableBody } from "./machine-config.ts";
 import type { ProvisionRequest } from "./parse-request.ts";
 
 export class ProvisionInputs {
@@ -16,6 +16,7 @@ export class ProvisionInputs {
     private readonly environment: CompleteEnvironment,
     private readonly wanted: ProvisionRequest,
     private readonly pace: Pick<ProvisionInput, "slotWaitMs" | "rate">,
+    private readonly fullRegions: readonly FullRegion[],
   ) {}
 
   /** The input for the row as it is named now, which the log and the answer then name too. */
@@ -31,14 +32,11 @@ export class ProvisionInputs {
     // Fly.io may repeat what it was sent; its texts are redacted as they arrive.
     this.releases.push(redactor.protect(connectKey === null ? [] : [connectKey]));
     const config = {
+      ...configuredPart(settings),
       machineId: row.machine_id,
       userId: this.wanted.userId,
       region: row.region,
       cpuPriority: this.wanted.cpuPriority,
-      image: settings.DOCKER_IMAGE,
-      port: settings.MACHINE_PORT,
-      autostop: settings.MACHINE_AUTOSTOP,
-      extraEnv: settings.MACHINE_ENV,
       connectKey,
       tags: ownerTags(settings.SUPABASE_URL, row.id),
     };
@@ -49,7 +47,7 @@ export class ProvisionInputs {
       inputFor: (renamed) => this.inputFor(renamed),
       body,
       loggableBody: loggableBody(body, config),
-      regions: regionsToTry(row.region, settings),
+      ...regionsToTry(row.region, settings, this.fullRegions),
     };
   }
 
@@ -59,7 +57,22 @@ export class ProvisionInputs {
   }
 }
 
-function regionsToTry(region: string, settings: Settings): [string, ...string[]] {
-  if (!settings.FLY_REGION_FALLBACK) return [region];
-  return [region, ...settings.FLY_REGIONS.filter((other) => other !== region)];
+/** Those that take nothing at the moment come last; without fallback there is only one. */
+function regionsToTry(
+  region: string,
+  settings: Settings,
+  fullRegions: readonly FullRegion[],
+): Pick<ProvisionInput, "regions" | "isFull"> {
+  if (!settings.FLY_REGION_FALLBACK) {
+    // Only a create shows whether one that was refused has recovered.
+    const isFull = fullRegions.some((full) => full.region === region && full.reason === "no room");
+    return { regions: [region], isFull };
+  }
+  const all = [region, ...settings.FLY_REGIONS.filter((other) => other !== region)];
+  const isFull = (name: string) => fullRegions.some((full) => full.region === name);
+  const [first = region, ...others] = [
+    ...all.filter((name) => !isFull(name)),
+    ...all.filter(isFull),
+  ];
+  return { regions: [first, ...others] };
 }

@@ -4,6 +4,7 @@
  * says what the row says.
  */
 import type { LiveMachine } from "../database/rows.ts";
+import { AppError } from "../errors.ts";
 import type { FlyMachine } from "../fly/machines.ts";
 import type { PrepareContext } from "../hosting/hosting.ts";
 import { everyNameTaken, MAX_NAMES, takeAnotherName } from "./another-name.ts";
@@ -11,6 +12,8 @@ import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { createMachine } from "./create-machine.ts";
 import { awaitCreateSlot, awaitSlotAfterRefusal } from "./create-slot.ts";
 import { giveUp } from "./give-up.ts";
+import { mayMove, moveMachine } from "./move-machine.ts";
+import { StuckInCreated } from "./start-failures.ts";
 import { startMachine } from "./start-machine.ts";
 
 /**
@@ -25,6 +28,7 @@ export async function provisionMachine(
   const progress: Progress = { machine: undefined, mayExist: false, appMayExist: false };
   let input = claimed;
   try {
+    if (input.isFull) throw noRoom(input.regions[0]);
     await awaitCreateSlot(context, input.row, input.slotWaitMs);
     const machine = await measurements.time("create", async () => {
       for (let names = 1; !await prepareApp(context, input, progress); names++) {
@@ -35,9 +39,34 @@ export async function provisionMachine(
     });
     measurements.region = machine.region;
     log.flyMachineCreated(machine.id, machine.region);
-    return await startMachine(context, input.row, machine);
+    return await startOrMove(context, input, progress, machine);
   } catch (thrown) {
     return await giveUp(context, input, progress, thrown);
+  }
+}
+
+/** As Fly.io would say to the create, only sooner. */
+function noRoom(region: string): AppError {
+  return new AppError("fly_capacity", `Fly.io has no room for the machine in ${region}`);
+}
+
+/** A machine that is stuck is given up once, where another region may be tried. */
+async function startOrMove(
+  context: ProvisionContext,
+  input: ProvisionInput,
+  progress: Progress,
+  machine: FlyMachine,
+): Promise<LiveMachine> {
+  try {
+    const options = { mayMove: mayMove(context, input, machine) };
+    return await startMachine(context, input.row, machine, options);
+  } catch (thrown) {
+    if (!(thrown instanceof StuckInCreated)) throw thrown;
+    const moved = await context.measurements.time(
+      "create",
+      () => moveMachine(context, input, progress, thrown),
+    );
+    return await startMachine(context, input.row, moved);
   }
 }
 

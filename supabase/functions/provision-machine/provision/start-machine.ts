@@ -8,9 +8,7 @@
  */
 import { originOf } from "../database/machines.ts";
 import type { ProvisioningMachine, RunningMachine } from "../database/rows.ts";
-import { AppError } from "../errors.ts";
 import { FlyError, toProvisioningError } from "../fly/errors.ts";
-import { newestExit, type ProgramExit } from "../fly/exit-event.ts";
 import {
   type FlyMachine,
   getMachine,
@@ -18,10 +16,10 @@ import {
   MAX_WAIT_SECONDS,
   waitForState,
 } from "../fly/machines.ts";
-import { truncate } from "../logging/log-format.ts";
 import { backoffMs, sleep } from "../time.ts";
 import type { ProvisionContext } from "./context.ts";
 import { destroyedMeanwhile, takeCreateSlot } from "./create-slot.ts";
+import { assertCanStart, machineFailed, StuckInCreated, timedOut } from "./start-failures.ts";
 
 /** Far below Fly's limit of 5 Get Machine per second. */
 const POLL_EVERY_MS = 2_500;
@@ -29,26 +27,32 @@ const MAX_FAILED_CALLS = 5;
 const MIN_WAIT_MS = 1_000;
 /** Some parts of Fly.io's API learn of a new machine later, and answer 404 until then. */
 const MAY_BE_INVISIBLE_MS = 20_000;
-/** A new machine does not leave these for `started`. `launch_failed` becomes `destroyed`. */
-const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "stopped", "replaced"];
+/** Nearly all leave `created` within ten seconds; one was seen in it for more than two hours. */
+const STUCK_AFTER_MS = 20_000;
 
 /** The machine of a row whose start is awaited. */
-interface Starting {
+export interface Starting {
   row: ProvisioningMachine;
+  /** As it was last seen. */
   machine: FlyMachine;
+  /** Whether another region may be tried should it get stuck; see {@link StuckInCreated}. */
+  mayMove?: boolean;
+  /** It stood by: one look right after its start may show the state before it. */
+  wasStopped?: boolean;
 }
 
 /**
  * Returns the row as `running`. Writes Fly's id to the row beside the wait, and stops waiting when
- * the row no longer wants the machine. Throws {@link AppError}: `machine_failed`,
- * `provision_timeout`, `database_error` or the code of a Fly.io failure.
+ * the row no longer wants the machine. Throws {@link StuckInCreated}, and {@link AppError}:
+ * `machine_failed`, `provision_timeout`, `database_error` or the code of a Fly.io failure.
  */
 export async function startMachine(
   context: ProvisionContext,
   row: ProvisioningMachine,
   machine: FlyMachine,
+  { mayMove = false }: Pick<Starting, "mayMove"> = {},
 ): Promise<RunningMachine> {
-  const { machines, log, measurements, workDeadline, closeDeadline } = context;
+  const { machines, log, measurements, workDeadline } = context;
   const unwanted = new AbortController();
   const recording = machines.recordFlyMachine(row.id, machine, originOf(context), workDeadline)
     .then(
@@ -63,15 +67,25 @@ export async function startMachine(
       },
     );
   try {
-    const starting = { row, machine };
+    const starting = { row, machine, mayMove };
     await measurements.time("wait", () => waitUntilStarted(context, starting, unwanted.signal));
   } finally {
     await recording;
   }
+  return await closeAsRunning(context, row, machine);
+}
+
+/** Says in the row that its machine was seen started. Throws {@link AppError}. */
+export async function closeAsRunning(
+  context: ProvisionContext,
+  row: ProvisioningMachine,
+  { id, region }: Pick<FlyMachine, "id" | "region">,
+): Promise<RunningMachine> {
+  const { machines, measurements, closeDeadline } = context;
   const closed = await measurements.time("finish", () =>
     machines.markRunning(
       row.id,
-      { id: machine.id, region: machine.region, adopted: false },
+      { id, region, adopted: false },
       { ...originOf(context), detail: measurements.report() },
       closeDeadline,
     ));
@@ -79,7 +93,8 @@ export async function startMachine(
   return closed.machine;
 }
 
-async function waitUntilStarted(
+/** Resolves once the machine is `started`. Throws {@link AppError}. */
+export async function waitUntilStarted(
   context: ProvisionContext,
   starting: Starting,
   unwanted: AbortSignal,
@@ -101,13 +116,14 @@ async function waitUntilStarted(
 
 async function keepWaiting(
   { runtime, fly, log, measurements, workDeadline: deadline }: ProvisionContext,
-  { row, machine }: Starting,
+  starting: Starting,
   signal: AbortSignal,
 ): Promise<void> {
+  const { row, machine: { id } } = starting;
   let failedCalls = 0;
   for (let attempt = 0;;) {
     signal.throwIfAborted();
-    if (deadline.passed()) throw timedOut(machine);
+    if (deadline.passed()) throw timedOut(starting.machine);
     const timeoutSeconds = Math.min(
       MAX_WAIT_SECONDS,
       Math.max(1, Math.floor(deadline.remainingMs() / 1_000)),
@@ -116,7 +132,7 @@ async function keepWaiting(
       const startedAt = runtime.clock.now();
       const wait = {
         app: row.fly_app_name,
-        id: machine.id,
+        id,
         state: "started" as const,
         timeoutSeconds,
       };
@@ -126,7 +142,7 @@ async function keepWaiting(
       if (early) await sleep(runtime.clock, MIN_WAIT_MS, signal);
     } catch (error) {
       if (!(error instanceof FlyError)) throw error;
-      if (deadline.passed()) throw timedOut(machine, error);
+      if (deadline.passed()) throw timedOut(starting.machine, error);
       // A machine that was just created may not be known everywhere yet, and one that is gone for
       // good is noticed by the poll beside this wait, so a 404 is not a failure here.
       if (!isMachineGone(error)) failedCalls++;
@@ -146,17 +162,19 @@ async function keepWaiting(
 
 async function pollForFailure(
   context: ProvisionContext,
-  { row, machine }: Starting,
+  starting: Starting,
   signal: AbortSignal,
 ): Promise<void> {
   const { runtime, fly, workDeadline: deadline } = context;
-  let lastSeenAt = runtime.clock.now();
-  let lastSeen = machine;
+  const { row, machine: { id }, wasStopped = false, mayMove = false } = starting;
+  const startedAt = runtime.clock.now();
+  let lastSeenAt = startedAt;
+  let mayShowBefore = wasStopped;
   for (;;) {
     await sleep(runtime.clock, POLL_EVERY_MS, signal);
     let seen: FlyMachine | null;
     try {
-      seen = await getMachine(fly, row.fly_app_name, machine.id, { deadline, signal });
+      seen = await getMachine(fly, row.fly_app_name, id, { deadline, signal });
     } catch (error) {
       // The poll is only a shortcut; the wait beside it decides about errors.
       if (error instanceof FlyError) continue;
@@ -166,49 +184,14 @@ async function pollForFailure(
       // A DELETE writes its intent to the row before it destroys the machine.
       await takeCreateSlot(context, row);
       if (runtime.clock.now() - lastSeenAt < MAY_BE_INVISIBLE_MS) continue;
-      throw machineFailed(context, lastSeen, "it no longer exists");
+      throw machineFailed(context, starting.machine, "it no longer exists");
     }
     lastSeenAt = runtime.clock.now();
-    lastSeen = seen;
+    starting.machine = seen;
     if (seen.state === "started") return;
-    assertCanStart(seen, context);
+    const stuck = seen.state === "created" && lastSeenAt - startedAt >= STUCK_AFTER_MS;
+    if (stuck && mayMove) throw new StuckInCreated(seen);
+    if (seen.state === "stopped" && mayShowBefore) mayShowBefore = false;
+    else assertCanStart(seen, context);
   }
-}
-
-function assertCanStart(machine: FlyMachine, context: ProvisionContext): void {
-  if (!FAILED_STATES.includes(machine.state)) return;
-  throw machineFailed(context, machine, `it is ${machine.state}`);
-}
-
-/** `machine` as it was last seen: its events say why. */
-function machineFailed(context: ProvisionContext, machine: FlyMachine, why: string): AppError {
-  const { id, events } = machine;
-  const exit = newestExit(events ?? []);
-  const detail = exit?.description ?? lastEvent(context, machine);
-  const message = [`Fly machine ${id} did not start: ${why}`, ...(detail ? [detail] : [])];
-  return new AppError("machine_failed", message.join("; "), exit && { hint: hintAfter(exit) });
-}
-
-function hintAfter({ outOfMemory }: ProgramExit): string {
-  return outOfMemory
-    ? "The machine ran out of memory: try a higher cpuPriority; its operator finds more with `fly logs`"
-    : "The program in the machine's image ended; its operator finds more with `fly logs`";
-}
-
-/** What there is to go by where no program ended. */
-function lastEvent({ fly }: ProvisionContext, { events }: FlyMachine): string | undefined {
-  const [event] = events ?? [];
-  if (event === undefined) return undefined;
-  // Each string on its own, and before truncating.
-  const redacted = JSON.stringify(
-    event,
-    (_, value) => typeof value === "string" ? fly.redact(value) : value,
-  );
-  return `last event: ${truncate(redacted, 400)}`;
-}
-
-function timedOut(machine: FlyMachine, cause?: FlyError): AppError {
-  return new AppError("provision_timeout", `Fly machine ${machine.id} did not start in time`, {
-    cause,
-  });
 }

@@ -3,10 +3,12 @@
  * whose machine is not there has lost it, and one whose machine is in another state follows it. What has a name that is not ours is never touched.
  */
 import { originOf } from "../database/machines.ts";
+import type { PooledMachine } from "../database/pool.ts";
 import type { CloudMachine, LiveMachine } from "../database/rows.ts";
 import type { Found, FoundList, Hosting } from "../hosting/hosting.ts";
 import { NO_IDS, type ReconcileContext } from "./context.ts";
 import { closeFailedMachines, findLostMachines } from "./find-lost-machines.ts";
+import { followPool, type StandingBy } from "./follow-pool.ts";
 import { differs, followStates } from "./follow-states.ts";
 import { type Orphan, settleOrphans } from "./settle-orphans.ts";
 
@@ -35,9 +37,12 @@ export async function compareMachines(
   const orphans: Orphan[] = [];
   const changed: LiveMachine[] = [];
   const failed: LiveMachine[] = [];
+  const pooled: StandingBy[] = [];
   for (const found of living) {
     const owner = owners.byFlyId.get(found.flyMachineId ?? "") ?? owners.byName.get(found.name);
-    if (wasLost(found, owner)) await markFound(context, found, owner);
+    const entry = owner === undefined ? owners.pooled.get(found.name) : undefined;
+    if (entry !== undefined) pooled.push({ found, entry });
+    else if (wasLost(found, owner)) await markFound(context, found, owner);
     else if (isOwnedBy(found, owner)) {
       if (found.state === "failed") failed.push(owner);
       else if (differs(found.state, owner)) changed.push(owner);
@@ -45,6 +50,7 @@ export async function compareMachines(
   }
   await followStates(context, changed);
   await closeFailedMachines(context, failed);
+  await followPool(context, hosting, { pooled, complete: list.complete });
   const held = await settleOrphans(context, hosting, { orphans, living: living.length });
   if (list.complete) {
     await findLostMachines(context, hosting, living);
@@ -101,14 +107,17 @@ function isNew(found: Found, { runtime, settings }: ReconcileContext): boolean {
 async function readOwners({ ownership, deadline }: ReconcileContext, all: Found[]) {
   const byName = new Map<string, CloudMachine>();
   const byFlyId = new Map<string, CloudMachine>();
+  const pooled = new Map<string, PooledMachine>();
   for (let first = 0; first < all.length; first += OWNERS_PER_QUERY) {
     const page = all.slice(first, first + OWNERS_PER_QUERY);
     const names = page.map(({ name }) => name);
     const flyMachineIds = page.flatMap(({ flyMachineId }) => flyMachineId ?? []);
-    for (const row of await ownership.readOwners({ names, flyMachineIds }, deadline)) {
+    const read = await ownership.readOwners({ names, flyMachineIds }, deadline);
+    for (const entry of read.pooled) pooled.set(entry.machine_id, entry);
+    for (const row of read.owners) {
       byName.set(row.machine_id, row);
       if (row.fly_machine_id !== null) byFlyId.set(row.fly_machine_id, row);
     }
   }
-  return { byName, byFlyId };
+  return { byName, byFlyId, pooled };
 }

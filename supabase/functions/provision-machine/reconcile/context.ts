@@ -3,6 +3,7 @@ import type { Environment, Settings } from "../config/environment.ts";
 import type { Changes } from "../database/changes.ts";
 import type { Machines } from "../database/machines.ts";
 import type { Ownership } from "../database/ownership.ts";
+import type { Pool } from "../database/pool.ts";
 import type { FlyClient } from "../fly/client.ts";
 import type { HostingSettings } from "../hosting/choose-hosting.ts";
 import type { Runtime } from "../runtime.ts";
@@ -24,6 +25,7 @@ export interface DatabaseContext {
 export interface ReconcileContext extends DatabaseContext {
   ownership: Ownership;
   changes: Changes;
+  pool: Pool;
   fly: FlyClient;
   settings: ReconcileSettings;
   /** Part of the name of every machine of this database. */
@@ -60,7 +62,7 @@ export type ReconcileSettings =
     | "FLY_REQUEST_TIMEOUT_SECONDS"
     | "PROVISION_TIMEOUT_SECONDS"
   >
-  & Partial<Pick<Settings, "MACHINE_AUTOSTOP" | "MACHINE_MAX_LIFETIME_HOURS">>;
+  & Partial<Pick<Settings, "MACHINE_AUTOSTOP" | "MACHINE_MAX_LIFETIME_HOURS" | "POOL_SIZE">>;
 
 /** The longest that any request may take; for when the setting itself is malformed. */
 const LONGEST_REQUEST_SECONDS = 150;

@@ -24,8 +24,11 @@ import {
   type ReconcileContext,
   reconcileSettings,
 } from "./context.ts";
+import { emptyPool } from "./empty-pool.ts";
 import { expireMachines } from "./expire-machines.ts";
+import { fillPool } from "./fill-pool.ts";
 import { Report } from "./report.ts";
+import { watchRegions } from "./watch-regions.ts";
 
 /** A run is called every minute and ends before the next one begins. */
 const BUDGET_MS = 50_000;
@@ -40,7 +43,15 @@ const FLY_NOT_CONFIGURED: EnvironmentProblem = {
 };
 
 /** Of the run's budget, so that no step starves those behind it. */
-const STEP_BUDGETS_MS = { expiry: 2_000, dueRows: 20_000, comparison: 18_000, alerts: 5_000 };
+const STEP_BUDGETS_MS = {
+  expiry: 2_000,
+  dueRows: 20_000,
+  emptyPool: 10_000,
+  comparison: 18_000,
+  regions: 3_000,
+  alerts: 5_000,
+  fillPool: 35_000,
+};
 
 export async function handleReconcile(request: RequestContext): Promise<Response> {
   const { isolate, database, requestId, startedAt, log, environment, trace } = request;
@@ -67,6 +78,7 @@ export async function handleReconcile(request: RequestContext): Promise<Response
     ...common,
     ownership,
     changes: database.changes,
+    pool: database.pool,
     fly,
     settings,
     tag,
@@ -89,14 +101,30 @@ export async function handleReconcile(request: RequestContext): Promise<Response
     closeDueRows,
   );
   await step(
+    { ...context, deadline: deadline.within(STEP_BUDGETS_MS.emptyPool) },
+    "the discarded machines of the warm pool could not be read",
+    (limited) => emptyPool(environment, limited),
+  );
+  await step(
     { ...context, deadline: deadline.within(STEP_BUDGETS_MS.comparison) },
     "the machines could not be compared with their rows",
     (limited) => compareAllApps(request, limited),
   );
   await step(
+    { ...context, deadline: deadline.within(STEP_BUDGETS_MS.regions) },
+    "Fly.io did not say which regions have room",
+    (limited) => watchRegions(database.observations, limited),
+  );
+  await step(
     { ...context, deadline: deadline.within(STEP_BUDGETS_MS.alerts) },
     "alerts could not be sent",
     (limited) => sendAlerts(request, limited),
+  );
+  // Last: it may take all that is left of the run.
+  await step(
+    { ...context, deadline: deadline.within(STEP_BUDGETS_MS.fillPool) },
+    "the warm pool could not be filled",
+    (limited) => fillPool(request, limited),
   );
   // Before anything else can fail: what was done has to be logged.
   report.log();

@@ -26,6 +26,9 @@ export type Action =
   | "crashed"
   | "expired"
   | "found"
+  | "pooled"
+  | "poolDiscarded"
+  | "poolDestroyed"
   | "suspected"
   | "orphansHeld"
   | "alertsSent"
@@ -51,6 +54,9 @@ export class Report {
     crashed: 0,
     expired: 0,
     found: 0,
+    pooled: 0,
+    poolDiscarded: 0,
+    poolDestroyed: 0,
     suspected: 0,
     orphansHeld: 0,
     alertsSent: 0,
