@@ -1,5 +1,5 @@
 /** I2: an answer is true, judged by what the database and Fly.io hold when all is over. */
-import type { Call, EventRow, Machine, MachineRow } from "./evidence.ts";
+import { type Call, type EventRow, isNameOf, type Machine, type MachineRow } from "./evidence.ts";
 
 /** What answers are compared with. */
 export interface AnsweredSystem {
@@ -16,7 +16,7 @@ export function untrueAnswers(state: AnsweredSystem): string[] {
     if (call.answer === null || call.kind === "reconcile") return [];
     const body = JSON.parse(call.answer.text);
     const machineId = call.machineId ?? body.machineId;
-    const row = state.rows.find(({ machine_id }) => machine_id === machineId);
+    const row = state.rows.find((row) => isNameOf(machineId, row));
     const why = call.kind === "destroy"
       ? whyDestroyIsUntrue(call.answer.status, row)
       : whyProvisionIsUntrue(call, call.answer.status, body, row, state);

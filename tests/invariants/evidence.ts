@@ -19,6 +19,14 @@ export interface MachineRow {
   destroy_requested_at: string | null;
 }
 
+/** A row of `pooled_machines`: the columns that invariants speak of. */
+export interface PoolEntry {
+  machine_id: string;
+  fly_machine_id: string | null;
+  standby: "stopped" | "started";
+  state: "making" | "ready" | "discarded";
+}
+
 /** Whether the name is, or was, that of the row. */
 export function isNameOf(
   name: string | null | undefined,

@@ -1,9 +1,10 @@
 /** Each checker finds what it is for: a state that breaks one invariant, and how that is reported. */
 import assert from "node:assert/strict";
-import type { Call, Machine, MachineRow } from "./evidence.ts";
+import type { Call, Machine, MachineRow, PoolEntry } from "./evidence.ts";
 import { blindCreates, duplicateMachines, duplicateRows } from "./creates.ts";
 import { destroyedForeigners, forgottenMachines, touchedApps, unseenApps } from "./leftovers.ts";
 import { hastyDecisions, wrongDestructions } from "./mistakes.ts";
+import { untrueEntries } from "./pool.ts";
 import { brokenLeases } from "./rows.ts";
 import { SecretFinder } from "./secrets.ts";
 import { type SettledSystem, violations } from "./settled-system.ts";
@@ -73,6 +74,8 @@ function state(changes: Partial<SettledSystem> = {}): SettledSystem {
     events: [EVENT],
     machines: [machine()],
     apps: [],
+    pool: [],
+    pooledNames: [],
     calls: [call(200, RUNNING)],
     deletedUsers: [],
     lines: [],
@@ -90,6 +93,12 @@ const LOGGED = JSON.stringify({
   machineId: "machine-1",
 });
 const GONE = machine({ state: "destroyed", live: false });
+const ENTRY: PoolEntry = {
+  machine_id: "machine-1",
+  fly_machine_id: "fly-1",
+  standby: "stopped",
+  state: "ready",
+};
 
 /** A machine that was there for a while after noon. */
 function lived(id: string, fromMs: number, toMs: number): Machine {
@@ -157,6 +166,14 @@ const BROKEN: Record<string, [Partial<SettledSystem>, RegExp]> = {
   "a machine without a row": [
     { rows: [], events: [], calls: [] },
     /^I3: machine-1 never had a row/,
+  ],
+  "a machine that two users had": [
+    { rows: [row(), row({ ...FAILED, id: "row-2", machine_id: "machine-2", user_id: "user-2" })] },
+    /^I3: machine fly-1 had 2 rows and 2 users/,
+  ],
+  "a machine of a user that is in the pool": [
+    { pool: [ENTRY] },
+    /^I3: machine-1 is in the pool and a user's/,
   ],
   "a live machine of a failed row": [
     { rows: [row(FAILED)], calls: [] },
@@ -241,6 +258,22 @@ const OTHERS: Record<string, [found: string[], said: RegExp]> = {
       foreignApps: ["machine-1"],
     }),
     /^I4: .*a stranger's app/,
+  ],
+  "an entry of the pool whose machine is not there": [
+    untrueEntries([ENTRY], [GONE], 1),
+    /^I4: machine-1 is ready in the pool, and its machine is destroyed/,
+  ],
+  "an entry of the pool that runs": [
+    untrueEntries([ENTRY], [machine()], 1),
+    /^I4: machine-1 is ready in the pool, and its machine is started/,
+  ],
+  "a discarded machine of the pool that lives": [
+    untrueEntries([{ ...ENTRY, state: "discarded" }], [machine()], 1),
+    /^I4: machine-1 is discarded in the pool, and its machine is started/,
+  ],
+  "a pool that is not full": [
+    untrueEntries([ENTRY], [machine({ state: "stopped" })], 2),
+    /^pool: 1 of 2 stand by/,
   ],
   "a running machine that was destroyed": [
     wrongDestructions([{ step: 1, row: row() }], [{ sentStep: 2, subject: "fly-1" }]),

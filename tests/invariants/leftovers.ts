@@ -1,5 +1,5 @@
 /** I4: nothing bills unseen, a running row has its machine, and what belongs to others stays untouched. */
-import type { EventRow, Machine, MachineRow } from "./evidence.ts";
+import type { EventRow, Machine, MachineRow, PoolEntry } from "./evidence.ts";
 
 type Row = Pick<MachineRow, "machine_id" | "fly_machine_id" | "status">;
 
@@ -12,8 +12,11 @@ function isLive({ status }: Pick<MachineRow, "status">): boolean {
 export function unseenMachines(
   rows: readonly (Row & Pick<MachineRow, "user_id">)[],
   machines: readonly Machine[],
+  pool: readonly PoolEntry[] = [],
 ): string[] {
   return machines.filter(({ live }) => live).flatMap(({ id, name }) => {
+    const standsBy = pool.some((entry) => entry.machine_id === name && entry.fly_machine_id === id);
+    if (standsBy) return [];
     const row = rows.find(({ machine_id }) => machine_id === name);
     if (row === undefined || !isLive(row) || row.fly_machine_id !== id) {
       const state = row ? `${row.status} with machine ${row.fly_machine_id}` : "missing";
@@ -81,8 +84,13 @@ export interface AppsLeft {
 }
 
 /** Once reconcile has come to rest: apps of ours that are not those of a live row. */
-export function unseenApps(rows: readonly Row[], { apps, foreignApps }: AppsLeft): string[] {
+export function unseenApps(
+  rows: readonly Row[],
+  { apps, foreignApps }: AppsLeft,
+  pool: readonly PoolEntry[] = [],
+): string[] {
   return apps.filter((name) => !foreignApps.includes(name)).flatMap((name) => {
+    if (pool.some(({ machine_id }) => machine_id === name)) return [];
     const row = rows.find(({ machine_id }) => machine_id === name);
     return row !== undefined && isLive(row)
       ? []

@@ -4,6 +4,8 @@ import { type AnsweredSystem, untrueAnswers } from "./answers.ts";
 import { duplicateMachines, duplicateRows, machinesWithoutRow, splitKeys } from "./creates.ts";
 import { falseAlarms, runningWithoutMachine, unseenApps, unseenMachines } from "./leftovers.ts";
 import { unloggedFailures } from "./log.ts";
+import type { PoolEntry } from "./evidence.ts";
+import { entriesOfUsers, machinesOfTwoOwners } from "./pool.ts";
 import { openRows } from "./rows.ts";
 import { leaks } from "./secrets.ts";
 
@@ -11,6 +13,9 @@ import { leaks } from "./secrets.ts";
 export interface SettledSystem extends AnsweredSystem {
   /** Apps that machines have of their own, by name. */
   apps: string[];
+  /** The warm pool, and the names of all machines that ever were in it. */
+  pool: PoolEntry[];
+  pooledNames: string[];
   /** All output of all function processes. */
   lines: string[];
   /** What must appear nowhere. */
@@ -26,10 +31,12 @@ export function violations(system: SettledSystem): string[] {
     ...untrueAnswers(system),
     ...duplicateRows(rows),
     ...duplicateMachines(rows, machines, "before-running"),
-    ...machinesWithoutRow(rows, machines),
+    ...machinesWithoutRow(everHeld(system), machines),
+    ...machinesOfTwoOwners(rows.map((row) => ({ row }))),
+    ...entriesOfUsers(rows, system.pool),
     ...splitKeys(calls),
-    ...unseenMachines(rows, machines),
-    ...unseenApps(rows, { apps: system.apps, foreignApps: [] }),
+    ...unseenMachines(rows, machines, system.pool),
+    ...unseenApps(rows, { apps: system.apps, foreignApps: [] }, system.pool),
     ...runningWithoutMachine(rows, machines, "started"),
     ...falseAlarms(events),
     ...unloggedFailures(calls.map(({ answer }) => answer), lines),
@@ -40,4 +47,12 @@ export function violations(system: SettledSystem): string[] {
       ["an answer", JSON.stringify(answers)],
     ]),
   ];
+}
+
+/** What may have had a machine: rows under each of their names, and entries of the pool. */
+function everHeld({ rows, pooledNames }: SettledSystem): { machine_id: string }[] {
+  return [
+    ...rows.flatMap(({ machine_id, former_machine_ids }) => [machine_id, ...former_machine_ids]),
+    ...pooledNames,
+  ].map((machine_id) => ({ machine_id }));
 }

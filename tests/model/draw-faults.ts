@@ -36,6 +36,13 @@ export type ScheduledMachineFault =
   | { kind: "killed"; afterMs: number }
   | { kind: "no-capacity"; variant: CapacityVariant };
 
+/** What becomes of a machine of the warm pool when it is started. */
+export type ScheduledStartFault =
+  | { kind: "starts" }
+  | MachineFault
+  /** Its host has no room for it any more. */
+  | { kind: "no-room" };
+
 /** Statuses that say that the call had no effect. */
 const REFUSALS = [400, 401, 403, 404, 408, 409, 412, 422, 429];
 /** Statuses that leave it open. */
@@ -119,6 +126,25 @@ export const machineFaultsArbitrary: fc.Arbitrary<ScheduledMachineFault[]> = fc.
       weight: 1,
       arbitrary: fc.constantFrom(...CAPACITY_VARIANT_NAMES)
         .map((variant): ScheduledMachineFault => ({ kind: "no-capacity", variant })),
+    },
+  ),
+  { maxLength: 6 },
+);
+
+/** For the starts of machines that stand by, in their order; the ones after the last start as usual. */
+export const startFaultsArbitrary: fc.Arbitrary<ScheduledStartFault[]> = fc.array(
+  fc.oneof(
+    { weight: 2, arbitrary: fc.constant<ScheduledStartFault>({ kind: "starts" }) },
+    { weight: 2, arbitrary: fc.constant<ScheduledStartFault>({ kind: "no-room" }) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(3_000, 40_000, 115_000)
+        .map((ms): ScheduledStartFault => ({ kind: "slow-start", ms })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom("failed" as const, "stopped" as const)
+        .map((state): ScheduledStartFault => ({ kind: "fails", state, afterMs: 200 })),
     },
   ),
   { maxLength: 6 },

@@ -4,6 +4,7 @@
 export function flyAction(method: string, { pathname }: URL): string {
   const [, , root, app, part, id, verb] = pathname.split("/");
   if (root === "orgs") return "organization-machines";
+  if (root === "platform") return "placements";
   if (app === undefined) return method === "POST" ? "app-create" : "app-list";
   if (part === undefined) return `app-${method.toLowerCase()}`;
   if (part === "ip_assignments") return method === "POST" ? "address-assign" : "address-list";

@@ -12,7 +12,7 @@
 import { startSupabase } from "../../dev/stack/supabase/mod.ts";
 import type { LocalSupabase, SigningKey } from "../../dev/stack/supabase/mod.ts";
 import { EPOCH_MS, type VirtualClock } from "../../dev/stack/clock.ts";
-import type { EventRow, MachineRow } from "../invariants/evidence.ts";
+import type { EventRow, MachineRow, PoolEntry } from "../invariants/evidence.ts";
 
 /** A row as one write left it. */
 export interface RowVersion {
@@ -54,9 +54,18 @@ const SETUP = [
   `create function model.next_id() returns uuid language sql volatile security definer
    as $$ select ('00000000-0000-4000-9000-' || lpad(to_hex(nextval('model.ids')), 12, '0'))::uuid $$`,
   "alter table public.cloud_machines alter column id set default model.next_id()",
+  "alter table public.pooled_machines alter column id set default model.next_id()",
   `create table model.row_versions (
      position bigint generated always as identity, step integer, at timestamptz, version jsonb
    )`,
+  "create table model.pool_versions (version jsonb)",
+  `create function model.remember_pool() returns trigger language plpgsql security definer as $$
+   begin
+     insert into model.pool_versions (version) values (to_jsonb(new));
+     return null;
+   end $$`,
+  `create trigger remember after insert or update on public.pooled_machines
+   for each row execute function model.remember_pool()`,
   `create function model.remember() returns trigger language plpgsql security definer as $$
    begin
      insert into model.row_versions (step, at, version)
@@ -69,6 +78,8 @@ const SETUP = [
    begin
      delete from public.machine_events;
      delete from public.cloud_machines;
+     delete from public.pooled_machines;
+     delete from public.full_regions;
      delete from public.fly_create_slots;
      delete from public.fly_create_buckets;
      delete from public.reconcile_runs;
@@ -78,7 +89,7 @@ const SETUP = [
      update public.installation set tag = '${TAG}', project_host = null, orphans_held = 0;
      delete from public.metric_counters;
      delete from public.metric_durations;
-     truncate model.row_versions;
+     truncate model.row_versions, model.pool_versions;
      delete from auth.users;
      perform setval('model.ids', 1, false);
      insert into auth.users (id, email) select u, u || '@example.com' from unnest(p_users) u;
@@ -143,6 +154,19 @@ export class ModelDatabase {
     return this.stack.sql<MachineRow>("select * from public.cloud_machines order by id");
   }
 
+  /** The warm pool as it is now. */
+  pool(): Promise<PoolEntry[]> {
+    return this.stack.sql<PoolEntry>("select * from public.pooled_machines order by id");
+  }
+
+  /** The names of all machines that ever were in the pool. */
+  async pooledNames(): Promise<string[]> {
+    const found = await this.stack.sql<{ name: string }>(
+      "select distinct version ->> 'machine_id' as name from model.pool_versions order by 1",
+    );
+    return found.map(({ name }) => name);
+  }
+
   events(): Promise<EventRow[]> {
     return this.stack.sql<EventRow>(
       `select cloud_machine_id, request_id, kind, error_code, created_at
@@ -172,6 +196,7 @@ export class ModelDatabase {
     const [found] = await this.stack.sql<{ everything: string }>(
       `select concat(
          (select string_agg(version::text, ' ') from model.row_versions),
+         (select string_agg(version::text, ' ') from model.pool_versions),
          (select string_agg(to_jsonb(e)::text, ' ') from public.machine_events e),
          (select string_agg(to_jsonb(r)::text, ' ') from public.reconcile_runs r),
          (select string_agg(to_jsonb(a)::text, ' ') from public.alerts a),

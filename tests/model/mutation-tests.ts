@@ -31,6 +31,8 @@ export const TESTS = {
   "lid on Postgres": ["test", "-A", "--no-check", "tests/postgres/lid_test.ts"],
   "give up": ["test", "-A", "--no-check", "tests/unit/give-up_test.ts"],
   "retention": ["test", "-A", "--no-check", "tests/database/retention_test.ts"],
+  "pool": ["test", "-A", "--no-check", "tests/api/pool_test.ts"],
+  "regions": ["test", "-A", "--no-check", "tests/api/regions_test.ts"],
   "lid": ["test", "-A", "--no-check", "tests/api/lid_test.ts"],
   "banned": ["test", "-A", "--no-check", "tests/api/banned_test.ts"],
   "legacy key": [

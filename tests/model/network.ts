@@ -5,7 +5,7 @@
 import type { FlySimulator } from "../../dev/stack/fly/mod.ts";
 import { garbledAnswer, halfAnswer } from "../../dev/stack/broken-answers.ts";
 import { reset, scriptedAnswer, type Upstream } from "./bad-answers.ts";
-import type { ScheduledFault, ScheduledMachineFault } from "./draw-faults.ts";
+import type { ScheduledFault, ScheduledMachineFault, ScheduledStartFault } from "./draw-faults.ts";
 import type { SimulatedIsolate } from "./simulated-isolate.ts";
 import type { ModelDatabase } from "./model-database.ts";
 import type { Schedule } from "./schedule.ts";
@@ -64,6 +64,9 @@ export class Network {
   readonly strangerApps: string[] = [];
   readonly strangerMachines: string[] = [];
   #appCreates = 0;
+  #creates = 0;
+  /** What was drawn for each start of a machine of the pool. */
+  readonly startFaults: ScheduledStartFault[] = [];
   #latencies = 0;
   readonly #sent: Record<Upstream, number> = { fly: 0, database: 0 };
 
@@ -193,6 +196,7 @@ export class Network {
       await this.#letStrangerTake((await request.clone().json()).name);
     }
     if (call.fault.kind === "silent-region") return await this.#askWithoutRegion(request);
+    if (call.action === "start") return await this.#askToStart(call.subject ?? "", request);
     if (call.action !== "create") return await buffered(await simulator.fetch(request));
     const fault = this.#machineFault();
     const name = call.subject ?? "";
@@ -207,6 +211,22 @@ export class Network {
     if (fault.kind === "killed" && response.ok) {
       time.sleep(fault.afterMs).then(() => this.kill(name));
     }
+    return response;
+  }
+
+  /** A machine that stands by: its host may be full by now, or its program fail. */
+  async #askToStart(id: string, request: Request): Promise<Response> {
+    const { simulator, schedule } = this.options;
+    const fault = (this.faulty && schedule.startFaults[this.startFaults.length]) ||
+      { kind: "starts" as const };
+    if (this.faulty) this.startFaults.push(fault);
+    if (fault.kind === "no-room" && simulator.machine(id)) {
+      simulator.operator.setHost(id, { noRoom: "memory" });
+    } else if (fault.kind !== "starts" && fault.kind !== "no-room") {
+      simulator.addFault({ match: { action: "start" }, do: fault });
+    }
+    const response = await buffered(await simulator.fetch(request));
+    simulator.clearFaults();
     return response;
   }
 
@@ -236,7 +256,7 @@ export class Network {
   /** Takes the schedule's next one. */
   #machineFault(): ScheduledMachineFault {
     const { machineFaults } = this.options.schedule;
-    const fault = (this.faulty && machineFaults[this.machineFaults.length]) ||
+    const fault = (this.faulty && machineFaults[this.#creates++]) ||
       { kind: "starts" as const };
     this.machineFaults.push(fault);
     return fault;

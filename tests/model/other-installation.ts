@@ -58,7 +58,7 @@ export class OtherInstallation implements AsyncDisposable {
         SUPABASE_URL: url,
         // LogTape belongs to the process and redacts for both, so it has to know the secrets of both.
         SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey, first: firstKey }),
-        ...environmentOf(settings),
+        ...environmentOf({ ...settings, pool: "none" }),
       },
       time,
       random: seededRandom(1),

@@ -5,13 +5,14 @@
 import assert from "node:assert/strict";
 import type { ScheduledFault, StatusFault } from "./draw-faults.ts";
 import { checkSchedule } from "./model.ts";
-import type { Observation } from "./run-schedule.ts";
+import { type Observation, WARM_UP_RUNS } from "./run-schedule.ts";
 import type { Operation, Schedule } from "./schedule.ts";
 import { ModelWorld } from "./model-world.ts";
 
 const QUIET: Schedule = {
   settings: {
     hosting: "shared",
+    pool: "none",
     reads: "prompt",
     strangersTake: [],
     strangers: "forbidden",
@@ -27,6 +28,7 @@ const QUIET: Schedule = {
   flyFaults: [],
   databaseFaults: [],
   machineFaults: [],
+  startFaults: [],
   latenciesMs: [],
   seed: 1,
 };
@@ -63,6 +65,8 @@ interface Case {
   answers: string[];
   /** Statuses and error codes of the rows at the end. */
   rows: string[];
+  /** What the first answer says besides. */
+  says?: RegExp;
 }
 
 const CASES: Case[] = [
@@ -288,6 +292,93 @@ const CASES: Case[] = [
     rows: ["error machine_failed"],
   },
   {
+    name: "a machine that is stuck in created is made in the next region, once",
+    schedule: {
+      settings: { ...QUIET.settings, regionFallback: true },
+      operations: [PROVISION],
+      machineFaults: [{ kind: "never-starts", state: "created" }],
+    },
+    answers: ["200"],
+    rows: ["running"],
+  },
+  {
+    name: "the same with an app of its own, and reads that leave machines out",
+    schedule: {
+      settings: {
+        ...QUIET.settings,
+        hosting: "own-app",
+        regionFallback: true,
+        reads: "flickering",
+        rateLimits: true,
+      },
+      operations: [PROVISION],
+      machineFaults: Array(9).fill({ kind: "never-starts", state: "created" }),
+    },
+    answers: ["500 provision_timeout"],
+    rows: ["error provision_timeout"],
+  },
+  {
+    name: "without another region to try, the answer says where the machine is stuck",
+    schedule: {
+      operations: [PROVISION],
+      machineFaults: [{ kind: "never-starts", state: "created" }],
+    },
+    answers: ["500 provision_timeout"],
+    rows: ["error provision_timeout"],
+    says: /still created in iad/,
+  },
+  {
+    name: "a machine of the pool that has no room on its host is replaced by the next",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app", pool: "stopped" },
+      operations: [PROVISION],
+      startFaults: [{ kind: "no-room" }],
+    },
+    answers: ["200"],
+    rows: ["running"],
+  },
+  {
+    name: "the next machine of the pool whose answer is lost is taken once",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app", pool: "stopped" },
+      operations: [{ ...PROVISION, key: 0 }, { ...PROVISION, afterMs: 20, key: 0 }],
+      startFaults: [{ kind: "no-room" }],
+      databaseFaults: [none, none, { kind: "reset", when: "after" }],
+    },
+    answers: ["200", "200"],
+    rows: ["running"],
+  },
+  {
+    name: "a claim of the pool whose answer is lost takes one machine",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app", pool: "started" },
+      operations: [PROVISION],
+      databaseFaults: [{ kind: "reset", when: "after" }, { kind: "garbage" }],
+    },
+    answers: ["200"],
+    rows: ["running"],
+  },
+  {
+    name: "a request that dies after it has started a machine of the pool leaves it to reconcile",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app", pool: "stopped" },
+      operations: [PROVISION],
+      flyFaults: [{ kind: "crash", when: "answered" }],
+    },
+    answers: ["no answer"],
+    rows: ["running"],
+  },
+  {
+    name: "a program that ends at its start fails the request and not the whole pool",
+    schedule: {
+      settings: { ...QUIET.settings, hosting: "own-app", pool: "stopped" },
+      operations: [PROVISION],
+      startFaults: [{ kind: "fails", state: "failed", afterMs: 200 }],
+    },
+    answers: ["500 machine_failed"],
+    rows: ["error machine_failed"],
+  },
+  {
     name: "another installation with the same app and token leaves ours alone",
     schedule: {
       operations: [PROVISION, { kind: "other-reconcile", afterMs: 200_000, isolate: 0 }],
@@ -299,10 +390,11 @@ const CASES: Case[] = [
 
 Deno.test("schedules that once broke an invariant", async (t) => {
   await using world = await ModelWorld.open();
-  for (const { name, schedule, answers, rows } of CASES) {
+  for (const { name, schedule, answers, rows, says } of CASES) {
     await t.step(name, async () => {
       const seen = await checkSchedule(world, { ...QUIET, ...schedule });
       assert.deepEqual(answersOf(seen, answers.length), answers);
+      if (says) assert.match(String(textsOf(seen)[0]), says);
       assert.deepEqual(
         seen.rows.map((row) => [row.status, row.error_code].filter(Boolean).join(" ")),
         rows,
@@ -312,9 +404,18 @@ Deno.test("schedules that once broke an invariant", async (t) => {
 });
 
 function answersOf(seen: Observation, count: number): string[] {
-  return seen.requests.slice(0, count).map(({ answer }) =>
+  return asked(seen).slice(0, count).map(({ answer }) =>
     typeof answer === "object"
       ? [answer.status, answer.body.code].filter(Boolean).join(" ")
       : "no answer"
   );
+}
+
+function textsOf(seen: Observation): string[] {
+  return asked(seen).flatMap(({ answer }) => typeof answer === "object" ? answer.text : []);
+}
+
+/** The requests of the schedule's own operations: a pool is filled before them. */
+function asked({ requests, poolSize }: Observation) {
+  return poolSize > 0 ? requests.slice(WARM_UP_RUNS) : requests;
 }

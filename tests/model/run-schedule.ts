@@ -1,14 +1,14 @@
 /** Runs one schedule to its end and returns everything that can be seen of it. */
 import { FlySimulator, type MachineRecord, seededRandom } from "../../dev/stack/fly/mod.ts";
 import { SimulatedIsolate } from "./simulated-isolate.ts";
-import type { EventRow, MachineRow } from "../invariants/evidence.ts";
+import type { EventRow, MachineRow, PoolEntry } from "../invariants/evidence.ts";
 import type { RowVersion } from "./model-database.ts";
 import { Network, type UpstreamCall } from "./network.ts";
 import { Callers, type FunctionRequest, isQuiet, type ReconcileCounts } from "./callers.ts";
 import { addForeigners, type Foreigners, STRANGERS } from "./foreign-machines.ts";
 import type { ScheduledMachineFault } from "./draw-faults.ts";
 import { OtherInstallation } from "./other-installation.ts";
-import { environmentOf, PROMPT_READS, READ_SETTINGS } from "./settings.ts";
+import { environmentOf, POOL_SIZE, PROMPT_READS, READ_SETTINGS } from "./settings.ts";
 import { ISOLATES, type Operation, type Schedule } from "./schedule.ts";
 import { addMachinesWithoutRow, rewriteMetadata } from "./upsets.ts";
 import { VirtualClock } from "../../dev/stack/clock.ts";
@@ -21,6 +21,8 @@ const LONG_MS = 15 * 60_000;
 const RECONCILE_EVERY_MS = 61_000;
 /** Reconcile must come to rest within this many runs. */
 const MAX_RECONCILE_RUNS = 12;
+/** One makes the machines of the pool, the other finds them standing by. */
+export const WARM_UP_RUNS = 2;
 
 export interface Observation {
   schedule: Schedule;
@@ -39,6 +41,10 @@ export interface Observation {
   reconcileRuns: (ReconcileCounts | null)[];
   versions: RowVersion[];
   rows: MachineRow[];
+  /** The warm pool at the end, the names of all that ever were in it, and its size. */
+  pool: PoolEntry[];
+  pooledNames: string[];
+  poolSize: number;
   events: EventRow[];
   databaseText: string;
   machines: MachineRecord[];
@@ -108,6 +114,7 @@ class Run {
     const startedAt = time.now();
     const foreign = await addForeigners(this.#simulator, world);
     this.#foreign = foreign;
+    await this.#warmUp();
     const operating = this.#operate();
     let operated = false;
     operating.then(() => operated = true);
@@ -144,6 +151,9 @@ class Run {
       reconcileRuns,
       versions: await world.database.versions(),
       rows: await world.database.rows(),
+      pool: await world.database.pool(),
+      pooledNames: await world.database.pooledNames(),
+      poolSize: this.#hasPool ? POOL_SIZE : 0,
       events: await world.database.events(),
       databaseText: await world.database.allText(),
       machines: this.#simulator.machines(),
@@ -157,6 +167,22 @@ class Run {
       unhandled: world.unhandled,
       virtualMs: time.now() - startedAt,
     };
+  }
+
+  get #hasPool(): boolean {
+    const { hosting, pool } = this.schedule.settings;
+    return hosting !== "shared" && pool !== "none";
+  }
+
+  /** A schedule with a pool begins with one that is ready: without faults so far. */
+  async #warmUp(): Promise<void> {
+    if (!this.#hasPool) return;
+    this.#network.faulty = false;
+    for (let runs = 0; runs < WARM_UP_RUNS; runs++) {
+      await this.#reconcile();
+      this.time.jump(RECONCILE_EVERY_MS);
+    }
+    this.#network.faulty = true;
   }
 
   async #operate(): Promise<void> {

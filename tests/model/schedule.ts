@@ -5,6 +5,8 @@ import {
   machineFaultsArbitrary,
   type ScheduledFault,
   type ScheduledMachineFault,
+  type ScheduledStartFault,
+  startFaultsArbitrary,
 } from "./draw-faults.ts";
 
 /** How many users there are; each is numbered from 0. */
@@ -56,8 +58,12 @@ export const STRANGERS_SEEN = ["forbidden", "hidden", "reached"] as const;
 /** Where machines live, and how they are reached. */
 export const HOSTINGS = ["shared", "own-app", "own-app behind a router"] as const;
 
+/** Whether machines stand by, which takes apps of their own, and how. */
+export const POOLS = ["none", "stopped", "started"] as const;
+
 export interface ScheduleSettings {
   hosting: typeof HOSTINGS[number];
+  pool: typeof POOLS[number];
   reads: typeof READS[number];
   /** Which app creates, the first being 0, find their name taken by a stranger. */
   strangersTake: readonly number[];
@@ -84,6 +90,8 @@ export interface Schedule {
   databaseFaults: ScheduledFault[];
   /** For each create that arrives. */
   machineFaults: ScheduledMachineFault[];
+  /** For each start of a machine of the pool. */
+  startFaults: ScheduledStartFault[];
   /**
    * Milliseconds that each way of each call takes, in turn, over and over. They decide in which order
    * concurrent calls arrive and their answers come back.
@@ -160,6 +168,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 export const scheduleArbitrary: fc.Arbitrary<Schedule> = fc.record({
   settings: fc.record({
     hosting: fc.constantFrom(...HOSTINGS),
+    pool: fc.constantFrom("none" as const, ...POOLS, "stopped" as const),
     reads: fc.constantFrom("prompt" as const, ...READS),
     strangersTake: fc.constantFrom([], [], [], [], [0], [1], [0, 1], [0, 1, 2, 3, 4, 5]),
     strangers: fc.constantFrom(...STRANGERS_SEEN),
@@ -177,6 +186,7 @@ export const scheduleArbitrary: fc.Arbitrary<Schedule> = fc.record({
   flyFaults: faultsArbitrary,
   databaseFaults: faultsArbitrary,
   machineFaults: machineFaultsArbitrary,
+  startFaults: startFaultsArbitrary,
   latenciesMs: fc.array(fc.constantFrom(0, 1, 7, 60, 400, 2_600), { maxLength: 12 }),
   seed: fc.nat(0xffff),
 });

@@ -35,6 +35,7 @@ export function environmentOf(settings: ScheduleSettings): Record<string, string
   return {
     ...hostingOf(settings),
     PROVISION_TIMEOUT_SECONDS: String(settings.provisionTimeoutSeconds),
+    ...poolOf(settings),
     FLY_REGION_FALLBACK: String(settings.regionFallback),
     MAX_MACHINES_PER_USER: String(settings.machineLimit),
     // The lid has tests of its own.
@@ -42,6 +43,14 @@ export function environmentOf(settings: ScheduleSettings): Record<string, string
     MAX_PROVISIONS_PER_USER_PER_HOUR: "1000",
     ...(settings.alerts ? { ALERT_WEBHOOK_URL: WEBHOOK_URL } : {}),
   };
+}
+
+/** How many machines stand by: as many as a schedule's users, but one. */
+export const POOL_SIZE = 2;
+
+function poolOf({ hosting, pool }: ScheduleSettings): Record<string, string> {
+  if (hosting === "shared" || pool === "none") return {};
+  return { POOL_SIZE: String(POOL_SIZE), POOL_STATE: pool };
 }
 
 function hostingOf({ hosting, apps }: ScheduleSettings): Record<string, string> {

@@ -13,6 +13,7 @@ import {
   unseenApps,
   unseenMachines,
 } from "../invariants/leftovers.ts";
+import { entriesOfUsers, machinesOfTwoOwners, untrueEntries } from "../invariants/pool.ts";
 import { brokenLeases, openRows } from "../invariants/rows.ts";
 import { leaks, type SecretFinder } from "../invariants/secrets.ts";
 import { hastyDecisions, wrongDestructions } from "../invariants/mistakes.ts";
@@ -32,12 +33,15 @@ export function violations(seen: Observation, secrets: SecretFinder): string[] {
     ...answerViolations(seen),
     ...duplicateRows(rows),
     ...duplicateMachines(rows, ours, "after-destruction"),
-    ...machinesWithoutRow(rows, ours),
+    ...machinesWithoutRow(everHeld(seen), ours),
+    ...machinesOfTwoOwners(seen.versions),
+    ...entriesOfUsers(rows, seen.pool),
+    ...untrueEntries(seen.pool, ours, seen.poolSize),
     ...blindCreates(seen.calls),
-    ...unseenMachines(rows, ours),
+    ...unseenMachines(rows, ours, seen.pool),
     ...runningWithoutMachine(rows, ours, "live"),
     ...destroyedForeigners(machines, foreignIds),
-    ...unseenApps(rows, seen),
+    ...unseenApps(rows, seen, seen.pool),
     ...touchedApps(ours, seen),
     ...wrongDestructions(
       seen.versions,
@@ -57,6 +61,14 @@ export function violations(seen: Observation, secrets: SecretFinder): string[] {
           .join("\n"),
       ],
     ]),
+  ];
+}
+
+/** What may have had a machine: rows, and entries of the pool, gone or not. */
+function everHeld({ versions, pooledNames }: Observation): { machine_id: string }[] {
+  return [
+    ...versions.map(({ row }) => row),
+    ...pooledNames.map((machine_id) => ({ machine_id })),
   ];
 }
 

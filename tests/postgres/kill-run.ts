@@ -10,6 +10,8 @@ export interface KillRunOptions {
   kills: number;
   /** Whether each machine has an app of its own. */
   ownApps: boolean;
+  /** How machines of a warm pool stand by; undefined: there is none. It takes apps of their own. */
+  pool?: "stopped" | "started";
   isolates: number;
   users: number;
   /** An isolate lives this long at most before it is killed. */
@@ -27,8 +29,13 @@ export interface KillReport {
   events: Record<string, number>;
   machinesCreated: number;
   machinesLive: number;
+  /** Claims that the warm pool served, and that it could not, by outcome. */
+  poolClaims: Record<string, number>;
   violations: string[];
 }
+
+/** Filled before the first kill: no isolate lives long enough to fill it afterwards. */
+const POOL_SIZE = 30;
 
 /** @param onKill gets the number of kills so far */
 export async function runKills(
@@ -43,6 +50,7 @@ export async function runKills(
     env: {
       MAX_MACHINES_PER_USER: "5",
       ...(options.ownApps ? { FLY_ORG_SLUG: "personal" } : {}),
+      ...(options.pool ? { POOL_SIZE: String(POOL_SIZE), POOL_STATE: options.pool } : {}),
     },
     fly: {
       settings: {
@@ -50,16 +58,22 @@ export async function runKills(
         latencyMs: { minMs: 0, maxMs: 80 },
         // A request has only three seconds here.
         newAppDelayMs: { minMs: 0, maxMs: 300 },
+        // Nor has a run minutes until the pool is listed.
+        ...(options.pool
+          ? { organizationListDelayMs: 200, newAppListDelayMs: 200, imageReadyMs: 100 }
+          : {}),
       },
     },
   });
   await Promise.all(Array.from({ length: options.users }, () => system.addUser()));
+  if (options.pool) await system.fillPool(POOL_SIZE);
   const load = new Load(system, {
     seed: seed + 1,
     width: 5 * isolates,
     reconcileEveryMs: 700,
     flyFaults: 0.2,
     deletableUsers: Math.floor(options.users / 5),
+    pooled: options.pool !== undefined,
   });
   await killAtRandom(system, options, onKill);
   const [survivor] = system.isolates;
@@ -84,6 +98,7 @@ export async function runKills(
     events: count(state.events.map(({ kind }) => kind)),
     machinesCreated: state.machines.length,
     machinesLive: state.machines.filter(({ live }) => live).length,
+    poolClaims: await system.poolClaims(),
     violations: [...violations(state), ...unsettled, ...refused],
   };
 }

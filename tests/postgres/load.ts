@@ -17,6 +17,8 @@ export interface LoadOptions {
   flyFaults?: number;
   /** Accounts that may be deleted on the way. Default 0. */
   deletableUsers?: number;
+  /** Most callers ask for what the warm pool has, and its starts meet faults too. Default false. */
+  pooled?: boolean;
 }
 
 const PRIORITIES = ["low", "normal", "high"];
@@ -33,6 +35,20 @@ const FLY_FAULTS: FlyFault[] = [
   { kind: "reset", when: "after" },
   { kind: "status", status: 502, effect: true },
   { kind: "half-answer" },
+];
+
+/** Starts of machines that stand by. */
+const START_FAULTS: FlyFault[] = [
+  { kind: "reset", when: "before" },
+  { kind: "reset", when: "after" },
+  { kind: "status", status: 502, effect: true },
+  {
+    kind: "status",
+    status: 409,
+    body: {
+      error: "aborted: could not reserve resource for machine: insufficient memory available",
+    },
+  },
 ];
 
 /** Load on a system, from its creation until {@link Load.stop}. */
@@ -82,6 +98,9 @@ export class Load {
     const intent = this.#newIntent(user);
     const fault = this.#random() < (this.options.flyFaults ?? 0) && this.#pick(FLY_FAULTS);
     if (fault) this.system.simulator.addFault({ match: { action: "create" }, do: fault });
+    const refused = this.options.pooled && this.#random() < (this.options.flyFaults ?? 0) &&
+      this.#pick(START_FAULTS);
+    if (refused) this.system.simulator.addFault({ match: { action: "start" }, do: refused });
     const { answer } = await this.system.call(isolate, user, intent);
     if (answer !== null || !intent.key || this.#random() < 0.3) return;
     const other = this.#pick(this.system.isolates.filter(({ url }) => url !== null));
@@ -97,12 +116,17 @@ export class Load {
       kind: "provision",
       userId: user.id,
       key: repeated?.key ?? (this.#random() < 0.85 ? crypto.randomUUID() : null),
-      body: repeated?.body ?? {
-        cpuPriority: this.#pick(PRIORITIES) ?? "low",
-        region: this.#pick(REGIONS) ?? "iad",
-      },
+      body: repeated?.body ?? this.#newBody(),
       async: this.#random() < 0.2,
       ...(leaves ? { leaveAfterMs: 1 + Math.floor(this.#random() * 400) } : {}),
+    };
+  }
+
+  #newBody(): Record<string, string> {
+    if (this.options.pooled && this.#random() < 0.7) return {};
+    return {
+      cpuPriority: this.#pick(PRIORITIES) ?? "low",
+      region: this.#pick(REGIONS) ?? "iad",
     };
   }
 
@@ -120,6 +144,7 @@ export class Load {
   async #reconciler(): Promise<void> {
     while (!this.#stopped) {
       await sleep(this.options.reconcileEveryMs);
+      await this.system.forgetDeadMakers();
       const isolate = this.#pick(this.system.isolates.filter(({ url }) => url !== null));
       if (isolate) await this.system.call(isolate, null, { kind: "reconcile" });
     }

@@ -1,7 +1,7 @@
 /**
  * Kills the function under load, hundreds of times, on a real Postgres, and says what broke.
  *
- *     deno task test:kills [--kills 200] [--seed 7]
+ *     deno task test:kills [--kills 200] [--seed 7] [--only pool]
  */
 import { parseArgs } from "node:util";
 import { runKills } from "./kill-run.ts";
@@ -9,20 +9,28 @@ import { runKills } from "./kill-run.ts";
 const { values } = parseArgs({
   options: {
     kills: { type: "string", default: "200" },
+    only: { type: "string", default: "" },
     seed: { type: "string", default: String(crypto.getRandomValues(new Uint32Array(1))[0]) },
   },
 });
 const [kills, seed] = [positive("kills"), positive("seed")];
 
 let failed = false;
-// Half of them where machines share an app, half where each has its own.
+// Where machines share an app, where each has its own, and where some of these stand by.
 for (
-  const [ownApps, share] of [[false, Math.ceil(kills / 2)], [true, Math.floor(kills / 2)]] as const
+  const [index, where] of [
+    { name: "a shared app", ownApps: false },
+    { name: "an app for each machine", ownApps: true },
+    { name: "a pool of stopped machines", ownApps: true, pool: "stopped" as const },
+    { name: "a pool of started machines", ownApps: true, pool: "started" as const },
+  ].entries()
 ) {
-  if (share === 0) continue;
-  print(`seed ${seed}: ${share} kills, ${ownApps ? "an app for each machine" : "a shared app"}`);
+  const { name, ...settings } = where;
+  const share = Math.floor((kills + index) / 4);
+  if (share === 0 || !name.includes(values.only)) continue;
+  print(`seed ${seed}: ${share} kills, ${name}`);
   const report = await runKills(
-    { seed, kills: share, ownApps, isolates: 2, users: 60, longestLifeMs: 2_500 },
+    { seed, kills: share, ...settings, isolates: 2, users: 60, longestLifeMs: 2_500 },
     (killed) => killed % 25 === 0 && print(`${killed} kills`),
   );
   print(JSON.stringify(report, null, 2));

@@ -20,6 +20,7 @@ import { CONNECT_SECRET, FLY_APP, FLY_TOKEN, IMAGE } from "../support/stack.ts";
 import type { Call, CallIntent } from "../invariants/evidence.ts";
 import { SecretFinder } from "../invariants/secrets.ts";
 import type { SettledSystem } from "../invariants/settled-system.ts";
+import { rememberPool } from "./pool-names.ts";
 import { IsolateProcess } from "./isolate-process.ts";
 import { eventually } from "./postgres-test.ts";
 import { startReconnectingProxy } from "./reconnecting-proxy.ts";
@@ -93,6 +94,7 @@ export class System implements AsyncDisposable {
       await startSupabase({ databaseUrl: proxy.url, signingKeys: [signingKey.publicJwk] }),
       (supabase) => supabase.close(),
     );
+    await rememberPool(supabase);
     const simulator = new FlySimulator({
       apps: [FLY_APP],
       tokens: [FLY_TOKEN],
@@ -193,13 +195,20 @@ export class System implements AsyncDisposable {
       await this.supabase.sql(
         "update fly_orphans set first_seen_at = first_seen_at - interval '1 minute'",
       );
+      // One without an id is not being made any more: its maker died.
+      await this.supabase.sql(
+        `update pooled_machines set reconcile_at = now()
+         where state = 'discarded' or (state = 'making' and fly_machine_id is null)`,
+      );
       const { actions, requestId: _, ...counts } = await this.reconcile();
       last = actions;
       const open = await this.supabase.sql(
-        "select from cloud_machines where reconcile_at is not null or status = 'provisioning'",
+        `select from cloud_machines where reconcile_at is not null or status = 'provisioning'
+         union all select from pooled_machines where state <> 'ready'`,
       );
       const running = await this.supabase.sql<{ machine_id: string }>(
-        "select machine_id from cloud_machines where status = 'running'",
+        `select machine_id from cloud_machines where status = 'running'
+         union all select machine_id from pooled_machines`,
       );
       return open.length === 0 && Object.values(counts).every((count) => count === 0) &&
         this.simulator.liveMachines().length === running.length &&
@@ -220,11 +229,41 @@ export class System implements AsyncDisposable {
       events: await all("machine_events"),
       machines: this.simulator.machines(),
       apps: this.#appsOfMachines(),
+      pool: await all("pooled_machines"),
+      pooledNames: (await this.supabase.sql<{ machine_id: string }>(
+        "select machine_id from pool_names.names",
+      )).map(({ machine_id }) => machine_id),
       calls: this.calls,
       deletedUsers: this.deletedUsers,
       lines: this.isolates.flatMap(({ lines }) => lines.map(({ line }) => line)),
       secrets: this.#secrets(),
     };
+  }
+
+  /** Reconciles until so many machines stand by. */
+  async fillPool(size: number): Promise<void> {
+    await eventually("the pool is full", async () => {
+      await this.reconcile();
+      const ready = await this.supabase.sql("select from pooled_machines where state = 'ready'");
+      return ready.length >= size;
+    }, 60_000);
+  }
+
+  /** What is not made within seconds has lost its maker; no run has minutes to find that out. */
+  async forgetDeadMakers(): Promise<void> {
+    await this.supabase.sql(
+      `update pooled_machines set reconcile_at = now()
+       where state = 'making' and created_at < now() - interval '8 seconds'`,
+    );
+  }
+
+  /** How often the warm pool served a claim, by outcome. */
+  async poolClaims(): Promise<Record<string, number>> {
+    const counts = await this.supabase.sql<{ outcome: string; n: number }>(
+      `select labels ->> 'outcome' as outcome, sum(value)::integer as n from metric_counters
+       where metric = 'pool_claims' group by 1 order by 1`,
+    );
+    return Object.fromEntries(counts.map(({ outcome, n }) => [outcome, n]));
   }
 
   /** The apps that machines have of their own. */
