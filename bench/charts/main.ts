@@ -1,5 +1,5 @@
 /**
- * Draws docs/images/bench-burst.svg and docs/images/bench-requests.svg from bench/results/.
+ * Draws docs/images/bench-burst.svg, bench-ready.svg and bench-requests.svg from bench/results/.
  *
  * `deno task bench:charts`
  */
@@ -7,6 +7,7 @@ import * as Plot from "@observablehq/plot";
 import { z } from "zod";
 import { progress } from "../support/report.ts";
 import { beside, COLORS, plot } from "./plot.ts";
+import { drawReady, Ready } from "./ready.ts";
 
 const RESULTS = new URL("../results/", import.meta.url);
 const IMAGES = new URL("../../docs/images/", import.meta.url);
@@ -136,6 +137,7 @@ function drawRequests({ summary: { "shared app": summary } }: z.output<typeof Re
 await Deno.mkdir(IMAGES, { recursive: true });
 const drawings = {
   "bench-burst.svg": drawBurst(await result("burst", Burst)),
+  "bench-ready.svg": drawReady(await result("ready", Ready)),
   "bench-requests.svg": drawRequests(await result("requests", Requests)),
 };
 for (const [name, svg] of Object.entries(drawings)) {
