@@ -183,9 +183,15 @@ const CASES: Record<string, Case> = {
     attempts: 3,
   },
   "over the region's quota, or retired: the next; at the organisation's limit: no other": {
-    script: { create: [OVER_QUOTA, RETIRED, MACHINE_LIMIT] },
+    script: { create: [OVER_QUOTA, RETIRED, MACHINE_LIMIT], note_refused_region: says(200) },
     regions: ["iad", "ewr", "ord", "lhr"],
-    calls: ["create iad", "create ewr", "create ord"],
+    calls: [
+      "create iad",
+      "note_refused_region",
+      "create ewr",
+      "note_refused_region",
+      "create ord",
+    ],
     outcome: "fly_account_limit",
     mayExist: false,
     attempts: 3,

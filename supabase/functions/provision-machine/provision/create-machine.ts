@@ -28,6 +28,8 @@ const MAX_FAILURES = {
 };
 /** How long the region is not tried first; nothing but a create shows that it has recovered. */
 const REFUSED_FOR_MS = 10 * 60_000;
+/** For others' sake alone, so the caller does not wait for long. */
+const NOTE_WITHIN_MS = 2_000;
 type Obstacle = keyof typeof MAX_FAILURES;
 /**
  * Seen after a push: an image that arrives at Fly.io within 10 s to a minute. These wait 31 s in
@@ -95,7 +97,8 @@ async function noteRegion(
   region: string,
 ): Promise<void> {
   if (refusal !== "region_quota" && refusal !== "region_retired") return;
-  await claims.noteRefusedRegion(region, REFUSED_FOR_MS, workDeadline).catch((error) =>
+  const soon = workDeadline.within(NOTE_WITHIN_MS);
+  await claims.noteRefusedRegion(region, REFUSED_FOR_MS, soon).catch((error) =>
     log.deferWarning("The refused region could not be noted", {
       reason: String(error.cause ?? error),
     })
