@@ -363,7 +363,7 @@ begin
   set state = 'ready', checked_at = now(), missing_since = null, reconcile_at = null
   where id = any (p_present) and state <> 'discarded' and fly_machine_id is not null;
   if not p_complete then
-    return '[]';
+    return jsonb_build_array();
   end if;
   -- As for a user's machine, two sightings a minute apart: one list proves nothing.
   update public.pooled_machines set missing_since = now()

@@ -19,9 +19,11 @@ const CLOSED_TABLES = [
   "fly_create_buckets",
   "fly_create_slots",
   "fly_orphans",
+  "full_regions",
   "installation",
   "metric_counters",
   "metric_durations",
+  "pooled_machines",
   "reconcile_runs",
 ];
 
