@@ -41,7 +41,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "drop the compensation: leave the machine of a failed request",
     file: `${FUNCTION}/provision/give-up.ts`,
-    from: "() => removeLeftovers(context, input, progress)",
+    from: "() => removeLeftovers(context, current, progress)",
     to: "() => Promise.resolve(true)",
     tests: ["model"],
   },
@@ -397,8 +397,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "lock the user only when the row is written",
     file: `${MIGRATIONS}/20261129001310_claims_take_from_the_pool.sql`,
-    from: "v_user_exists := public.lock_user(p_user_id);",
-    to: "v_user_exists := true;",
+    from: "v_user_state := public.lock_user(p_user_id);",
+    to: "v_user_state := 'active';",
     tests: ["concurrency on Postgres"],
   },
   {
