@@ -310,8 +310,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "connect to another user's machine",
     file: `${FUNCTION}/database/machines.ts`,
-    from: '{ p_machine_id: machineId, ...unlessNull("p_user_id", userId) }',
-    to: '{ p_machine_id: machineId, ...unlessNull("p_user_id", userId && null) }',
+    from: 'p_unless_banned: true,\n      ...unlessNull("p_user_id", userId),',
+    to: 'p_unless_banned: true,\n      ...unlessNull("p_user_id", userId && null),',
     tests: ["connecting"],
   },
   {
@@ -367,8 +367,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "destroy a failed machine at its first sighting",
     file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
-    from: "if (!await ownership.noteMissing(row.id, deadline)) {",
-    to: 'if (!await ownership.noteMissing(row.id, deadline) && code === "machine_lost") {',
+    from: "if (!confirmed) return",
+    to: "if (!confirmed && !failed) return",
     tests: ["states"],
   },
   {
@@ -618,8 +618,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "log every refused request",
     file: `${FUNCTION}/app.ts`,
-    from: "if (heldEvents === undefined || !didNothing) return true;",
-    to: "if (heldEvents === undefined || !didNothing || code !== null) return true;",
+    from: "if (heldEvents === undefined) return true;",
+    to: "if (heldEvents === undefined || code !== undefined) return true;",
     tests: ["floods"],
   },
   {
