@@ -17,6 +17,11 @@ import { OPERATOR_PATH, proxyOperator } from "./operator-proxy.ts";
 import { type ConsoleConfig, type ConsoleConfigInput, parseConfig } from "./page/config.ts";
 
 const SOURCES = ["../client", "operator", "page", "styles", "index.html"];
+/**
+ * Another name is another site's, made to lead here so that its page is of this origin (DNS
+ * rebinding). Any port: tunnels have their own.
+ */
+const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
 const TYPES: Record<string, string> = {
   css: "text/css; charset=utf-8",
   html: "text/html; charset=utf-8",
@@ -53,11 +58,7 @@ export async function serveConsole(options: ServeConsoleOptions): Promise<Served
   await files;
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: options.port ?? 0, onListen: () => {} },
-    async (request) => {
-      const { pathname } = new URL(request.url);
-      if (pathname.startsWith(`${OPERATOR_PATH}/`)) return await proxyOperator(request, config);
-      return serveFile(await files, request.method, pathname, config);
-    },
+    async (request) => protect(await answer(request, () => files, config), config),
   );
   const watcher = options.watch
     ? rebuildOnChange(() => {
@@ -76,12 +77,36 @@ export async function serveConsole(options: ServeConsoleOptions): Promise<Served
   };
 }
 
-function serveFile(
-  files: Files,
-  method: string,
-  pathname: string,
+async function answer(
+  request: Request,
+  files: () => Promise<Files>,
   config: ConsoleConfig,
-): Response {
+): Promise<Response> {
+  const host = request.headers.get("host") ?? "";
+  if (!URL.canParse(`http://${host}`) || !URL.canParse(request.url)) {
+    return new Response("the Host header is not one\n", { status: 400 });
+  }
+  if (!LOOPBACK.includes(new URL(`http://${host}`).hostname)) {
+    return new Response(`this is not ${host}: open http://127.0.0.1\n`, { status: 421 });
+  }
+  const { pathname } = new URL(request.url);
+  if (pathname.startsWith(`${OPERATOR_PATH}/`)) return await proxyOperator(request, config);
+  try {
+    return serveFile(await files(), request.method, pathname);
+  } catch (error) {
+    return new Response(`${error instanceof Error ? error.message : error}\n`, { status: 500 });
+  }
+}
+
+/** Every response is of this origin, so each has all headers, whatever it says. */
+function protect(response: Response, config: ConsoleConfig): Response {
+  for (const [name, value] of Object.entries(securityHeaders(config))) {
+    response.headers.set(name, value);
+  }
+  return response;
+}
+
+function serveFile(files: Files, method: string, pathname: string): Response {
   const name = pathname === "/" ? "index.html" : pathname.slice(1);
   const content = files.get(name);
   if (content === undefined) return new Response("not found\n", { status: 404 });
@@ -92,7 +117,6 @@ function serveFile(
     headers: {
       "content-type": TYPES[name.split(".").at(-1) ?? ""] ?? "application/octet-stream",
       "cache-control": "no-store",
-      ...securityHeaders(config),
     },
   });
 }

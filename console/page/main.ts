@@ -113,4 +113,12 @@ function fail(error: unknown): void {
   );
 }
 
-readConfig().then((config) => new Page(config)).catch(fail);
+async function start(): Promise<void> {
+  // A static host that does not read `_headers` cannot forbid it, and a `<meta>` policy may not.
+  if (globalThis.top !== globalThis.self) {
+    throw new Error("It does not run inside another page. Open it in a tab of its own.");
+  }
+  new Page(await readConfig());
+}
+
+start().catch(fail);

@@ -1,10 +1,12 @@
 /** The page's files: their size, their security policy, and that any static host can serve them. */
 import assert from "node:assert/strict";
+import type { Route } from "playwright-core";
 import { buildConsole } from "../../console/build.ts";
 import { gzippedSize } from "../../dev/bundle.ts";
 import {
   contentSecurityPolicy,
   metaContentSecurityPolicy,
+  securityHeaders,
 } from "../../console/content-security-policy.ts";
 import { parseConfig } from "../../console/page/config.ts";
 import { consoleTest } from "./support/console-test.ts";
@@ -73,6 +75,21 @@ Deno.test("a wrong configuration is refused, naming the setting", () => {
   for (const [value, message] of wrong) assert.throws(() => parseConfig(value), message);
 });
 
+/** What a server answers to a request with this `Host`, up to the body. */
+async function headOf(port: number, path: string, host: string): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+  await connection.write(new TextEncoder().encode(request));
+  const response = await new Response(connection.readable).text();
+  return response.slice(0, response.indexOf("\r\n\r\n"));
+}
+
+/** What the server sends for a request of a page. */
+async function served(route: Route) {
+  const response = await route.fetch();
+  return { status: response.status(), headers: response.headers(), body: await response.body() };
+}
+
 await consoleTest("page", {}, {
   "is served with its policy, and only what belongs to it": async ({ console: served }) => {
     const index = await fetch(served.url);
@@ -88,6 +105,51 @@ await consoleTest("page", {}, {
     const post = await fetch(served.url, { method: "POST" });
     await post.body?.cancel();
     assert.equal(post.status, 405);
+  },
+
+  "every response of its server has the headers, and every name but its own is refused": async (
+    { console: served },
+  ) => {
+    const wanted = Object.keys(securityHeaders(config));
+    for (const path of ["", "main.js", "nothing", "operator/nothing", "operator"]) {
+      const { headers, body } = await fetch(served.url + path);
+      await body?.cancel();
+      for (const name of wanted) assert.ok(headers.has(name), `${name} at /${path}`);
+    }
+    const statuses: Record<string, number> = {
+      [`127.0.0.1:${served.port}`]: 200,
+      "localhost:9999": 200,
+      "[::1]:80": 200,
+      "rebound.example": 421,
+      "127.0.0.1.rebound.example": 421,
+      "a b": 400,
+      "a:b:c": 400,
+      "": 400,
+    };
+    for (const [host, status] of Object.entries(statuses)) {
+      for (const path of ["/", "/operator/functions/v1/provision-machine/health"]) {
+        const head = await headOf(served.port, path, host);
+        assert.match(head, new RegExp(`^HTTP/1.1 ${status} `), `${host} ${path}`);
+        for (const name of wanted) assert.ok(head.includes(`${name}:`), `${name} for ${host}`);
+      }
+    }
+  },
+
+  "does not run inside another page": async (system) => {
+    const { page } = await system.open();
+    await page.route(
+      "**/frame",
+      (route) =>
+        route.fulfill({ contentType: "text/html", body: `<iframe src="/index.html"></iframe>` }),
+    );
+    // As on a static host that sends no headers.
+    await page.route("**/index.html", async (route) => {
+      const { headers, ...response } = await served(route);
+      delete headers["content-security-policy"];
+      await route.fulfill({ ...response, headers });
+    });
+    await page.goto(`${system.console.url}frame`);
+    await page.frameLocator("iframe").getByText("It does not run inside another page.").waitFor();
   },
 
   "its server passes on only the operator's calls": async (system) => {
