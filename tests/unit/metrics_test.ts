@@ -19,14 +19,14 @@ const EMPTY: Snapshot = {
 
 /** The samples of one metric, without HELP and TYPE. */
 function samplesOf(snapshot: Partial<Snapshot>, name: string): string[] {
-  return renderMetrics({ ...EMPTY, ...snapshot }, 0).split("\n")
+  return renderMetrics({ ...EMPTY, ...snapshot }, { maxMachines: 100, poolSize: 0 }).split("\n")
     .filter((line) => new RegExp(`^provision_machine_${name}(_bucket|_sum|_count)?[{ ]`).test(line))
     .map((line) => line.slice("provision_machine_".length));
 }
 
 Deno.test("metrics: an empty database has every family, and series that can be alerted on", () => {
   assert.equal(
-    renderMetrics(EMPTY, 0),
+    renderMetrics(EMPTY, { maxMachines: 100, poolSize: 0 }),
     `\
 # HELP provision_machine_attempts_total Finished attempts to provision a machine.
 # TYPE provision_machine_attempts_total counter
@@ -62,6 +62,9 @@ provision_machine_duration_seconds_sum{outcome="error"} 0
 provision_machine_duration_seconds_count{outcome="error"} 0
 # HELP provision_machine_machines Rows of cloud_machines.
 # TYPE provision_machine_machines gauge
+# HELP provision_machine_max_machines How many machines may be live at once: MAX_MACHINES.
+# TYPE provision_machine_max_machines gauge
+provision_machine_max_machines 100
 # HELP provision_machine_oldest_provisioning_seconds Age of the oldest row that is provisioning; 0 without one.
 # TYPE provision_machine_oldest_provisioning_seconds gauge
 provision_machine_oldest_provisioning_seconds 0
@@ -152,6 +155,10 @@ Deno.test("metrics: each counter stands in its own family", () => {
     'alerts_sent_total{kind="fleet_full",event="firing"} 0',
     'alerts_sent_total{kind="fleet_full",event="recovered"} 0',
   ]);
+});
+
+Deno.test("metrics: a limit that does not parse is missing, not zero", () => {
+  assert.doesNotMatch(renderMetrics(EMPTY, undefined), /^provision_machine_max_machines /m);
 });
 
 Deno.test("metrics: each gauge shows its own number", () => {

@@ -12,7 +12,8 @@ export async function handleMetrics(
 ): Promise<Response> {
   const deadline = Deadline.after(isolate.runtime.clock, TIMEOUT_MS);
   const snapshot = await database.observations.readMetrics(deadline);
-  return new Response(renderMetrics(snapshot, settings.POOL_SIZE ?? 0), {
+  const limits = { maxMachines: settings.MAX_MACHINES, poolSize: settings.POOL_SIZE ?? 0 };
+  return new Response(renderMetrics(snapshot, limits), {
     headers: { "content-type": CONTENT_TYPE, "cache-control": "no-store" },
   });
 }

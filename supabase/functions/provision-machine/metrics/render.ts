@@ -17,8 +17,11 @@ const ALERTS_SENT = ALERT_KINDS.flatMap((kind) =>
 /** `internal_error`: Supabase Auth did not answer. The last two have no code: they were answered. */
 const REFUSED = [...Object.keys(CALLER_CODES), "internal_error", "preflight", "anonymous"];
 
-/** `poolSize`: POOL_SIZE. */
-export function renderMetrics(snapshot: MetricsSnapshot, poolSize: number): string {
+/** `maxMachines`: MAX_MACHINES; undefined when it does not parse. `poolSize`: POOL_SIZE. */
+export function renderMetrics(
+  snapshot: MetricsSnapshot,
+  { maxMachines, poolSize }: { maxMachines: number | undefined; poolSize: number },
+): string {
   const counters = (metric: string): Sample[] =>
     snapshot.counters.filter((counter) => counter.metric === metric);
   const alertsSent = counters("alerts_sent");
@@ -58,6 +61,12 @@ export function renderMetrics(snapshot: MetricsSnapshot, poolSize: number): stri
       durations.flatMap((duration) => histogram(duration, snapshot.duration_bounds_ms)),
     ),
     family("machines", "gauge", "Rows of cloud_machines.", counters("machines")),
+    family(
+      "max_machines",
+      "gauge",
+      "How many machines may be live at once: MAX_MACHINES.",
+      maxMachines === undefined ? [] : [{ value: maxMachines }],
+    ),
     family(
       "oldest_provisioning_seconds",
       "gauge",
