@@ -12,6 +12,9 @@ export function authErrorInWords({ code, message, status }: AuthFailure): string
   switch (code) {
     case "invalid_credentials":
       return "No account has this email and password.";
+    case "otp_disabled":
+    case "user_not_found":
+      return "No account has this email.";
     case "user_already_exists":
     case "email_exists":
       return "There is an account with this email: sign in instead.";

@@ -8,9 +8,9 @@ export interface CpuSize {
 }
 
 export const CPU_SIZES: Record<CpuPriority, CpuSize> = {
-  low: { name: "Low", size: "1 shared CPU, 256 MB" },
-  normal: { name: "Normal", size: "2 shared CPUs, 512 MB" },
-  high: { name: "High", size: "1 dedicated CPU, 2 GB" },
+  low: { name: "Low", size: "1 shared CPU, 256\u00a0MB" },
+  normal: { name: "Normal", size: "2 shared CPUs, 512\u00a0MB" },
+  high: { name: "High", size: "1 dedicated CPU, 2\u00a0GB" },
 };
 
 export function isCpuPriority(value: unknown): value is CpuPriority {

@@ -1,7 +1,12 @@
 /** Asks whether a machine is really to be destroyed. */
 import { h } from "./dom.ts";
 
-export function destroyDialog(machineId: string, onDestroy: () => void): HTMLDialogElement {
+/** @param whose a sentence on its owner, for those who are not */
+export function destroyDialog(
+  machineId: string,
+  onDestroy: () => void,
+  whose?: string,
+): HTMLDialogElement {
   const titleId = `confirm-${machineId}`;
   return h(
     "dialog",
@@ -10,6 +15,7 @@ export function destroyDialog(machineId: string, onDestroy: () => void): HTMLDia
       "form",
       { method: "dialog" },
       h("h2", { id: titleId }, `Destroy ${machineId}?`),
+      whose !== undefined && h("p", {}, whose),
       h("p", {}, "Everything on it is lost. This cannot be undone."),
       h(
         "div",

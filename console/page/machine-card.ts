@@ -1,6 +1,7 @@
 /** One machine: its status, its progress, what went wrong, its WebSocket, and its actions. */
 import type { Connection } from "provision-machine-client";
 import { badge } from "./badge.ts";
+import { connectSnippet } from "./connect-snippet.ts";
 import { sizeOf } from "./cpu-sizes.ts";
 import { destroyDialog } from "./destroy-dialog.ts";
 import { copyButton, fill, h, setAttribute, setText } from "./dom.ts";
@@ -22,6 +23,7 @@ export interface MachineCardOptions {
   onChange: (change: MachineChange) => void;
   /** Asks for an address with a token. @throws {ProvisionMachineError} */
   connect: (signal: AbortSignal) => Promise<Connection>;
+  functionName: string;
   /** When it was requested, in milliseconds since the epoch. */
   requestedAt: number;
   /** How long provisioning usually takes; null: not known. */
@@ -36,6 +38,7 @@ export class MachineCard {
   readonly #progress = h("div", {});
   readonly #failure = h("div", {});
   readonly #terminalSlot = h("div", {});
+  readonly #snippetSlot = h("div", {});
   readonly #buttons: Record<MachineAction, HTMLButtonElement>;
   readonly #dialog: HTMLDialogElement;
   #terminal: Terminal | undefined;
@@ -84,6 +87,7 @@ export class MachineCard {
       this.#progress,
       this.#failure,
       this.#terminalSlot,
+      this.#snippetSlot,
       h("footer", {}, ...Object.values(this.#buttons)),
       this.#dialog,
     );
@@ -162,9 +166,11 @@ export class MachineCard {
       this.#terminal?.disconnect();
       this.#terminal = undefined;
       fill(this.#terminalSlot);
+      fill(this.#snippetSlot);
     } else if (this.#terminal === undefined) {
       this.#terminal = new Terminal(machine_id, address, this.#options.connect);
       fill(this.#terminalSlot, this.#terminal.element);
+      fill(this.#snippetSlot, connectSnippet(this.#options.functionName, machine_id));
     }
   }
 

@@ -13,10 +13,17 @@ export class MachineLimit {
     this.#limit = Math.max(1, live);
   }
 
-  /** Why there can be no further machine beside so many live ones; null: there may be. */
-  reasonAgainst(live: number): string | null {
+  /**
+   * Why there can be no further machine beside so many live ones; null: there may be.
+   *
+   * @param startable one of them is stopped, and may be what the user wants
+   */
+  reasonAgainst(live: number, startable: boolean): string | null {
     if (this.#limit === null || live < this.#limit) return null;
     const machines = this.#limit === 1 ? "1 machine" : `${this.#limit} machines`;
-    return `You have reached your limit of ${machines}. To make room, destroy one.`;
+    const instead = startable
+      ? "Start what is stopped, or destroy a machine to make room."
+      : "To make room, destroy one.";
+    return `You have reached your limit of ${machines}. ${instead}`;
   }
 }

@@ -10,6 +10,7 @@ import { regionName } from "./regions.ts";
 import { usualDurationMs } from "./usual-duration.ts";
 
 export interface MachineListOptions {
+  functionName: string;
   onDestroy: (machineId: string) => void;
   onChange: (machineId: string, change: MachineChange) => void;
   /** Asks for an address with a token. @throws {ProvisionMachineError} */
@@ -113,6 +114,7 @@ export class MachineList {
     }
     const created = Date.parse(machine.created_at);
     const card = new MachineCard(machine, {
+      functionName: this.#options.functionName,
       onDestroy: () => this.#options.onDestroy(machine.machine_id),
       onChange: (change) => this.#options.onChange(machine.machine_id, change),
       connect: (signal) => this.#options.connect(machine.machine_id, signal),

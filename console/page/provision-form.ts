@@ -1,5 +1,6 @@
 /** Where the machine runs and how strong it is: the form behind the Provision button. */
 import type { ProvisionRequest } from "provision-machine-client";
+import type { ButtonState } from "./button-state.ts";
 import { CPU_SIZES, isCpuPriority } from "./cpu-sizes.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import { regionName, REGIONS } from "./regions.ts";
@@ -11,15 +12,8 @@ export interface ProvisionFormOptions {
   onChange: () => void;
   /** Destroy this machine to make room for another. */
   onMakeRoom: (machineId: string) => void;
-}
-
-export interface ButtonState {
-  text: string;
-  disabled: boolean;
-  /** The sentence below the button. */
-  reason?: string;
-  /** The machine to destroy before there can be another. */
-  makeRoom?: string | undefined;
+  /** Start this machine in place of a new one. */
+  onStart: (machineId: string) => void;
 }
 
 export class ProvisionForm {
@@ -30,10 +24,16 @@ export class ProvisionForm {
     "aria-describedby": "reason",
   });
   readonly #reason = h("p", { id: "reason", class: "hint" });
+  readonly #start: HTMLButtonElement;
   readonly #makeRoom: HTMLButtonElement;
+  #startable: string | undefined;
   #inTheWay: string | undefined;
 
-  constructor({ regions, onSubmit, onChange, onMakeRoom }: ProvisionFormOptions) {
+  constructor({ regions, onSubmit, onChange, onMakeRoom, onStart }: ProvisionFormOptions) {
+    this.#start = h("button", {
+      type: "button",
+      onclick: () => this.#startable && onStart(this.#startable),
+    });
     this.#makeRoom = h("button", {
       type: "button",
       class: "danger",
@@ -48,6 +48,7 @@ export class ProvisionForm {
       h("fieldset", { class: "choices" }, h("legend", {}, "CPU priority"), ...priorityChoices()),
       this.#button,
       this.#reason,
+      this.#start,
       this.#makeRoom,
     );
     this.element.addEventListener("change", onChange);
@@ -58,10 +59,13 @@ export class ProvisionForm {
     });
   }
 
-  setButton({ text, disabled, reason, makeRoom }: ButtonState): void {
+  setButton({ text, disabled, reason, makeRoom, start }: ButtonState): void {
     setText(this.#button, text);
     setAttribute(this.#button, "aria-disabled", disabled ? "true" : null);
     setText(this.#reason, reason ?? "");
+    this.#startable = start;
+    setText(this.#start, `Start ${start ?? ""}`);
+    this.#start.hidden = start === undefined;
     this.#inTheWay = makeRoom;
     setText(this.#makeRoom, `Destroy ${makeRoom ?? ""}`);
     this.#makeRoom.hidden = makeRoom === undefined;

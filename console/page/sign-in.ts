@@ -1,6 +1,6 @@
 /** Signs in, or creates an account, with supabase-js. */
 import type { SupabaseClient } from "@supabase/supabase-js";
-import { authErrorInWords } from "./auth-errors.ts";
+import { authErrorInWords, type AuthFailure } from "./auth-errors.ts";
 import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
 
@@ -60,6 +60,11 @@ class SignInForm {
     "aria-describedby": "sign-in-answer",
   });
   readonly #submit = h("button", { type: "submit", class: "primary" });
+  readonly #link = h(
+    "button",
+    { type: "button", onclick: () => void this.#sendLink() },
+    "Email me a sign-in link",
+  );
   readonly #answer = h("div", { id: "sign-in-answer", role: "alert" });
   #mode: Mode = "sign-in";
 
@@ -80,6 +85,7 @@ class SignInForm {
       h("label", { for: "password" }, "Password"),
       this.#password,
       this.#submit,
+      this.#link,
       this.#answer,
     );
     this.#choose("sign-in");
@@ -96,8 +102,22 @@ class SignInForm {
   #choose(mode: Mode): void {
     this.#mode = mode;
     this.#submit.textContent = WORDS[mode].action;
+    this.#link.hidden = mode !== "sign-in";
     this.#password.setAttribute("autocomplete", WORDS[mode].autocomplete);
     fill(this.#answer);
+  }
+
+  /** For those who have no password, or no longer know it. */
+  async #sendLink(): Promise<void> {
+    if (this.#submit.disabled || !this.#email.reportValidity()) return;
+    this.#submit.disabled = true;
+    fill(this.#answer);
+    const { error } = await this.#supabase.auth.signInWithOtp({
+      email: this.#email.value,
+      options: { shouldCreateUser: false, emailRedirectTo: location.origin + location.pathname },
+    });
+    this.#submit.disabled = false;
+    fill(this.#answer, error ? failed(error) : openTheLink());
   }
 
   async #send(event: Event): Promise<void> {
@@ -111,11 +131,16 @@ class SignInForm {
       ? await auth.signInWithPassword(credentials)
       : await auth.signUp(credentials);
     this.#submit.disabled = false;
-    if (error) {
-      fill(this.#answer, h("p", { class: "panel error" }, badge("bad", authErrorInWords(error))));
-    } else if (!data.session) {
-      const sent = badge("busy", "Open the link in the email that was sent to you.");
-      fill(this.#answer, h("p", { class: "panel" }, sent));
-    }
+    if (error) fill(this.#answer, failed(error));
+    else if (!data.session) fill(this.#answer, openTheLink());
   }
+}
+
+function failed(error: AuthFailure): HTMLElement {
+  return h("p", { class: "panel error" }, badge("bad", authErrorInWords(error)));
+}
+
+function openTheLink(): HTMLElement {
+  const sent = badge("busy", "Open the link in the email that was sent to you.");
+  return h("p", { class: "panel" }, sent);
 }

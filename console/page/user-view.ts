@@ -6,7 +6,8 @@ import {
   ProvisionMachineError,
   type ProvisionRequest,
 } from "provision-machine-client";
-import type { ConsoleConfig } from "./config.ts";
+import { buttonState } from "./button-state.ts";
+import { type ConsoleConfig, functionUrl } from "./config.ts";
 import { ConnectionBadge, isCurrent } from "./connection-badge.ts";
 import { fill, h } from "./dom.ts";
 import { ErrorPanel } from "./error-panel.ts";
@@ -17,7 +18,7 @@ import { isLive } from "./machine-status.ts";
 import type { MachineRow } from "./machines.ts";
 import { Notice } from "./notice.ts";
 import { PendingCard } from "./pending-card.ts";
-import { type ButtonState, ProvisionForm } from "./provision-form.ts";
+import { ProvisionForm } from "./provision-form.ts";
 import { usualDurationMs } from "./usual-duration.ts";
 import type { View } from "./view.ts";
 import { type Connection, MachineWatcher } from "./watch-machines.ts";
@@ -69,8 +70,10 @@ export class UserView implements View {
       // The wait is for this region and size: another may have room at once.
       onChange: () => this.#setWaiting(false),
       onMakeRoom: (machineId) => this.#list.askToDestroy(machineId),
+      onStart: (machineId) => void this.#change(machineId, "start"),
     });
     this.#list = new MachineList({
+      functionName: config.functionName,
       onDestroy: (machineId) => void this.#destroy(machineId),
       onChange: (machineId, change) => void this.#change(machineId, change),
       connect: (machineId, signal) => this.#client.requestConnection(machineId, { signal }),
@@ -140,28 +143,13 @@ export class UserView implements View {
   }
 
   #showButton(): void {
-    this.#form.setButton(this.#buttonState());
-  }
-
-  #buttonState(): ButtonState {
-    const live = this.#list.machines.filter(isLive);
-    if (this.#requestedAt !== null) return { text: "Provisioning …", disabled: true };
-    const full = this.#limit.reasonAgainst(live.length);
-    if (full !== null) {
-      return { text: "Provision", disabled: true, reason: full, makeRoom: live[0]?.machine_id };
-    }
-    const text = this.#unanswered
-      ? "Try again"
-      : live.length > 0
-      ? "Provision another"
-      : "Provision";
-    if (this.#waiting) {
-      const reason = "Wait until the countdown ends, or choose another region or size.";
-      return { text, disabled: true, reason };
-    }
-    return live.length > 0
-      ? { text, disabled: false, reason: "Whether you may have another depends on your limit." }
-      : { text, disabled: false };
+    this.#form.setButton(buttonState({
+      machines: this.#list.machines,
+      limit: this.#limit,
+      requested: this.#requestedAt !== null,
+      waiting: this.#waiting,
+      unanswered: this.#unanswered !== undefined,
+    }));
   }
 
   #showError(error: ProvisionMachineError): void {

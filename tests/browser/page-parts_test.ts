@@ -1,6 +1,7 @@
 /** The parts of the user's page that need no browser. */
 import assert from "node:assert/strict";
 import { readArgs } from "../../console/command-line.ts";
+import { buttonState } from "../../console/page/button-state.ts";
 import { sizeOf } from "../../console/page/cpu-sizes.ts";
 import { clockTime, dateTime, roughDuration } from "../../console/page/format-time.ts";
 import { MachineLimit } from "../../console/page/machine-limit.ts";
@@ -41,16 +42,34 @@ Deno.test("the timeline says how far a machine has come", () => {
 
 Deno.test("the limit is configured, or learned from the first refusal", () => {
   const configured = new MachineLimit(2);
-  assert.deepEqual([0, 1].map((live) => configured.reasonAgainst(live)), [null, null]);
-  assert.match(configured.reasonAgainst(2) ?? "", /your limit of 2 machines/);
+  assert.deepEqual([0, 1].map((live) => configured.reasonAgainst(live, false)), [null, null]);
+  assert.match(configured.reasonAgainst(2, false) ?? "", /your limit of 2 machines/);
   const learned = new MachineLimit(undefined);
-  assert.equal(learned.reasonAgainst(9), null);
+  assert.equal(learned.reasonAgainst(9, false), null);
   learned.learn(1);
-  assert.match(learned.reasonAgainst(1) ?? "", /your limit of 1 machine\./);
-  assert.equal(learned.reasonAgainst(0), null);
+  assert.match(learned.reasonAgainst(1, false) ?? "", /your limit of 1 machine\./);
+  assert.equal(learned.reasonAgainst(0, true), null);
   const args = ["--supabase-url", "https://x.example", "--publishable-key", "k"];
   assert.equal(readArgs([...args, "--machines-per-user", "3"])?.config.machinesPerUser, 3);
   assert.throws(() => readArgs([...args, "--machines-per-user", "0"]), /--machines-per-user: /);
+});
+
+Deno.test("at the limit the button offers to start or to destroy, before it is pressed", () => {
+  const at = (limit: number | undefined, ...statuses: MachineRow["status"][]) =>
+    buttonState({
+      machines: statuses.map((status, index) => ({ machine_id: `m${index}`, status })),
+      limit: new MachineLimit(limit),
+      requested: false,
+      waiting: false,
+      unanswered: false,
+    });
+  const full = at(2, "running", "stopped", "destroyed");
+  assert.deepEqual([full.disabled, full.makeRoom, full.start], [true, "m0", "m1"]);
+  assert.match(full.reason ?? "", /limit of 2 machines\. Start what is stopped, or destroy/);
+  const running = at(1, "running");
+  assert.deepEqual([running.makeRoom, running.start], ["m0", undefined]);
+  assert.equal(at(2, "running", "error").text, "Provision another");
+  assert.deepEqual(at(1, "destroyed"), { text: "Provision", disabled: false });
 });
 
 Deno.test("times are written one way", () => {
@@ -71,7 +90,7 @@ Deno.test("the usual duration is the median of the machines that came to run", (
 });
 
 Deno.test("sizes and messages are readable", () => {
-  assert.equal(sizeOf("low"), "1 shared CPU, 256 MB");
+  assert.equal(sizeOf("low"), "1 shared CPU, 256\u00a0MB");
   assert.equal(sizeOf("extreme"), "CPU priority extreme");
   assert.equal(readable('{"echo":"hello"}'), '{ "echo": "hello" }');
   const long = JSON.stringify({ machine: "machine-0123456789abcdef", region: "ams", image: "x" });

@@ -178,6 +178,10 @@ await consoleTest("user", options, {
       assert.equal(await log.getByText("connected to").count(), n);
       assert.deepEqual([asked, tokens.length], [n, n]);
     }
+    await page.getByText("Connect from your code").click();
+    const machineId = await page.locator(".machine > header h2").innerText();
+    await page.locator(".snippet code").getByText(`provision-machine/${machineId}/connect`)
+      .waitFor();
     const shown = await page.content();
     for (const token of tokens) assert.ok(!shown.includes(token), "the page shows a token");
     assert.deepEqual(problems, []);
@@ -192,6 +196,21 @@ await consoleTest("user", options, {
     await page.getByText("The service is not fully set up.").waitFor();
     await page.getByRole("log").getByText("CONNECT_TOKEN_SECRET not configured").waitFor();
     await page.getByRole("button", { name: "Connect" }).waitFor();
+  },
+
+  "signs in with a link from an email, without the password": async (system) => {
+    const { page } = await system.open();
+    const email = await system.signUp(page);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    const link = page.getByRole("button", { name: "Email me a sign-in link" });
+    await link.click();
+    assert.equal(await page.getByText("Open the link in the email").count(), 0, "no address yet");
+    await page.getByLabel("Email").fill(email);
+    const asked = page.waitForRequest((request) => request.url().includes("/auth/v1/otp"));
+    await link.click();
+    const { searchParams } = new URL((await asked).url());
+    assert.equal(searchParams.get("redirect_to"), system.console.url);
+    await page.getByText("Open the link in the email that was sent to you.").waitFor();
   },
 
   "signing in and out leaves the focus on the new heading": async (system) => {

@@ -158,7 +158,10 @@ Deno.test("metrics: each counter stands in its own family", () => {
 });
 
 Deno.test("metrics: a limit that does not parse is missing, not zero", () => {
-  assert.doesNotMatch(renderMetrics(EMPTY, undefined), /^provision_machine_max_machines /m);
+  assert.doesNotMatch(
+    renderMetrics(EMPTY, { maxMachines: undefined, poolSize: 0 }),
+    /^provision_machine_max_machines /m,
+  );
 });
 
 Deno.test("metrics: each gauge shows its own number", () => {

@@ -109,12 +109,19 @@ async function serve(
   }
 }
 
-async function startConsole({ supabase, simulator }: LocalStack): Promise<ServedConsole> {
+async function startConsole(
+  { supabase, simulator, machinesPerUser }: LocalStack,
+): Promise<ServedConsole> {
   const { serveConsole } = await import("../../../console/serve.ts");
   const { url: supabaseUrl, publishableKey } = supabase;
   const machineOrigins = simulator && [new URL(simulator.proxy.websocketUrlTemplate).origin];
   return await serveConsole({
-    config: { supabaseUrl, publishableKey, ...(machineOrigins && { machineOrigins }) },
+    config: {
+      supabaseUrl,
+      publishableKey,
+      ...(machineOrigins && { machineOrigins }),
+      ...(machinesPerUser && { machinesPerUser }),
+    },
     watch: true,
   });
 }

@@ -38,6 +38,8 @@ export interface LocalStack extends AsyncDisposable {
   fn: FunctionProcess;
   /** The settings of the function that came from the shell. */
   fromShell: string[];
+  /** The function's limit; undefined when the shell's value is none. */
+  machinesPerUser: number | undefined;
 }
 
 /**
@@ -99,8 +101,14 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     simulator,
     fn,
     fromShell: Object.keys(settings),
+    machinesPerUser: machinesPerUser(settings),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
+}
+
+/** 1 is the function's default; it is the function that reports a wrong value. */
+function machinesPerUser({ MAX_MACHINES_PER_USER: text = "1" }: Variables): number | undefined {
+  return /^[1-9]\d*$/.test(text.trim()) ? Number(text) : undefined;
 }
 
 /** An app of its own for each machine, as recommended, unless the shell names several apps to share. */
