@@ -52,6 +52,7 @@ function isAllowed(method: string, path: string, { functionName }: ConsoleConfig
     `GET ${ofFunction}/health`,
     `GET ${ofFunction}/metrics`,
     `POST ${ofFunction}/reconcile`,
+    "GET /rest/v1/cloud_machines",
     "GET /rest/v1/machine_events",
-  ].includes(call);
+  ].includes(call) || new RegExp(`^DELETE ${ofFunction}/[a-z0-9-]{1,63}$`).test(call);
 }

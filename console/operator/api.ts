@@ -3,10 +3,11 @@ import * as z from "zod/mini";
 import type { ConsoleConfig } from "../page/config.ts";
 import { foreignResponse, isOfFunction, OperatorError, refusal } from "./operator-error.ts";
 import { parsePrometheus, type Sample } from "./prometheus.ts";
+import { EVENTS, type MachineEvent, MACHINES, type OperatorMachine, type Rows } from "./rows.ts";
 
 const TIMEOUT_MS = 10_000;
-/** Reconcile may use a whole request's time: the platform ends it after 150 s. */
-const RECONCILE_TIMEOUT_MS = 160_000;
+/** Reconcile and DELETE may use a whole request's time: the platform ends it after 150 s. */
+const LONG_TIMEOUT_MS = 160_000;
 /** PostgREST's default `max_rows` on Supabase, beyond which it cuts off. */
 export const EVENTS_PER_PAGE = 1_000;
 
@@ -20,31 +21,25 @@ const Health = z.object({
   status: z.enum(["pass", "warn", "fail"]),
   checks: z._default(z.record(z.string(), z.array(Check)), {}),
 });
-const MachineEvent = z.object({
-  id: z.number(),
-  kind: z.string(),
-  error_code: z.nullable(z.string()),
-  duration_ms: z.nullable(z.number()),
-  request_id: z.string(),
-  created_at: z.string(),
-  cloud_machines: z.nullable(z.object({
-    machine_id: z.string(),
-    region: z.string(),
-    user_id: z.nullable(z.string()),
-  })),
-});
 const Reconciled = z.object({ requestId: z.string() });
 
-const COLUMNS = "id,kind,error_code,duration_ms,request_id,created_at," +
-  "cloud_machines(machine_id,region,user_id)";
+/** Of a search. */
+const MOST_FOUND = 50;
+const PLAIN = /^[\w.-]{1,128}$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export type Check = z.output<typeof Check>;
 export type Health = z.output<typeof Health>;
-export type MachineEvent = z.output<typeof MachineEvent>;
 export interface Reconciled {
   /** Number of repairs per kind. */
   counts: Record<string, number>;
   requestId: string;
+}
+
+/** What a search found. */
+export interface Found {
+  machines: OperatorMachine[];
+  events: MachineEvent[];
 }
 
 export interface EventsQuery {
@@ -55,7 +50,7 @@ export interface EventsQuery {
 }
 
 interface Call {
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "DELETE";
   path: string;
   signal: AbortSignal;
   timeoutMs?: number;
@@ -92,17 +87,55 @@ export class OperatorApi {
 
   /** At most {@link EVENTS_PER_PAGE} events, newest first. */
   async events({ beforeId, from }: EventsQuery, signal: AbortSignal): Promise<MachineEvent[]> {
-    const query = new URLSearchParams({
-      select: COLUMNS,
+    return await this.#read(EVENTS, {
       order: "id.desc",
       limit: String(EVENTS_PER_PAGE),
       ...(beforeId === undefined ? {} : { id: `lt.${beforeId}` }),
       ...(from === undefined ? {} : { created_at: `gte.${from}` }),
+    }, signal);
+  }
+
+  /** The newest live machines. */
+  async liveMachines(limit: number, signal: AbortSignal): Promise<OperatorMachine[]> {
+    return await this.#read(MACHINES, {
+      status: "in.(provisioning,running,stopped)",
+      order: "created_at.desc,id.desc",
+      limit: String(limit),
+    }, signal);
+  }
+
+  /**
+   * The newest machines that have this id, owner, request or error code, or had this name, and the
+   * newest events of these machines and of this request. Ids may be cut off at their end.
+   */
+  async find(text: string, signal: AbortSignal): Promise<Found> {
+    // Anything else would be part of the query's own language, and no id or code has it.
+    if (!PLAIN.test(text)) return { machines: [], events: [] };
+    const machines = await this.#read(MACHINES, {
+      or: `(machine_id.like.${text}*,former_machine_ids.cs.{${text}},fly_machine_id.eq.${text},` +
+        `request_id.like.${text}*,error_code.eq.${text}` +
+        `${UUID.test(text) ? `,user_id.eq.${text}` : ""})`,
+      order: "created_at.desc,id.desc",
+      limit: String(MOST_FOUND),
+    }, signal);
+    const events = await this.#read(EVENTS, {
+      or: `(request_id.like.${text}*,error_code.eq.${text},` +
+        `cloud_machine_id.in.(${machines.map(({ id }) => id).join(",")}))`,
+      order: "id.desc",
+      limit: String(MOST_FOUND),
+    }, signal);
+    return { machines, events };
+  }
+
+  /** Resolves once the machine is gone. */
+  async destroy(machineId: string, signal: AbortSignal): Promise<void> {
+    const response = await this.#callFunction({
+      method: "DELETE",
+      path: `/${encodeURIComponent(machineId)}`,
+      signal,
+      timeoutMs: LONG_TIMEOUT_MS,
     });
-    const path = `/rest/v1/machine_events?${query}`;
-    const response = await this.#send({ method: "GET", path, signal });
-    if (!response.ok) throw await refusal(response);
-    return await parsed(response, (body) => z.array(MachineEvent).parse(JSON.parse(body)));
+    await response.body?.cancel();
   }
 
   async reconcile(signal: AbortSignal): Promise<Reconciled> {
@@ -110,7 +143,7 @@ export class OperatorApi {
       method: "POST",
       path: "/reconcile",
       signal,
-      timeoutMs: RECONCILE_TIMEOUT_MS,
+      timeoutMs: LONG_TIMEOUT_MS,
     });
     return await parsed(response, (text) => {
       const body: unknown = JSON.parse(text);
@@ -118,6 +151,17 @@ export class OperatorApi {
         .filter((entry): entry is [string, number] => typeof entry[1] === "number");
       return { counts: Object.fromEntries(counts), requestId: Reconciled.parse(body).requestId };
     });
+  }
+
+  async #read<T>(
+    { table, columns, row }: Rows<T>,
+    query: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<T[]> {
+    const path = `/rest/v1/${table}?${new URLSearchParams({ select: columns, ...query })}`;
+    const response = await this.#send({ method: "GET", path, signal });
+    if (!response.ok) throw await refusal(response);
+    return await parsed(response, (body) => z.array(row).parse(JSON.parse(body)));
   }
 
   async #callFunction({ path, alsoFine = [], ...call }: Call): Promise<Response> {

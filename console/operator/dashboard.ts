@@ -3,17 +3,20 @@ import { fill, h } from "../page/dom.ts";
 import type { View } from "../page/view.ts";
 import type { Health, OperatorApi } from "./api.ts";
 import { onThemeChange } from "./chart.ts";
+import { Destroyer } from "./destroyer.ts";
 import { EventFeed, type Events } from "./event-feed.ts";
 import { EventList } from "./event-list.ts";
-import { Figure, type Picture } from "./figure.ts";
+import { Figures } from "./figures.ts";
+import { Finder } from "./finder.ts";
 import { healthList } from "./health-list.ts";
+import type { Links } from "./addresses.ts";
+import { LiveMachines } from "./live-machines.ts";
 import { OperatorError } from "./operator-error.ts";
-import { binOutcomes, startOf } from "./outcomes.ts";
-import { failuresPicture, LIVE_STATUSES, machinesPicture } from "./pictures-of-totals.ts";
-import { durationPicture, successPicture } from "./pictures-over-time.ts";
+import { startOf } from "./outcomes.ts";
 import type { Sample } from "./prometheus.ts";
 import { errorOf, lastValue, nextReading, type Reading } from "./reading.ts";
 import { ReconcileButton } from "./reconcile-button.ts";
+import type { OperatorMachine } from "./rows.ts";
 import { Section } from "./section.ts";
 import { SpanSelect } from "./span-select.ts";
 import { Tiles } from "./tiles.ts";
@@ -23,8 +26,6 @@ const REFRESH_MS = 5_000;
 
 export class Dashboard implements View {
   readonly element: HTMLElement;
-  /** For the head of the page. */
-  readonly controls: HTMLElement;
   readonly #api: OperatorApi;
   readonly #feed: EventFeed;
   readonly #onRefused: (error: OperatorError) => void;
@@ -33,28 +34,23 @@ export class Dashboard implements View {
   readonly #reconcile: ReconcileButton;
   readonly #trouble = new Trouble();
   readonly #tiles = new Tiles();
-  readonly #success = new Figure("success", "Success rate", [
-    { name: "succeeded", mark: "solid", colour: "blue" },
-    { name: "failed", mark: "hatch", colour: "vermilion" },
-  ]);
-  readonly #durations = new Figure("durations", "How long it takes", [
-    { name: "half took at most", mark: "line", colour: "blue" },
-    { name: "95 % took at most", mark: "dashed", colour: "vermilion" },
-  ]);
-  readonly #failures = new Figure("failures", "Failures by code");
-  readonly #machines = new Figure("machines", "Live machines by region", LIVE_STATUSES);
+  readonly #figures = new Figures();
   readonly #checks = h("div", {});
-  readonly #eventList = new EventList();
+  readonly #eventList: EventList;
+  readonly #finder: Finder;
+  readonly #destroyer: Destroyer;
+  readonly #liveMachines: LiveMachines;
   readonly #healthSection: Section;
   readonly #eventsSection: Section;
   #health: Reading<Health> = { state: "loading" };
   #metrics: Reading<Sample[]> = { state: "loading" };
   #events: Reading<Events> = { state: "loading" };
+  #machines: Reading<OperatorMachine[]> = { state: "loading" };
   #refreshes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param onRefused called when the key is no longer accepted */
-  constructor(api: OperatorApi, onRefused: (error: OperatorError) => void) {
+  constructor(api: OperatorApi, links: Links, onRefused: (error: OperatorError) => void) {
     this.#api = api;
     this.#feed = new EventFeed(api);
     this.#onRefused = onRefused;
@@ -63,7 +59,20 @@ export class Dashboard implements View {
       this.#show();
       void this.#refresh();
     });
-    this.controls = this.#span.element;
+    const onFind = (value: string) => this.#finder.find(value);
+    this.#eventList = new EventList(onFind);
+    this.#destroyer = new Destroyer(api, signal, () => {
+      this.#show();
+      void this.#refresh();
+    });
+    const rows = {
+      links,
+      onFind,
+      onDestroy: (machine: OperatorMachine) => this.#destroyer.ask(machine),
+      stateOf: (machineId: string) => this.#destroyer.stateOf(machineId),
+    };
+    this.#finder = new Finder(api, signal, rows);
+    this.#liveMachines = new LiveMachines(rows, () => void this.#refresh());
     this.#reconcile = new ReconcileButton(api, signal, () => void this.#refresh());
     this.#healthSection = new Section("Health checks", this.#checks, this.#reconcile.element);
     this.#eventsSection = new Section("Newest events", this.#eventList.element);
@@ -76,6 +85,7 @@ export class Dashboard implements View {
   stop(): void {
     this.#stopped.abort();
     clearTimeout(this.#timer);
+    this.#finder.stop();
   }
 
   #layout(): HTMLElement {
@@ -85,8 +95,11 @@ export class Dashboard implements View {
       this.#trouble.element,
       this.#tiles.element,
       this.#reconcile.outcome,
-      h("div", { class: "figures" }, this.#success.element, this.#durations.element),
-      h("div", { class: "figures" }, this.#failures.element, this.#machines.element),
+      this.#finder.element,
+      this.#destroyer.element,
+      this.#liveMachines.element,
+      this.#span.element,
+      ...this.#figures.elements,
       this.#eventsSection.element,
       this.#healthSection.element,
     );
@@ -106,6 +119,11 @@ export class Dashboard implements View {
         this.#metrics = nextReading(this.#metrics, result, Date.now());
         this.#show();
       }),
+      settled(this.#api.liveMachines(this.#liveMachines.limit, signal)).then((result) => {
+        this.#machines = nextReading(this.#machines, result, Date.now());
+        this.#show();
+      }),
+      this.#finder.refresh(),
       this.#readEvents().then((result) => {
         this.#events = nextReading(this.#events, result, Date.now());
         this.#show();
@@ -129,6 +147,8 @@ export class Dashboard implements View {
     this.#tiles.showHealth(this.#health);
     this.#tiles.showMetrics(this.#metrics);
     this.#tiles.showEvents(this.#events, this.#span.value);
+    this.#liveMachines.show(this.#machines);
+    this.#finder.show();
     this.#showFigures("show");
     this.#healthSection.setState(this.#health);
     const health = lastValue(this.#health);
@@ -148,7 +168,12 @@ export class Dashboard implements View {
 
   #showTrouble(): void {
     const errors = new Map<string, Error>();
-    const readings = { Health: this.#health, Metrics: this.#metrics, Events: this.#events };
+    const readings = {
+      Health: this.#health,
+      Metrics: this.#metrics,
+      Events: this.#events,
+      Machines: this.#machines,
+    };
     for (const [name, reading] of Object.entries<Reading<unknown>>(readings)) {
       const error = errorOf(reading);
       if (error) errors.set(name, error);
@@ -158,21 +183,7 @@ export class Dashboard implements View {
   }
 
   #showFigures(how: "show" | "redraw"): void {
-    const span = this.#span.value;
-    const now = Date.now();
-    const ofBins =
-      (picture: (bins: ReturnType<typeof binOutcomes>, read: Events) => Picture) =>
-      (read: Events) => picture(binOutcomes(read.events, span, now), read);
-    this.#success[how](
-      this.#events,
-      ofBins((bins, { complete }) => successPicture(bins, span, !complete)),
-    );
-    this.#durations[how](this.#events, ofBins((bins) => durationPicture(bins, span)));
-    this.#failures[how](
-      this.#events,
-      ({ events }) => failuresPicture(events, startOf(span, now), span.name),
-    );
-    this.#machines[how](this.#metrics, machinesPicture);
+    this.#figures.show(this.#events, this.#metrics, this.#span.value, how);
   }
 }
 

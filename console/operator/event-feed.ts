@@ -1,5 +1,6 @@
 /** The events of the chosen time: read back as far as needed once, then only what is new. */
-import { EVENTS_PER_PAGE, type MachineEvent, type OperatorApi } from "./api.ts";
+import { EVENTS_PER_PAGE, type OperatorApi } from "./api.ts";
+import type { MachineEvent } from "./rows.ts";
 
 /** More than this is not kept; the page says that older ones are not shown. */
 const MAX_EVENTS = 10_000;

@@ -5,6 +5,7 @@ import { fill, h } from "../page/dom.ts";
 import type { View } from "../page/view.ts";
 import { OperatorApi } from "./api.ts";
 import { Dashboard } from "./dashboard.ts";
+import { linksOf } from "./addresses.ts";
 import type { OperatorError } from "./operator-error.ts";
 
 export class OperatorView implements View {
@@ -29,14 +30,14 @@ export class OperatorView implements View {
 
   #open(key: string): void {
     const api = new OperatorApi(this.#config, key);
-    this.#dashboard = new Dashboard(api, (refusal) => this.#askForKey(refusal));
+    const links = linksOf(this.#config.supabaseUrl);
+    this.#dashboard = new Dashboard(api, links, (refusal) => this.#askForKey(refusal));
     fill(
       this.element,
       h(
         "div",
         { class: "operator-head" },
         h("h1", { tabindex: -1 }, "How provisioning is doing"),
-        this.#dashboard.controls,
         h("button", { type: "button", onclick: () => this.#askForKey() }, "Forget the key"),
       ),
       this.#dashboard.element,

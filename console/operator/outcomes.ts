@@ -1,5 +1,5 @@
 /** Provisioning attempts per bin of time: how many succeeded, and how long those took. */
-import type { MachineEvent } from "./api.ts";
+import type { MachineEvent } from "./rows.ts";
 
 export interface Bin {
   /** Milliseconds since the epoch; the bin ends where the next one begins. */

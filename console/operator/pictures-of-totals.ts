@@ -1,6 +1,6 @@
 /** Failures by code, and live machines by status and region. */
 import { regionName } from "../page/regions.ts";
-import type { MachineEvent } from "./api.ts";
+import type { MachineEvent } from "./rows.ts";
 import { currentTheme, endLabels, fillOf } from "./chart.ts";
 import type { LegendEntry, Picture } from "./figure.ts";
 import { failuresByCode } from "./outcomes.ts";

@@ -23,15 +23,22 @@ export function noteOf(reading: Reading<unknown>): HTMLElement | null {
 export class Section {
   readonly element: HTMLElement;
   readonly #note = h("div", {});
+  readonly #heading: HTMLElement;
 
   constructor(title: string, content: HTMLElement, ...actions: HTMLElement[]) {
+    this.#heading = h("h2", { tabindex: -1 }, title);
     this.element = h(
       "section",
       { class: "card" },
-      h("div", { class: "section-head" }, h("h2", {}, title), ...actions),
+      h("div", { class: "section-head" }, this.#heading, ...actions),
       this.#note,
       content,
     );
+  }
+
+  /** Where the focus goes when what had it is gone. */
+  focus(): void {
+    this.#heading.focus();
   }
 
   setState(reading: Reading<unknown>): void {

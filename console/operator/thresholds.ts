@@ -11,3 +11,8 @@ export function toneOfRate(rate: number | null): Tone {
 export function toneOfAge(seconds: number): Tone {
   return seconds < 150 ? "good" : seconds < 300 ? "warning" : "bad";
 }
+
+/** Of MAX_MACHINES: alerts are sent at 80 % and when nothing is left. */
+export function toneOfShare(share: number): Tone {
+  return share < 0.8 ? "good" : share < 1 ? "warning" : "bad";
+}

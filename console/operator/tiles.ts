@@ -8,9 +8,10 @@ import type { Events } from "./event-feed.ts";
 import { HEALTH_LOOKS } from "./health-list.ts";
 import { binOutcomes, type Span, total } from "./outcomes.ts";
 import { percent } from "./percent.ts";
+import { LIVE_STATUSES } from "./pictures-of-totals.ts";
 import { gauge, type Sample, sumBy } from "./prometheus.ts";
 import type { Reading } from "./reading.ts";
-import { toneOfAge, toneOfRate } from "./thresholds.ts";
+import { toneOfAge, toneOfRate, toneOfShare } from "./thresholds.ts";
 
 interface TileContent {
   text: string;
@@ -56,12 +57,12 @@ export class Tiles {
   readonly element: HTMLElement;
   readonly #health = new Tile();
   readonly #success = new Tile();
-  readonly #running = new Tile();
+  readonly #live = new Tile();
   readonly #oldest = new Tile();
   readonly #reconciled = new Tile();
 
   constructor() {
-    const tiles = [this.#health, this.#success, this.#running, this.#oldest, this.#reconciled];
+    const tiles = [this.#health, this.#success, this.#live, this.#oldest, this.#reconciled];
     this.element = h("dl", { class: "tiles" }, ...tiles.map(({ element }) => element));
   }
 
@@ -78,7 +79,7 @@ export class Tiles {
   }
 
   showMetrics(reading: Reading<Sample[]>): void {
-    this.#running.show("Running now", reading, runningFigure);
+    this.#live.show("Live machines", reading, liveFigure);
     this.#oldest.show("Oldest in progress", reading, oldestFigure);
     this.#reconciled.show("Last reconcile", reading, reconcileFigure);
   }
@@ -98,13 +99,18 @@ function successFigure({ events }: Events, span: Span): TileContent {
   return { text: percent(rate), tone: toneOfRate(rate), detail };
 }
 
-function runningFigure(samples: Sample[]): TileContent {
+function liveFigure(samples: Sample[]): TileContent {
   const statuses = sumBy(samples, "provision_machine_machines", "status");
-  const others = ["provisioning", "stopped"].map((status) => [statuses.get(status) ?? 0, status]);
-  const there = others.filter(([count]) => count !== 0).map((other) => other.join(" "));
+  const counts = LIVE_STATUSES.map(({ name }) => ({ name, count: statuses.get(name) ?? 0 }));
+  const live = counts.reduce((sum, { count }) => sum + count, 0);
+  const most = gauge(samples, "provision_machine_max_machines");
+  const others = counts.filter(({ name, count }) => name !== "running" && count > 0)
+    .map(({ name, count }) => `${count} ${name}`);
+  const limit = most === undefined ? [] : [`of ${most.toLocaleString("en-GB")}`];
   return {
-    text: String(statuses.get("running") ?? 0),
-    detail: there.length > 0 ? `and ${there.join(", ")}` : "",
+    text: String(live),
+    ...(most === undefined ? {} : { tone: toneOfShare(live / most) }),
+    detail: [...limit, ...others].join(", "),
   };
 }
 

@@ -38,6 +38,14 @@ async function checkUser(system: ConsoleStack, options: BrowserContextOptions): 
   await page.getByRole("button", { name: "Provision another" }).click();
   await page.getByText("You have reached your limit of 1 machine.").waitFor();
   await check("the limit");
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  // The stopped one can be started in place of another.
+  await page.getByRole("button", { name: /^Start machine-/ }).waitFor();
+  await check("the limit, with a stopped machine");
+  await page.getByRole("button", { name: /^Start machine-/ }).click();
+  await page.locator(".machine[data-status=running]").waitFor();
+  await page.getByText("Connect from your code").click();
+  await check("code to connect");
   await page.getByRole("button", { name: "Destroy", exact: true }).click();
   await check("the question whether to destroy");
   await page.getByRole("button", { name: "Destroy it" }).click();
@@ -64,6 +72,12 @@ async function checkOperator(system: ConsoleStack, options: BrowserContextOption
   await page.getByText("Everything was in order").waitFor();
   for (const details of await page.locator("details summary").all()) await details.click();
   assert.deepEqual(await problemsOf(page), [], "dashboard");
+  await page.locator(".machines").getByRole("button", { name: "user" }).first().click();
+  await page.getByText("1 machine and ").waitFor();
+  assert.deepEqual(await problemsOf(page), [], "found");
+  await page.locator(".found").getByRole("button", { name: "Destroy" }).click();
+  assert.deepEqual(await problemsOf(page), [], "the question whether to destroy");
+  await page.getByRole("button", { name: "Keep it" }).click();
 }
 
 await consoleTest("accessibility", {}, {

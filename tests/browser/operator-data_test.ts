@@ -1,10 +1,6 @@
 /** What the operator's pages calculate, without a browser. */
 import assert from "node:assert/strict";
-import {
-  EVENTS_PER_PAGE,
-  type EventsQuery,
-  type MachineEvent,
-} from "../../console/operator/api.ts";
+import { EVENTS_PER_PAGE, type EventsQuery } from "../../console/operator/api.ts";
 import { checkName } from "../../console/operator/check-names.ts";
 import { EventFeed } from "../../console/operator/event-feed.ts";
 import {
@@ -15,10 +11,12 @@ import {
   startOf,
   total,
 } from "../../console/operator/outcomes.ts";
+import { linksOf } from "../../console/operator/addresses.ts";
 import { percent } from "../../console/operator/percent.ts";
 import { parsePrometheus, sumBy } from "../../console/operator/prometheus.ts";
 import { nextReading, type Reading } from "../../console/operator/reading.ts";
-import { toneOfAge, toneOfRate } from "../../console/operator/thresholds.ts";
+import type { MachineEvent } from "../../console/operator/rows.ts";
+import { toneOfAge, toneOfRate, toneOfShare } from "../../console/operator/thresholds.ts";
 import { startStack } from "../support/stack.ts";
 
 Deno.test("Prometheus' text is read as the function writes it", async () => {
@@ -116,6 +114,22 @@ Deno.test("a reading is loading, current, stale or unknown", () => {
 Deno.test("figures have the thresholds of the Grafana dashboard", () => {
   assert.deepEqual([1, 0.98, 0.94, null].map(toneOfRate), ["good", "warning", "bad", "quiet"]);
   assert.deepEqual([149, 150, 300].map(toneOfAge), ["good", "warning", "bad"]);
+  assert.deepEqual([0.79, 0.8, 1].map(toneOfShare), ["good", "warning", "bad"]);
+});
+
+Deno.test("links lead to Fly.io and Supabase, and from a local stack nowhere", () => {
+  const hosted = linksOf("https://abcdefghijklmnopqrst.supabase.co");
+  assert.equal(hosted.machine("app", "e28"), "https://fly.io/apps/app/machines/e28");
+  assert.equal(hosted.machine("app", null), null);
+  assert.equal(
+    hosted.user("u"),
+    "https://supabase.com/dashboard/project/abcdefghijklmnopqrst/auth/users?show=u",
+  );
+  const own = linksOf("https://api.example.com");
+  assert.deepEqual([own.machine("a", "b") !== null, own.user("u")], [true, null]);
+  for (const url of ["http://127.0.0.1:54321", "http://localhost", "http://box.local:8000"]) {
+    assert.equal(linksOf(url).machine("a", "b"), null, url);
+  }
 });
 
 Deno.test("health checks have names, also those that are new", () => {

@@ -21,7 +21,7 @@ await consoleTest("operator's states", {}, {
     await alert.getByText("Health, Metrics").waitFor();
     await alert.getByText(/^Not a response of the function, .* HTTP 503/).waitFor();
     assert.doesNotMatch(await page.locator("main").innerText(), /invalid_value|expected|"code"/);
-    for (const name of ["Health", "Running now", "Oldest in progress", "Last reconcile"]) {
+    for (const name of ["Health", "Live machines", "Oldest in progress", "Last reconcile"]) {
       await tile(name).getByText(/^as of \d\d:\d\d:\d\d$/).waitFor();
       assert.equal(await tile(name).locator(".badge").count(), 0, `${name} has no tone`);
     }
@@ -79,7 +79,7 @@ await consoleTest("operator's states", {}, {
     const success = page.locator(".tile", { hasText: "Succeeded" });
     await success.locator(".badge.bad, .badge.warning").waitFor();
     await success.getByText(/^[1-9]\d* of \d+ failed$/).waitFor();
-    await page.locator(".tile", { hasText: "Running now" }).getByText(/^\d+$/).waitFor();
+    await page.locator(".tile", { hasText: "Live machines" }).getByText(/^\d+$/).waitFor();
     const boxes = await page.locator(".tile-value").evaluateAll((values) =>
       // deno-lint-ignore no-explicit-any -- this runs in the browser, whose types are not here
       values.map((value: any) => {

@@ -156,7 +156,10 @@ await consoleTest("page", {}, {
     const { stack, console: served } = system;
     const headers = { apikey: stack.supabase.secretKey };
     const paths = [
-      ["GET", "rest/v1/cloud_machines?select=*"],
+      ["PATCH", "rest/v1/cloud_machines?id=eq.1"],
+      ["GET", "rest/v1/installation"],
+      ["DELETE", "functions/v1/provision-machine"],
+      ["DELETE", "functions/v1/provision-machine/a/b"],
       ["POST", "rest/v1/machine_events"],
       ["POST", "functions/v1/provision-machine"],
       ["GET", "functions/v1/provision-machine/health/../../../rest/v1/cloud_machines"],

@@ -84,6 +84,9 @@ export const TESTS = {
   "doctor": ["test", "-A", "--no-check", "tests/dev/doctor_test.ts"],
   "doctor on Postgres": ["test", "-A", "--no-check", "tests/postgres/doctor_test.ts"],
   "smoke": ["test", "-A", "--no-check", "tests/dev/smoke_test.ts"],
+  "console's page": ["test", "-A", "--no-check", "tests/browser/page_test.ts"],
+  "operator's machines": ["test", "-A", "--no-check", "tests/browser/operator-machines_test.ts"],
+  "parts of the console": ["test", "-A", "--no-check", "tests/browser/page-parts_test.ts"],
 } as const;
 
 export type TestName = keyof typeof TESTS;

@@ -137,7 +137,7 @@ export class ConsoleStack implements AsyncDisposable {
   /** All machines share an app, so a connection would lead to any of those that were left. */
   async #destroyMachines(): Promise<void> {
     const rows = await this.stack.supabase.sql<{ machine_id: string }>(
-      "select machine_id from cloud_machines where status = 'running'",
+      "select machine_id from cloud_machines where status in ('running', 'stopped')",
     );
     await Promise.all(rows.map(async ({ machine_id }) => {
       const path = `/${machine_id}`;
