@@ -25,10 +25,16 @@ async function checkUser(system: ConsoleStack, options: BrowserContextOptions): 
   await check("an error");
   system.stack.simulator.setCapacity("fra", true);
 
+  const { promise: checked, resolve: goOn } = Promise.withResolvers<void>();
+  await page.route("**/functions/v1/provision-machine", async (route) => {
+    await checked;
+    await route.continue();
+  });
   await page.getByLabel("Region").selectOption("ams");
   await page.getByRole("button", { name: "Provision", exact: true }).click();
   await page.getByRole("article", { name: "Requested machine" }).waitFor();
   await check("a requested machine");
+  goOn();
   await page.locator(".machine[data-status=running]").waitFor();
   await page.getByRole("button", { name: "Connect" }).click();
   await page.getByText("Connected", { exact: true }).waitFor();
