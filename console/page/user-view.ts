@@ -7,7 +7,7 @@ import {
   type ProvisionRequest,
 } from "provision-machine-client";
 import { buttonState } from "./button-state.ts";
-import { type ConsoleConfig, functionUrl } from "./config.ts";
+import type { ConsoleConfig } from "./config.ts";
 import { ConnectionBadge, isCurrent } from "./connection-badge.ts";
 import { fill, h } from "./dom.ts";
 import { ErrorPanel } from "./error-panel.ts";
