@@ -25,6 +25,7 @@ const STYLES = [
   "6-terminal",
   "7-operator",
   "8-charts",
+  "9-lists",
 ];
 const POLICY_PLACEHOLDER = "{{content-security-policy}}";
 

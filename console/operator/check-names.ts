@@ -8,6 +8,7 @@ const NAMES: Record<string, string> = {
   "alerts:undelivered": "Undelivered alerts",
   "database:project": "Database belongs to this project",
   "machines:withoutRow": "Machines without a row",
+  "pool:ready": "Warm pool",
   "fly:isolation": "Isolation of the machines",
   "fly:organization": "Fly.io organization",
 };

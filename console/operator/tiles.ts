@@ -8,9 +8,10 @@ import type { Events } from "./event-feed.ts";
 import { HEALTH_LOOKS } from "./health-list.ts";
 import { binOutcomes, type Span, total } from "./outcomes.ts";
 import { percent } from "./percent.ts";
+import { poolFigure } from "./pool-figure.ts";
 import { LIVE_STATUSES } from "./pictures-of-totals.ts";
 import { gauge, type Sample, sumBy } from "./prometheus.ts";
-import type { Reading } from "./reading.ts";
+import { lastValue, type Reading } from "./reading.ts";
 import { toneOfAge, toneOfRate, toneOfShare } from "./thresholds.ts";
 
 interface TileContent {
@@ -58,6 +59,7 @@ export class Tiles {
   readonly #health = new Tile();
   readonly #success = new Tile();
   readonly #live = new Tile();
+  readonly #pool = new Tile();
   readonly #oldest = new Tile();
   readonly #reconciled = new Tile();
 
@@ -80,6 +82,11 @@ export class Tiles {
 
   showMetrics(reading: Reading<Sample[]>): void {
     this.#live.show("Live machines", reading, liveFigure);
+    // Most projects have no pool: it appears once it is known that there is to be one.
+    const samples = lastValue(reading);
+    if (samples === undefined || poolFigure(samples) === null) this.#pool.element.remove();
+    else if (!this.#pool.element.isConnected) this.#live.element.after(this.#pool.element);
+    this.#pool.show("Warm pool, ready", reading, (read) => poolFigure(read) ?? { text: "None" });
     this.#oldest.show("Oldest in progress", reading, oldestFigure);
     this.#reconciled.show("Last reconcile", reading, reconcileFigure);
   }

@@ -13,6 +13,7 @@ import {
 } from "../../console/operator/outcomes.ts";
 import { linksOf } from "../../console/operator/addresses.ts";
 import { percent } from "../../console/operator/percent.ts";
+import { poolFigure } from "../../console/operator/pool-figure.ts";
 import { parsePrometheus, sumBy } from "../../console/operator/prometheus.ts";
 import { nextReading, type Reading } from "../../console/operator/reading.ts";
 import type { MachineEvent } from "../../console/operator/rows.ts";
@@ -130,6 +131,26 @@ Deno.test("links lead to Fly.io and Supabase, and from a local stack nowhere", (
   for (const url of ["http://127.0.0.1:54321", "http://localhost", "http://box.local:8000"]) {
     assert.equal(linksOf(url).machine("a", "b"), null, url);
   }
+});
+
+Deno.test("the warm pool is what the function's metrics say, and nothing without one", () => {
+  const samples = (lines: string) => parsePrometheus(lines);
+  const wanted = "provision_machine_pool_wanted 4\n";
+  const machines = (ready: number) =>
+    `provision_machine_pool_machines{state="ready"} ${ready}\n` +
+    'provision_machine_pool_machines{state="making"} 1\n';
+  const claims = 'provision_machine_pool_claims_total{outcome="hit"} 3\n' +
+    'provision_machine_pool_claims_total{outcome="miss"} 1\n';
+  assert.equal(poolFigure(samples("provision_machine_pool_wanted 0\n")), null);
+  assert.equal(poolFigure([]), null);
+  assert.deepEqual(
+    poolFigure(samples(wanted + machines(2) + claims)),
+    { text: "2", tone: "good", detail: "of 4, 75 % hits" },
+  );
+  assert.deepEqual(
+    poolFigure(samples(wanted + machines(1))),
+    { text: "1", tone: "warning", detail: "of 4" },
+  );
 });
 
 Deno.test("health checks have names, also those that are new", () => {

@@ -42,6 +42,15 @@ await consoleTest("operator's machines", { env: { MAX_MACHINES: "5" } }, {
     assert.equal(await lines(page).count(), 4);
   },
 
+  "the warm pool has a tile where there is one": async (system) => {
+    await system.restart({ FLY_ORG_SLUG: "personal", POOL_SIZE: "2" });
+    const page = await openDashboard(system, system.stack.supabase.secretKey);
+    const tile = page.locator(".tile", { hasText: "Warm pool, ready" });
+    // Reconcile fills it, and has not run.
+    await tile.locator(".badge.warning", { hasText: "0" }).waitFor();
+    await tile.getByText("of 2", { exact: true }).waitFor();
+  },
+
   "a machine, a user, a request and a code are found, however old": async (system) => {
     const { stack } = system;
     const user = await stack.supabase.createUser();

@@ -20,7 +20,7 @@ const OUT_OF_CAPACITY = {
 
 async function main(): Promise<void> {
   await Deno.mkdir(IMAGES, { recursive: true });
-  await using system = await ConsoleStack.start();
+  await using system = await ConsoleStack.start({ env: { MAX_MACHINES: "100" } });
   for (const [look, options] of Object.entries(LOOKS)) await shootUser(system, look, options);
   await fillHistory(system.stack);
   for (const [look, options] of Object.entries(LOOKS)) await shootOperator(system, look, options);
@@ -84,6 +84,7 @@ async function shootOperator(
   await page.getByText("attempts succeeded").waitFor();
   await page.locator(".checks li").first().waitFor();
   await page.locator("#machines[data-state=current]").waitFor();
+  await page.locator(".machines li").first().waitFor();
   await shoot(page, `operator-${look}`, true);
   await system.closeTabs();
 }
