@@ -100,21 +100,6 @@ Deno.test("local Supabase on a database that stays: the next start goes on from 
   );
 });
 
-Deno.test("local Supabase: two starts at once on one database apply each migration once", async () => {
-  await using migrations = await migrationsDirectory();
-  await using database = await testDatabase();
-  const applied: string[] = [];
-  const stacks = await Promise.all([1, 2].map(() =>
-    startSupabase({
-      databaseUrl: database.url,
-      migrationsDir: migrations.url,
-      onProgress: (step) => applied.push(step),
-    })
-  ));
-  for (const stack of stacks) await stack.close();
-  assert.deepEqual(applied, ["migration 20260101000000_notes.sql"]);
-});
-
 Deno.test("local Supabase: a failing migration is named, with Postgres' message", async () => {
   await using migrations = await migrationsDirectory({
     "20260101000000_good.sql": "create table good (id int);",
