@@ -87,8 +87,13 @@ Deno.test("a kept database", async (t) => {
     const { connection } = loaded.database;
     const known = await connection.introspect({ useCache: true });
     const read = await connection.introspect({ useCache: false });
-    // In JSON, for what is undefined is not kept.
-    assert.deepEqual(JSON.parse(JSON.stringify(known)), JSON.parse(JSON.stringify(read)));
+    // In JSON, for what is undefined is not kept. Postgres counts rows when it has time to.
+    const comparable = (schema: typeof known) =>
+      JSON.parse(JSON.stringify({
+        ...schema,
+        tables: schema.tables.map((table) => ({ ...table, rows: 0 })),
+      }));
+    assert.deepEqual(comparable(known), comparable(read));
   });
 
   await t.step("lite grants nothing on its own there either", async () => {
