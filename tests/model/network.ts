@@ -235,9 +235,12 @@ export class Network {
     const { simulator: { world }, simulator } = this.options;
     const [region = ""] = world.regions.codes();
     world.regions.setAnswers(region, false);
-    const response = await buffered(await simulator.fetch(request));
-    world.regions.setAnswers(region, true);
-    return response;
+    try {
+      return await buffered(await simulator.fetch(request));
+    } finally {
+      // Also when the caller gave up waiting.
+      world.regions.setAnswers(region, true);
+    }
   }
 
   /** A stranger may have the name of the new app first, and of its network and its machine too. */
