@@ -144,7 +144,7 @@ export class Load {
   async #reconciler(): Promise<void> {
     while (!this.#stopped) {
       await sleep(this.options.reconcileEveryMs);
-      await this.system.forgetDeadMakers();
+      if (this.options.pooled) await this.system.forgetDeadMakers();
       const isolate = this.#pick(this.system.isolates.filter(({ url }) => url !== null));
       if (isolate) await this.system.call(isolate, null, { kind: "reconcile" });
     }
