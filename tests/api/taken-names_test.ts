@@ -121,6 +121,8 @@ Deno.test("a taken name", async (t) => {
       do: { kind: "hang", when: "before" },
     });
     const { row } = await killWhile(stack, () => taken.length > 0);
+    // It may have died before it asked.
+    simulator.clearFaults();
     await stack.makeDue(row.machine_id);
     await assertRun(stack, { interrupted: 1 });
     await stack.makeDue(row.machine_id);
