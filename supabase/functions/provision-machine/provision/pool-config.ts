@@ -1,7 +1,7 @@
 /** What the pool's machines are made with, and which requests they fit. */
 import type { Settings } from "../config/environment.ts";
 import { connectKeyOf } from "../connect/token.ts";
-import type { PooledMachine } from "../database/pool.ts";
+import type { PooledMachine, PoolSize } from "../database/pool.ts";
 import { ownerTags } from "../fly/identity.ts";
 import type { CreateMachineBody } from "../fly/machines.ts";
 import { chooseHosting } from "../hosting/choose-hosting.ts";
@@ -38,6 +38,15 @@ export async function poolConfigHash(
   const { CONNECT_TOKEN_SECRET: secret = "none" } = settings;
   const digest = await runtime.hmacSha256(secret, JSON.stringify(made));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** How large the pool is to be. Without one no machine fits, so its hash is empty. */
+export async function poolSizeOf(
+  settings: Settings,
+  runtime: Pick<Runtime, "hmacSha256">,
+): Promise<PoolSize & { configHash: string }> {
+  const { POOL_SIZE: size, MAX_MACHINES: maxMachines } = settings;
+  return { configHash: size > 0 ? await poolConfigHash(settings, runtime) : "", size, maxMachines };
 }
 
 /** The create of an entry's machine, and the key in it. */

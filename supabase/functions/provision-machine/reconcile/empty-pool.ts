@@ -3,11 +3,9 @@
  * in time.
  */
 import type { Environment } from "../config/environment.ts";
-import type { PoolSize } from "../database/pool.ts";
 import { destroyMachineOfRow } from "../hosting/machine-of-row.ts";
 import { organizationOf } from "../hosting/whose-app.ts";
-import { poolConfigHash } from "../provision/pool-config.ts";
-import type { Runtime } from "../runtime.ts";
+import { poolSizeOf } from "../provision/pool-config.ts";
 import { inParallel } from "../time.ts";
 import { forOneItem, type ReconcileContext } from "./context.ts";
 import { reportDiscarded } from "./follow-pool.ts";
@@ -23,7 +21,10 @@ export async function emptyPool(
   context: ReconcileContext,
 ): Promise<void> {
   const { pool, runtime, deadline, report } = context;
-  const size = await poolSize(environment, runtime);
+  // With a setting that is malformed it is not known what a machine is to be made with.
+  const size = environment.complete
+    ? await poolSizeOf(environment.settings, runtime)
+    : { configHash: null, size: 0, maxMachines: 0 };
   const taking = { limit: MAX_PER_RUN, leaseMs: LEASE_MS };
   const { discarded, due } = await pool.settle(size, taking, deadline);
   reportDiscarded(context, discarded);
@@ -39,14 +40,4 @@ export async function emptyPool(
       report.fail(what, error, { machineId: name, flyMachineId });
     }
   });
-}
-
-/** With a setting that is malformed nobody knows what a machine is to be made with. */
-async function poolSize(
-  { complete, settings }: Environment,
-  runtime: Pick<Runtime, "hmacSha256">,
-): Promise<PoolSize> {
-  if (!complete) return { configHash: null, size: 0, maxMachines: 0 };
-  const { POOL_SIZE: size, MAX_MACHINES: maxMachines } = settings;
-  return { configHash: size > 0 ? await poolConfigHash(settings, runtime) : "", size, maxMachines };
 }

@@ -12,7 +12,7 @@ import { chooseHosting } from "../hosting/choose-hosting.ts";
 import type { Hosting, PrepareContext } from "../hosting/hosting.ts";
 import type { RequestContext } from "../http/context.ts";
 import { randomNamePart } from "../provision/machine-config.ts";
-import { poolConfigHash, pooledCreateBody } from "../provision/pool-config.ts";
+import { pooledCreateBody, poolSizeOf } from "../provision/pool-config.ts";
 import { backoffMs, sleep } from "../time.ts";
 import type { ReconcileContext } from "./context.ts";
 
@@ -38,12 +38,7 @@ export async function fillPool(request: RequestContext, context: ReconcileContex
   if (!environment.complete) return;
   const { settings } = environment;
   if (settings.POOL_SIZE === 0 || settings.PROVISIONING_PAUSED !== undefined) return;
-  const size = {
-    configHash: await poolConfigHash(settings, context.runtime),
-    size: settings.POOL_SIZE,
-    maxMachines: settings.MAX_MACHINES,
-  };
-
+  const size = await poolSizeOf(settings, context.runtime);
   const hosting = chooseHosting(settings);
   const filling = { request, context, environment, hosting };
   const making = new Set<Promise<boolean>>();
