@@ -161,8 +161,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: "do not look for lost machines",
     file: `${FUNCTION}/reconcile/find-lost-machines.ts`,
-    from: 'if (machine !== null && machine.state !== "destroyed") return',
-    to: "if (machine === null || machine.id) return",
+    from: "if (machine !== null) return await judge",
+    to: "if (machine === null) return;\n      if (machine !== null) return await judge",
     tests: ["regressions", "model"],
   },
   {

@@ -6,8 +6,6 @@ import type { CreateRate } from "./claims.ts";
 import { type Origin, unlessNull } from "./machines.ts";
 import { CloudMachine, ProvisioningMachine } from "./rows.ts";
 
-export type Standby = "stopped" | "started";
-
 /** A machine that stands by, is being made, or is to be destroyed. */
 export const PooledMachine = z.object({
   id: z.string(),
@@ -21,6 +19,7 @@ export const PooledMachine = z.object({
   state: z.enum(["making", "ready", "discarded"]),
 });
 export type PooledMachine = z.output<typeof PooledMachine>;
+export type Standby = PooledMachine["standby"];
 
 const Discarded = z.object({
   machine_id: z.string(),

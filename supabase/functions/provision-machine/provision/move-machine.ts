@@ -10,7 +10,7 @@ import { Deadline, sleep } from "../time.ts";
 import type { Progress, ProvisionContext, ProvisionInput } from "./context.ts";
 import { createMachine } from "./create-machine.ts";
 import { takeCreateSlot } from "./create-slot.ts";
-import type { StuckInCreated } from "./start-failures.ts";
+import { NOT_READY_IN_TIME, type StuckInCreated } from "./start-failures.ts";
 
 /** Fly.io destroys a machine within moments; one that it does not is left to the clean-up. */
 const GONE_WITHIN_MS = 8_000;
@@ -41,9 +41,7 @@ export async function moveMachine(
   const { log, measurements } = context;
   const [region, ...others] = regionsAfter(input, machine);
   if (region === undefined || !await isGone(context, input, machine)) {
-    throw new AppError("provision_timeout", message, {
-      hint: "Fly.io did not have its image and disk ready in time; another region may",
-    });
+    throw new AppError("provision_timeout", message, { hint: NOT_READY_IN_TIME });
   }
   progress.machine = undefined;
   progress.mayExist = false;

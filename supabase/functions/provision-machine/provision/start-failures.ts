@@ -1,4 +1,4 @@
-/** Why a machine did not start, as far as Fly.io lets anybody know. */
+/** Why a machine did not start, as far as Fly.io shows. */
 import { AppError } from "../errors.ts";
 import type { FlyError } from "../fly/errors.ts";
 import { newestExit, type ProgramExit } from "../fly/exit-event.ts";
@@ -8,6 +8,10 @@ import type { ProvisionContext } from "./context.ts";
 
 /** A new machine does not leave these for `started`. `launch_failed` becomes `destroyed`. */
 const FAILED_STATES = ["failed", "launch_failed", "destroying", "destroyed", "stopped", "replaced"];
+
+/** What to make of a machine that does not leave `created`. */
+export const NOT_READY_IN_TIME =
+  "Fly.io did not have its image and disk ready in time; another region may";
 
 /** Fly.io goes on preparing the machine's image and disk, far longer than nearly all need. */
 export class StuckInCreated extends Error {
@@ -60,8 +64,6 @@ export function timedOut({ id, state, region }: FlyMachine, cause?: FlyError): A
   const error = `Fly machine ${id} did not start in time: it is still ${state} in ${region}`;
   return new AppError("provision_timeout", error, {
     cause,
-    ...(state === "created"
-      ? { hint: "Fly.io did not have its image and disk ready in time; another region may" }
-      : {}),
+    ...(state === "created" ? { hint: NOT_READY_IN_TIME } : {}),
   });
 }

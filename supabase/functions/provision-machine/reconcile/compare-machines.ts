@@ -1,6 +1,7 @@
 /**
  * Compares what is ours at Fly.io with our rows. What no live row owns is an orphan; a live row
- * whose machine is not there has lost it, and one whose machine is in another state follows it. What has a name that is not ours is never touched.
+ * whose machine is not there has lost it, and one whose machine is in another state follows it. What
+ * has a name that is not ours is never touched.
  */
 import { originOf } from "../database/machines.ts";
 import type { PooledMachine } from "../database/pool.ts";

@@ -23,9 +23,9 @@ export async function closeFailedMachines(
   rows: readonly LiveMachine[],
 ): Promise<void> {
   await checkInTurn(context, rows, "a failed machine could not be checked", async (item, row) => {
-    const machine = await findMachineOfRow(item, machineOfRow(row));
+    const machine = await lookUp(item, row);
     // What the list shows is not gone, whatever one answer says.
-    if (machine !== null && machine.state !== "destroyed") await judge(item, row, machine);
+    if (machine !== null) await judge(item, row, machine);
   });
 }
 
@@ -62,8 +62,8 @@ export async function findLostMachines(
     "a missing machine could not be checked",
     async (item, row) => {
       // A list can miss a machine that lives, so the machine itself is asked for.
-      const machine = await findMachineOfRow(item, machineOfRow(row));
-      if (machine !== null && machine.state !== "destroyed") return await judge(item, row, machine);
+      const machine = await lookUp(item, row);
+      if (machine !== null) return await judge(item, row, machine);
       await close(item, row, {
         code: "machine_lost",
         message: "The machine no longer exists at Fly.io",
@@ -93,6 +93,12 @@ async function checkInTurn(
       report.fail(whatFailed, error, ids);
     }
   });
+}
+
+/** The machine's own answer; null when it is gone. */
+async function lookUp(context: ReconcileContext, row: LiveMachine): Promise<FlyMachine | null> {
+  const machine = await findMachineOfRow(context, machineOfRow(row));
+  return machine?.state === "destroyed" ? null : machine;
 }
 
 /** The machine exists, as it answered for itself, and need not be in the state that its row has. */

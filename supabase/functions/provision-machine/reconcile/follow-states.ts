@@ -1,6 +1,6 @@
 /**
- * Rows whose machine is in another state than they say: it stopped, or Fly Proxy
- * started it. The list shows which; only those are asked for.
+ * Rows whose machine is in another state than they say: it stopped, or Fly Proxy started it. The list
+ * shows which; only those are asked for.
  */
 import { originOf } from "../database/machines.ts";
 import type { LiveMachine } from "../database/rows.ts";
