@@ -205,14 +205,7 @@ Deno.test("a suspend of unknown outcome explains a stop shortly after it, and no
     const answer = await stack.callAsService({ path: `/${row.machine_id}/suspend` });
     assertError(answer, 500, "fly_unavailable");
     stack.simulator.clearFaults();
-    // The history is append-only.
-    await stack.supabase.sql(`
-      do $$ begin
-        alter table machine_events disable trigger machine_events_are_append_only;
-        update machine_events set created_at = created_at - interval '${ageMinutes} minutes';
-        alter table machine_events enable trigger machine_events_are_append_only;
-      end $$
-    `);
+    await stack.ageEvents(ageMinutes);
     stack.simulator.stopMachine(row.machine_id);
     const machine = () => stack.simulator.machine(row.machine_id);
     await until("it is stopped", () => machine()?.state === "stopped");

@@ -218,12 +218,29 @@ export class Stack implements AsyncDisposable {
 
   /** Makes every row old enough for reconcile to follow its machine's state. */
   async ageRows(): Promise<void> {
-    // A trigger sets updated_at.
+    // The trigger sets updated_at.
+    await this.#withoutTrigger(
+      "cloud_machines",
+      "cloud_machines_before_update",
+      "update cloud_machines set updated_at = updated_at - interval '1 minute'",
+    );
+  }
+
+  /** Lets everything in the history have happened so much earlier. */
+  async ageEvents(minutes: number): Promise<void> {
+    await this.#withoutTrigger(
+      "machine_events",
+      "machine_events_are_append_only",
+      `update machine_events set created_at = created_at - interval '${minutes} minutes'`,
+    );
+  }
+
+  async #withoutTrigger(table: string, trigger: string, statement: string): Promise<void> {
     await this.supabase.sql(`
       do $$ begin
-        alter table cloud_machines disable trigger cloud_machines_before_update;
-        update cloud_machines set updated_at = updated_at - interval '1 minute';
-        alter table cloud_machines enable trigger cloud_machines_before_update;
+        alter table ${table} disable trigger ${trigger};
+        ${statement};
+        alter table ${table} enable trigger ${trigger};
       end $$
     `);
   }

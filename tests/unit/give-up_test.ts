@@ -8,19 +8,13 @@ import {
   OWN,
   type Provisioning,
   ROW,
+  RUNNING,
   says,
   type Script,
   scriptProvisioning,
 } from "./scripted-provisioning.ts";
 
 const ERROR = { ...ROW, status: "error", error_code: "fly_capacity", error_message: "No room" };
-const RUNNING = {
-  ...ROW,
-  status: "running",
-  fly_machine_id: OWN.id,
-  missing_since: null,
-  failed_since: null,
-};
 const CLOSED = says(200, { outcome: "applied", machine: ERROR });
 const OTHERWISE = (row: object) => says(200, { outcome: "conflict", machine: row });
 const CLEANED = says(200, { outcome: "applied", machine: ERROR });

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { chooseHosting } from "../../supabase/functions/provision-machine/hosting/choose-hosting.ts";
 import { provisionMachine } from "../../supabase/functions/provision-machine/provision/provision-machine.ts";
-import { OWN, ROW, says, type Script, scriptProvisioning } from "./scripted-provisioning.ts";
+import {
+  OWN,
+  ROW,
+  RUNNING,
+  says,
+  type Script,
+  scriptProvisioning,
+} from "./scripted-provisioning.ts";
 
 const OWN_ROW = { ...ROW, fly_app_name: ROW.machine_id, create_bucket: "org:personal" } as const;
 const CREATED = says(201, { id: "app-1" });
@@ -10,16 +17,7 @@ const LIMITED = says(429, { error: "slow down" }, { "retry-after": "2" });
 const UNAVAILABLE = says(503, { error: "down" });
 const NONE = says(200, { ips: [] });
 const APPLIED = says(200, { outcome: "applied", machine: { ...ROW, fly_machine_id: OWN.id } });
-const RUNNING = says(200, {
-  outcome: "applied",
-  machine: {
-    ...ROW,
-    fly_machine_id: OWN.id,
-    status: "running",
-    missing_since: null,
-    failed_since: null,
-  },
-});
+const STARTED = says(200, { outcome: "applied", machine: RUNNING });
 const SLOT: Script = {
   delay_creates: says(200, { outcome: "wait", wait_ms: 5_000 }),
   take_create_slot: says(200, { outcome: "go", wait_ms: 0 }),
@@ -27,7 +25,7 @@ const SLOT: Script = {
 const REST: Script = {
   create: says(200, { ...OWN, state: "started" }),
   record_fly_machine: APPLIED,
-  mark_machine_running: RUNNING,
+  mark_machine_running: STARTED,
 };
 
 function script(answers: Script) {

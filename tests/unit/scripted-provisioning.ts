@@ -81,6 +81,15 @@ export const broken: Answer = (): Promise<Response> => {
   return Promise.resolve(new Response(body, { status: 200 }));
 };
 
+/** The row once its machine is seen started. */
+export const RUNNING = {
+  ...ROW,
+  status: "running",
+  fly_machine_id: OWN.id,
+  missing_since: null,
+  failed_since: null,
+};
+
 /** No answer until the caller leaves. */
 export const silent: Answer = (signal: AbortSignal | undefined): Promise<Response> =>
   new Promise((_, reject) =>

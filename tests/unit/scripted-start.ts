@@ -7,18 +7,12 @@ import {
   OWN,
   type Provisioning,
   ROW,
+  RUNNING,
   says,
   type Script,
   scriptProvisioning,
 } from "./scripted-provisioning.ts";
 
-const RUNNING = {
-  ...ROW,
-  status: "running",
-  fly_machine_id: OWN.id,
-  missing_since: null,
-  failed_since: null,
-};
 export const RECORDED = says(200, { outcome: "applied", machine: ROW });
 const MARKED = says(200, { outcome: "applied", machine: RUNNING });
 export const DESTROYED = says(200, {
